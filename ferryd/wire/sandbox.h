@@ -1,0 +1,24 @@
+/*
+ * What each process may do, and nothing else: seccomp (default: the process is killed), Landlock where
+ * the kernel has it, NO_NEW_PRIVS and no dumps always. One readable page in sandbox.c, one function per
+ * role. See DESIGN in ARCHITECTURE.md for who trusts whom.
+ */
+#ifndef FERRYD_WIRE_SANDBOX_H
+#define FERRYD_WIRE_SANDBOX_H
+
+/* First thing in every process: no new privileges, no core dumps, no ptrace by the same user.
+ * 0 or -FERRY_ESYS. */
+int sandbox_basics(void);
+
+/* The rest, once everything is open that must be. Irrevocable, for all threads. 0 or -FERRY_ESYS.
+ * The master's limit holds for all its children too, so it is the union of theirs. */
+int sandbox_master(void);
+int sandbox_worker(void);
+int sandbox_auth(void);
+/* below: a directory (O_PATH) that Landlock limits the agent to, or -1 for the whole tree. */
+int sandbox_agent(int below);
+
+/* "seccomp, landlock 7", for the log and --version. Static. */
+const char *sandbox_describe(void);
+
+#endif
