@@ -1,0 +1,556 @@
+/*
+ * A crew's processes: starting them, handing out sessions, noticing deaths, starting again.
+ */
+#include "crew.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ferry/ferry.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "become.h"
+#include "fdpass.h"
+#include "log.h"
+#include "util.h"
+
+/* A child that lives less than this before it dies is started again only after RESTART_PAUSE. */
+#define RESTART_SOON 1000
+#define RESTART_PAUSE 1000
+
+static void worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user);
+static void auth_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user);
+
+/* ---- any child ---- */
+
+/* The channel has ended. If the process has not, it broke a rule, and is ended for it. */
+static void
+child_ended(struct chan *c, const char *why, void *user)
+{
+	struct child *child = user;
+
+	if (child->wanted)
+		log_event(LOG_WARNING, 0, "process=%s index=%u pid=%d channel=ended why=\"%s\"",
+		    role_name(child->role), child->index, (int)child->pid, why);
+	chan_free(c);
+	child->chan = NULL;
+	if (child->pid > 0)
+		kill(child->pid, SIGKILL);
+}
+
+static int
+send_option(const char *name, const char *value, const char *def, const char *help, bool changed,
+    bool honoured, void *user)
+{
+	struct child *child = user;
+	struct msg m = {
+		.type = MSG_OPTION,
+		.option = { .name = bytes_of(name), .value = bytes_of(value) },
+	};
+
+	return changed ? chan_send(child->chan, &m, -1) : 0;
+}
+
+static int
+send_served_user(struct child *child, const struct served *served)
+{
+	struct msg m = { .type = MSG_AUTH_USER };
+
+	m.auth_user = (struct msg_auth_user){
+		.user = bytes_of(served->user != NULL ? served->user : ""),
+		.password = bytes_of(served->password != NULL ? served->password : ""),
+		.uid = served->uid,
+		.gid = served->gid,
+		.anonymous = served->user == NULL,
+	};
+	return chan_send(child->chan, &m, -1);
+}
+
+static void
+close_all(const int *fds, size_t nfds)
+{
+	for (size_t i = 0; i < nfds; i++)
+		close(fds[i]);
+}
+
+int
+child_start(struct child *child, const struct msg_start *start, const int *fds, size_t nfds,
+    chan_msg_cb *on_msg)
+{
+	struct crew *crew = child->crew;
+	struct msg m = { .type = MSG_START, .start = *start };
+	int sock = -1, r;
+
+	r = spawn_child(crew->programs, child->role, &child->pid, &sock);
+	if (r < 0) {
+		child->pid = 0;
+		close_all(fds, nfds);
+		return r;
+	}
+	LIST_INSERT_HEAD(&crew->children, child, next);
+	child->started = uv_now(crew->loop);
+	child->chan = chan_new(crew->loop, sock, ROLE_MASTER, child->role, on_msg, child_ended, child);
+	r = child->chan != NULL ? conf_each(&crew->conf, send_option, child) : -FERRY_ENOMEM;
+	if (r == 0 && child->role == ROLE_AUTH && crew->served != NULL)
+		r = send_served_user(child, crew->served);
+	if (r < 0) {
+		close_all(fds, nfds);
+		kill(child->pid, SIGKILL); /* and it is reaped */
+		return r;
+	}
+	return chan_send_fds(child->chan, &m, fds, nfds);
+}
+
+void
+child_log(const struct msg_master_log *m)
+{
+	_cleanup_free_ char *text = bytes_dup(m->text);
+
+	if (text != NULL)
+		log_line(m->kind, m->level, m->session, text);
+}
+
+/* ---- auth ---- */
+
+static void
+auth_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
+{
+	struct child *child = user;
+
+	switch (m->type) {
+	case MSG_MASTER_LOG:
+		child_log(&m->master_log);
+		break;
+	case MSG_MASTER_VERDICT:
+		login_verdict(child->crew, &m->master_verdict);
+		break;
+	default: /* messages.def lets nothing else through */
+		break;
+	}
+}
+
+/* Auth and a worker get the two ends of a new channel. */
+static int
+link_auth(struct crew *crew, struct worker *w)
+{
+	struct msg to_auth = { .type = MSG_AUTH_WORKER };
+	struct msg to_worker = { .type = MSG_WORKER_AUTH };
+	int pair[2], r;
+
+	if (crew->auth.child.chan == NULL || w->child.chan == NULL)
+		return 0; /* whoever starts last makes the link */
+	r = fdpass_pair(pair);
+	if (r < 0)
+		return r;
+	to_auth.auth_worker.worker = w->child.index;
+	r = chan_send(crew->auth.child.chan, &to_auth, pair[0]);
+	if (r == 0)
+		r = chan_send(w->child.chan, &to_worker, pair[1]);
+	else
+		close(pair[1]);
+	return r;
+}
+
+static int
+auth_start(struct crew *crew)
+{
+	struct msg_start start = { 0 };
+	int r;
+
+	crew->auth.child = (struct child){ .crew = crew, .role = ROLE_AUTH, .wanted = true };
+	r = child_start(&crew->auth.child, &start, NULL, 0, auth_message);
+	for (size_t i = 0; i < crew->workers && r == 0; i++)
+		r = link_auth(crew, &crew->worker[i]);
+	return r;
+}
+
+/* ---- workers ---- */
+
+struct session *
+worker_session(struct worker *w, uint32_t id)
+{
+	struct session *s = w->session[id % w->slots];
+
+	return s != NULL && s->id == id ? s : NULL;
+}
+
+static void
+session_free(struct session *s)
+{
+	struct worker *w = s->worker;
+
+	login_end(s);
+	w->session[s->id % w->slots] = NULL;
+	w->sessions--;
+	w->child.crew->on_closed(w->child.crew, s, w->child.crew->user);
+	free(s);
+}
+
+/* A socket bound to the port that active mode dials from: what a worker has no right to. */
+static int
+bind_data_port(const struct conf *conf, const struct msg_master_bind *m)
+{
+	struct endpoint ep = { .port = (uint16_t)conf->ftp_data_port, .scope = m->scope };
+	struct sockaddr_storage ss;
+	socklen_t len;
+	_cleanup_close_ int fd = -1;
+	int on = 1;
+
+	if (m->address.n != sizeof(ep.v4) && m->address.n != sizeof(ep.v6)) {
+		errno = EINVAL;
+		return -1;
+	}
+	ep.family = m->address.n == sizeof(ep.v4) ? AF_INET : AF_INET6;
+	memcpy(ep.family == AF_INET ? (void *)&ep.v4 : (void *)&ep.v6, m->address.p, m->address.n);
+	len = endpoint_to_sockaddr(&ep, &ss);
+	fd = socket(ep.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -1;
+	if (bind(fd, (struct sockaddr *)&ss, len) < 0)
+		return -1;
+	return fd_take(&fd);
+}
+
+static void
+answer_bind(struct worker *w, const struct msg *m)
+{
+	struct msg answer = { .type = MSG_WORKER_BOUND, .id = m->id };
+	int fd = -1;
+
+	if (worker_session(w, m->master_bind.session) == NULL ||
+	    !w->child.crew->conf.connect_from_port_20)
+		errno = EPERM;
+	else
+		fd = bind_data_port(&w->child.crew->conf, &m->master_bind);
+	answer.worker_bound.error = fd < 0 ? (uint32_t)errno : 0;
+	chan_send(w->child.chan, &answer, fd);
+}
+
+static void
+worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
+{
+	struct worker *w = user;
+	struct session *s;
+
+	switch (m->type) {
+	case MSG_MASTER_LOG:
+		child_log(&m->master_log);
+		break;
+	case MSG_MASTER_BIND:
+		answer_bind(w, m);
+		break;
+	case MSG_MASTER_LOGOUT:
+		s = worker_session(w, m->master_logout.session);
+		if (s != NULL)
+			login_end(s);
+		break;
+	case MSG_MASTER_CLOSED:
+		s = worker_session(w, m->master_closed.session);
+		if (s != NULL)
+			session_free(s);
+		break;
+	default: /* messages.def lets nothing else through */
+		break;
+	}
+}
+
+static int
+dup_cloexec(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static int
+worker_start(struct crew *crew, unsigned index)
+{
+	struct worker *w = &crew->worker[index];
+	struct msg_start start = { .index = index, .slots = (uint32_t)w->slots };
+	int fds[2];
+	size_t nfds = 0;
+	int r;
+
+	w->child = (struct child){ .crew = crew, .role = ROLE_WORKER, .index = index, .wanted = true };
+	if (geteuid() == 0) {
+		const struct passwd *pw = getpwnam(crew->conf.nopriv_user);
+
+		if (pw == NULL) {
+			log_event(LOG_ERR, 0, "nopriv_user=%s: no such account", crew->conf.nopriv_user);
+			return -FERRY_EINVAL;
+		}
+		start.user = bytes_of(crew->conf.nopriv_user);
+		start.uid = pw->pw_uid;
+		start.gid = pw->pw_gid;
+		start.empty_root = 1;
+		fds[nfds++] = become_empty_dir();
+	} else {
+		start.uid = geteuid();
+		start.gid = getegid();
+	}
+	fds[nfds++] = dup_cloexec(w->board_fd);
+	if (fds[0] < 0 || fds[nfds - 1] < 0)
+		return -FERRY_ESYS;
+	r = child_start(&w->child, &start, fds, nfds, worker_message);
+	if (r == 0)
+		r = link_auth(crew, w);
+	return r;
+}
+
+static int
+worker_init(struct worker *w, size_t slots)
+{
+	w->slots = slots;
+	w->turn = 1; /* no id is 0 */
+	w->session = calloc(slots, sizeof(*w->session));
+	w->board_fd = scoreboard_create(slots);
+	if (w->session == NULL || w->board_fd < 0)
+		return -FERRY_ENOMEM;
+	return scoreboard_map(w->board_fd, slots, 0, &w->board);
+}
+
+/* Everything that hung on a worker that died. */
+static void
+worker_died(struct worker *w)
+{
+	struct crew *crew = w->child.crew;
+	struct agent *agent;
+
+	for (size_t i = 0; i < w->slots && w->sessions > 0; i++) {
+		if (w->session[i] != NULL)
+			session_free(w->session[i]);
+	}
+	LIST_FOREACH(agent, &crew->agents, next)
+		agent->linked[w->child.index] = false;
+}
+
+/* ---- the crew ---- */
+
+static void
+restart_later(uv_timer_t *timer)
+{
+	struct crew *crew = timer->data;
+
+	if (crew->retired)
+		return;
+	if (crew->auth.child.pid == 0 && auth_start(crew) < 0)
+		uv_timer_start(timer, restart_later, RESTART_PAUSE, 0);
+	for (unsigned i = 0; i < crew->workers; i++) {
+		if (crew->worker[i].child.pid == 0 && worker_start(crew, i) < 0)
+			uv_timer_start(timer, restart_later, RESTART_PAUSE, 0);
+	}
+}
+
+int
+crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
+    const struct served *served, const struct conf *conf, size_t workers, size_t slots,
+    void (*on_closed)(struct crew *, const struct session *, void *), void *user)
+{
+	int r;
+
+	*crew = (struct crew){
+		.loop = loop,
+		.programs = programs,
+		.served = served,
+		.worker = calloc(workers, sizeof(*crew->worker)),
+		.on_closed = on_closed,
+		.user = user,
+	};
+	if (crew->worker == NULL)
+		return -FERRY_ENOMEM;
+	uv_timer_init(loop, &crew->restart);
+	crew->restart.data = crew;
+	r = conf_copy(conf, &crew->conf);
+	for (; crew->workers < workers && r == 0; crew->workers++)
+		r = worker_init(&crew->worker[crew->workers], slots);
+	if (r == 0)
+		r = auth_start(crew);
+	for (unsigned i = 0; i < workers && r == 0; i++)
+		r = worker_start(crew, i);
+	if (r < 0) {
+		int saved = errno;
+
+		log_event(LOG_ERR, 0, "start=failed why=\"%s\"",
+		    r == -FERRY_ESYS ? strerror(saved) : ferry_strerror(r));
+	}
+	return r;
+}
+
+static struct worker *
+least_busy(struct crew *crew)
+{
+	struct worker *best = NULL;
+
+	for (size_t i = 0; i < crew->workers; i++) {
+		struct worker *w = &crew->worker[i];
+
+		if (w->child.chan == NULL || w->sessions == w->slots)
+			continue;
+		if (best == NULL || w->sessions < best->sessions)
+			best = w;
+	}
+	return best;
+}
+
+static void
+next_slot(struct worker *w)
+{
+	if (++w->search < w->slots)
+		return;
+	w->search = 0;
+	w->turn = w->turn < UINT32_MAX / w->slots - 1 ? w->turn + 1 : 1;
+}
+
+/* A free slot becomes a session with an id that was not used for it for a very long time. */
+static struct session *
+session_new(struct worker *w, const struct endpoint *peer)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	while (w->session[w->search] != NULL)
+		next_slot(w);
+	s->id = w->turn * (uint32_t)w->slots + (uint32_t)w->search;
+	s->worker = w;
+	s->peer = *peer;
+	w->session[w->search] = s;
+	w->sessions++;
+	next_slot(w);
+	return s;
+}
+
+int
+crew_take(struct crew *crew, int *fd, const struct endpoint *peer)
+{
+	struct msg m = { .type = MSG_WORKER_SESSION };
+	struct worker *w = least_busy(crew);
+	struct session *s;
+
+	if (w == NULL)
+		return -FERRY_ESTATE;
+	s = session_new(w, peer);
+	if (s == NULL)
+		return -FERRY_ENOMEM;
+	m.worker_session.session = s->id;
+	m.worker_session.slot = s->id % (uint32_t)w->slots;
+	if (chan_send(w->child.chan, &m, fd_take(fd)) < 0)
+		session_free(s);
+	return 0;
+}
+
+size_t
+crew_sessions(const struct crew *crew)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < crew->workers; i++)
+		n += crew->worker[i].sessions;
+	return n;
+}
+
+void
+crew_retire(struct crew *crew, unsigned seconds)
+{
+	struct msg m = { .type = MSG_WORKER_DRAIN, .worker_drain = { .seconds = seconds } };
+
+	crew->retired = true;
+	uv_timer_stop(&crew->restart);
+	for (size_t i = 0; i < crew->workers; i++) {
+		crew->worker[i].child.wanted = false;
+		if (crew->worker[i].child.chan != NULL)
+			chan_send(crew->worker[i].child.chan, &m, -1);
+	}
+}
+
+/* The workers of a retired crew have gone: nobody needs auth and the agents any more. */
+static void
+dismiss_rest(struct crew *crew)
+{
+	struct agent *agent;
+
+	for (size_t i = 0; i < crew->workers; i++) {
+		if (crew->worker[i].child.pid > 0)
+			return;
+	}
+	crew->auth.child.wanted = false;
+	chan_free(crew->auth.child.chan);
+	crew->auth.child.chan = NULL;
+	LIST_FOREACH(agent, &crew->agents, next)
+	{
+		agent->child.wanted = false;
+		chan_free(agent->child.chan);
+		agent->child.chan = NULL;
+	}
+}
+
+static void
+log_death(const struct child *child, int status)
+{
+	int level = child->wanted ? LOG_ERR : LOG_DEBUG;
+
+	if (WIFSIGNALED(status))
+		log_event(level, 0, "process=%s index=%u pid=%d ended=signal signal=%d%s",
+		    role_name(child->role), child->index, (int)child->pid, WTERMSIG(status),
+		    WTERMSIG(status) == SIGSYS ? " why=\"a system call its sandbox forbids\"" : "");
+	else
+		log_event(level, 0, "process=%s index=%u pid=%d ended=exit status=%d",
+		    role_name(child->role), child->index, (int)child->pid, WEXITSTATUS(status));
+}
+
+bool
+crew_reap(struct crew *crew, pid_t pid, int status)
+{
+	struct child *child;
+	bool again, soon;
+
+	LIST_FOREACH(child, &crew->children, next)
+	{
+		if (child->pid == pid)
+			break;
+	}
+	if (child == NULL)
+		return false;
+	log_death(child, status);
+	LIST_REMOVE(child, next);
+	chan_free(child->chan);
+	child->chan = NULL;
+	child->pid = 0;
+	again = child->wanted && !crew->retired;
+	soon = uv_now(crew->loop) - child->started < RESTART_SOON;
+	if (child->role == ROLE_AGENT) {
+		agent_died((struct agent *)child);
+		agent_free((struct agent *)child);
+		again = false; /* the next login that needs one starts one */
+	} else if (child->role == ROLE_WORKER) {
+		worker_died((struct worker *)child);
+	}
+	if (again && soon)
+		uv_timer_start(&crew->restart, restart_later, RESTART_PAUSE, 0);
+	else if (again)
+		restart_later(&crew->restart);
+	if (crew->retired)
+		dismiss_rest(crew);
+	return true;
+}
+
+bool
+crew_is_gone(const struct crew *crew)
+{
+	return crew->retired && LIST_EMPTY(&crew->children);
+}
+
+void
+crew_kill(struct crew *crew)
+{
+	struct child *child;
+
+	crew->retired = true;
+	LIST_FOREACH(child, &crew->children, next)
+	{
+		child->wanted = false;
+		kill(child->pid, SIGKILL);
+	}
+}

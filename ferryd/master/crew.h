@@ -1,0 +1,149 @@
+/*
+ * A crew: one checked configuration and the processes that work by it: auth, workers, agents. A reload
+ * hires a new crew and lets the old one finish its sessions. For the master alone.
+ *
+ * Who owns what: the master its crews; a crew its workers, agents and auth; a worker its sessions.
+ */
+#ifndef FERRYD_MASTER_CREW_H
+#define FERRYD_MASTER_CREW_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "chan.h"
+#include "conf.h"
+#include "endpoint.h"
+#include "scoreboard.h"
+#include "served.h"
+#include "spawn.h"
+
+struct agent;
+struct crew;
+
+/* Every process of a crew begins with this. */
+struct child {
+	LIST_ENTRY(child) next; /* of all the crew's children, found by pid */
+	struct crew *crew;
+	enum role role;
+	unsigned index; /* tells workers (from 0) and agents (from 1) apart, in the log too */
+	pid_t pid;
+	struct chan *chan; /* NULL once it has ended */
+	uint64_t started;  /* uv_now, ms */
+	bool wanted;       /* to be started again when it dies */
+};
+
+enum grant_state {
+	GRANT_NONE,    /* not logged in, as far as the master knows */
+	GRANT_PENDING, /* the agent was asked to make it; its answer or the session's end comes */
+	GRANT_GIVEN,   /* the worker has it */
+};
+
+/* What a verdict of auth and the agent's grant need to remember between two messages. */
+struct grant {
+	enum grant_state state;
+	uint32_t id;
+	struct agent *agent;
+	char *user;
+	uint32_t rights, umask;
+	bool anonymous;
+};
+
+struct session {
+	TAILQ_ENTRY(session) by_agent; /* while grant.agent is set */
+	uint32_t id;                   /* id % worker->slots is its slot */
+	struct worker *worker;
+	struct endpoint peer;
+	struct grant grant;
+};
+
+struct worker {
+	struct child child;
+	struct scoreboard board;
+	int board_fd;
+	size_t slots;
+	struct session **session; /* by slot */
+	size_t sessions;
+	uint32_t turn;  /* how often ids went round the slots */
+	size_t search;  /* where to look for a free slot */
+};
+
+struct agent {
+	struct child child;
+	LIST_ENTRY(agent) next;
+	uid_t uid;
+	gid_t gid;
+	char *account; /* "" for none */
+	char *prefix;
+	bool *linked;  /* by worker index: it has a channel to us */
+	uint32_t last_grant;
+	TAILQ_HEAD(agent_sessions, session) sessions;
+	uv_timer_t idle; /* runs while no session needs it */
+};
+
+struct auth {
+	struct child child;
+};
+
+struct crew {
+	LIST_ENTRY(crew) next;
+	uv_loop_t *loop;
+	const struct programs *programs;
+	const struct served *served; /* the one directory of `ferryd DIR`, or NULL */
+	struct conf conf;
+	struct auth auth;
+	struct worker *worker;
+	size_t workers;
+	LIST_HEAD(, agent) agents;
+	LIST_HEAD(, child) children;
+	unsigned last_agent;
+	bool retired;       /* no new sessions; it ends with the last one */
+	uv_timer_t restart; /* starts again what died too often, a little later */
+	void (*on_closed)(struct crew *crew, const struct session *s, void *user);
+	void *user;
+};
+
+/* Starts auth and the workers; conf is copied. on_closed is told of every session that ends, for the
+ * counts. 0, or a negative code after logging why. */
+int crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
+    const struct served *served, const struct conf *conf, size_t workers, size_t slots,
+    void (*on_closed)(struct crew *, const struct session *, void *), void *user);
+
+/* Hands a client to the least busy worker. fd is the crew's from here on. 0; -FERRY_ESTATE when no
+ * worker can take it now (the caller has not lost fd: it is told so by *fd staying open). */
+int crew_take(struct crew *crew, int *fd, const struct endpoint *peer);
+
+/* No new sessions; idle ones end after `seconds`. */
+void crew_retire(struct crew *crew, unsigned seconds);
+/* A child of this crew with that pid died: release what hung on it, start it again if wanted. False if
+ * it is none of ours. */
+bool crew_reap(struct crew *crew, pid_t pid, int status);
+/* Retired, and every process of it is gone. */
+bool crew_is_gone(const struct crew *crew);
+size_t crew_sessions(const struct crew *crew);
+/* Kills what still runs; frees all but the struct once the loop has turned. */
+void crew_kill(struct crew *crew);
+
+/* ---- between crew.c and login.c ---- */
+
+struct session *worker_session(struct worker *w, uint32_t id);
+/* The verdict of auth: find or start the agent, ask it for the grant. */
+void login_verdict(struct crew *crew, const struct msg_master_verdict *v);
+/* The agent's answer: tell the worker. */
+void login_granted(struct agent *agent, const struct msg_master_granted *g);
+/* The login of s has ended (REIN, QUIT, crash): release its grant and its PAM session. */
+void login_end(struct session *s);
+/* The agent died: sessions that wait for it hear so; the others' worker has noticed by itself. */
+void agent_died(struct agent *agent);
+void agent_free(struct agent *agent);
+
+/* Starts a process and sends it its options and START with nfds descriptors. */
+int child_start(struct child *child, const struct msg_start *start, const int *fds, size_t nfds,
+    chan_msg_cb *on_msg);
+
+/* A child's line for the log. The child escaped foreign text; the log file escapes what is left, since a
+ * child that has been taken over may send anything. */
+void child_log(const struct msg_master_log *m);
+
+#endif

@@ -1,0 +1,117 @@
+/*
+ * The listening sockets of the control port.
+ */
+#include "listen.h"
+
+#include <errno.h>
+#include <ferry/ferry.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util.h"
+
+/* Long enough for a burst of clients while the master is busy elsewhere. */
+#define BACKLOG 1024
+
+static int
+listener_open(const struct endpoint *at)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(at, &ss);
+	_cleanup_close_ int fd = -1;
+	int on = 1;
+
+	fd = socket(at->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -1;
+	if (at->family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -1;
+	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, BACKLOG) < 0)
+		return -1;
+	return fd_take(&fd);
+}
+
+/* The address to listen on: the option's, or all of that family. */
+static int
+listener_at(const char *option, int family, uint64_t port, struct endpoint *ret)
+{
+	struct endpoint ep = { .family = family };
+
+	if (option != NULL && option[0] != '\0' &&
+	    (endpoint_from_text(option, &ep) < 0 || ep.family != family))
+		return -FERRY_EINVAL;
+	ep.port = (uint16_t)port;
+	*ret = ep;
+	return 0;
+}
+
+static int
+add(struct listeners *l, const char *option, const char *name, int family, uint64_t port,
+    const char **ret_why)
+{
+	static char why[512];
+	char where[ENDPOINT_TEXT_MAX];
+	struct endpoint at;
+	int fd;
+
+	if (listener_at(option, family, port, &at) < 0) {
+		snprintf(why, sizeof(why), "%s=%.200s is not an %s address", name, option,
+		    family == AF_INET ? "IPv4" : "IPv6");
+		*ret_why = why;
+		return -FERRY_EINVAL;
+	}
+	fd = listener_open(&at);
+	if (fd < 0) {
+		int saved = errno;
+
+		endpoint_format(&at, where);
+		snprintf(why, sizeof(why), "cannot listen on %s: %s%s", where, strerror(saved),
+		    saved == EACCES ? " (ports below 1024 need root; try another listen_port)"
+		    : saved == EADDRINUSE ? " (another server runs there; try another listen_port)"
+					  : "");
+		*ret_why = why;
+		errno = saved;
+		return -FERRY_ESYS;
+	}
+	l->fd[l->n] = fd;
+	l->at[l->n++] = at;
+	return 0;
+}
+
+int
+listeners_open(const struct conf *conf, struct listeners *ret, const char **ret_why)
+{
+	struct listeners l = { .n = 0 };
+	bool v4_named = conf->listen_address != NULL && conf->listen_address[0] != '\0';
+	bool v6_named = conf->listen_address6 != NULL && conf->listen_address6[0] != '\0';
+	/* As vsftpd: the IPv6 wildcard alone means both families. */
+	bool v4 = conf->listen || (conf->listen_ipv6 && !v6_named && !v4_named);
+	int r = 0;
+
+	if (conf->listen_ipv6) {
+		r = add(&l, conf->listen_address6, "listen_address6", AF_INET6, conf->listen_port, ret_why);
+		if (r < 0 && v4 && !v6_named && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+			r = 0; /* a kernel without IPv6 */
+	}
+	if (r == 0 && v4)
+		r = add(&l, conf->listen_address, "listen_address", AF_INET, conf->listen_port, ret_why);
+	if (r < 0) {
+		int saved = errno;
+
+		listeners_close(&l);
+		errno = saved;
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void
+listeners_close(struct listeners *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		fd_closep(&l->fd[i]);
+	l->n = 0;
+}

@@ -1,0 +1,353 @@
+/*
+ * From auth's verdict to the worker's grant: the agent of the right identity is found or started, asked
+ * for the grant, and introduced to the worker.
+ */
+#include "crew.h"
+
+#include <errno.h>
+#include <ferry/ferry.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fdpass.h"
+#include "log.h"
+#include "util.h"
+
+/* An agent that nobody needs goes after this many milliseconds: the next login of the same user is likely
+ * to come soon. */
+#define AGENT_IDLE 30000
+
+static void agent_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user);
+
+static bool
+same_text(struct bytes b, const char *s)
+{
+	return b.n == strlen(s) && memcmp(b.p, s, b.n) == 0;
+}
+
+/* ---- agents ---- */
+
+static void
+agent_timer_closed(uv_handle_t *handle)
+{
+	struct agent *a = handle->data;
+
+	free(a->account);
+	free(a->prefix);
+	free(a->linked);
+	free(a);
+}
+
+void
+agent_free(struct agent *a)
+{
+	LIST_REMOVE(a, next);
+	uv_close((uv_handle_t *)&a->idle, agent_timer_closed);
+}
+
+static void
+agent_idle(uv_timer_t *timer)
+{
+	struct agent *a = timer->data;
+
+	a->child.wanted = false;
+	chan_free(a->child.chan); /* it sees the end, leaves, and is reaped */
+	a->child.chan = NULL;
+}
+
+static struct agent *
+agent_find(struct crew *crew, const struct msg_master_verdict *v)
+{
+	struct agent *a;
+
+	LIST_FOREACH(a, &crew->agents, next)
+	{
+		if (a->child.chan != NULL && a->uid == v->uid && a->gid == v->gid &&
+		    same_text(v->account, a->account) && same_text(v->prefix, a->prefix))
+			return a;
+	}
+	return NULL;
+}
+
+static struct agent *
+agent_start(struct crew *crew, const struct msg_master_verdict *v)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	struct msg_start start = { .uid = v->uid, .gid = v->gid, .prefix = v->prefix };
+	int root = -1;
+
+	if (a == NULL)
+		return NULL;
+	a->child = (struct child){
+		.crew = crew,
+		.role = ROLE_AGENT,
+		.index = ++crew->last_agent,
+		.wanted = true,
+	};
+	a->uid = v->uid;
+	a->gid = v->gid;
+	a->account = bytes_dup(v->account);
+	a->prefix = bytes_dup(v->prefix);
+	a->linked = calloc(crew->workers, sizeof(*a->linked));
+	TAILQ_INIT(&a->sessions);
+	uv_timer_init(crew->loop, &a->idle);
+	a->idle.data = a;
+	LIST_INSERT_HEAD(&crew->agents, a, next);
+	if (v->root.n == 0 && crew->served != NULL) {
+		root = fcntl(crew->served->root, F_DUPFD_CLOEXEC, 0);
+		start.has_root = root >= 0;
+	}
+	start.index = a->child.index;
+	start.user = v->account;
+	if (a->account == NULL || a->prefix == NULL || a->linked == NULL ||
+	    child_start(&a->child, &start, &root, root >= 0 ? 1 : 0, agent_message) < 0) {
+		log_event(LOG_ERR, 0, "agent=%u start=failed why=\"%s\"", a->child.index, strerror(errno));
+		a->child.wanted = false;
+		chan_free(a->child.chan);
+		a->child.chan = NULL;
+		if (a->child.pid == 0)
+			agent_free(a); /* else it is reaped */
+		return NULL;
+	}
+	return a;
+}
+
+/* ---- grants ---- */
+
+static void
+grant_clear(struct grant *g)
+{
+	free(g->user);
+	*g = (struct grant){ .state = GRANT_NONE };
+}
+
+static void
+refuse(struct session *s, const char *why)
+{
+	struct msg m = {
+		.type = MSG_WORKER_REFUSED,
+		.worker_refused = { .session = s->id, .why = bytes_of(why) },
+	};
+
+	if (s->worker->child.chan != NULL)
+		chan_send(s->worker->child.chan, &m, -1);
+}
+
+/* The session lets go of its agent. */
+static void
+grant_release(struct session *s)
+{
+	struct agent *a = s->grant.agent;
+
+	if (a != NULL) {
+		TAILQ_REMOVE(&a->sessions, s, by_agent);
+		if (TAILQ_EMPTY(&a->sessions) && a->child.chan != NULL)
+			uv_timer_start(&a->idle, agent_idle, AGENT_IDLE, 0);
+	}
+	grant_clear(&s->grant);
+}
+
+void
+login_end(struct session *s)
+{
+	struct crew *crew = s->worker->child.crew;
+	struct agent *a = s->grant.agent;
+
+	if (s->grant.state == GRANT_NONE)
+		return;
+	if (a != NULL && a->child.chan != NULL) {
+		struct msg m = { .type = MSG_AGENT_REVOKE, .agent_revoke = { .grant = s->grant.id } };
+
+		chan_send(a->child.chan, &m, -1);
+	}
+	grant_release(s);
+	if (crew->auth.child.chan != NULL) {
+		struct msg m = {
+			.type = MSG_AUTH_END,
+			.auth_end = { .worker = s->worker->child.index, .session = s->id },
+		};
+
+		chan_send(crew->auth.child.chan, &m, -1);
+	}
+}
+
+/* The worker gets its end of a new channel to this agent together with its first grant; the agent gets
+ * the other end now, before the grant. *ret_fd is -1 when they know each other already. */
+static int
+agent_introduce(struct agent *a, struct worker *w, int *ret_fd)
+{
+	struct msg m = { .type = MSG_AGENT_WORKER, .agent_worker = { .worker = w->child.index } };
+	int pair[2], r;
+
+	*ret_fd = -1;
+	if (a->linked[w->child.index])
+		return 0;
+	r = fdpass_pair(pair);
+	if (r < 0)
+		return r;
+	r = chan_send(a->child.chan, &m, pair[0]);
+	if (r < 0) {
+		close(pair[1]);
+		return r;
+	}
+	a->linked[w->child.index] = true;
+	*ret_fd = pair[1];
+	return 0;
+}
+
+static int
+ask_agent(struct session *s, struct agent *a, const struct msg_master_verdict *v)
+{
+	struct msg m = { .type = MSG_AGENT_GRANT };
+
+	s->grant = (struct grant){
+		.state = GRANT_PENDING,
+		.id = ++a->last_grant,
+		.agent = a,
+		.user = bytes_dup(v->user),
+		.rights = v->rights,
+		.umask = v->umask,
+		.anonymous = v->anonymous,
+	};
+	TAILQ_INSERT_TAIL(&a->sessions, s, by_agent);
+	uv_timer_stop(&a->idle);
+	if (s->grant.user == NULL)
+		return -FERRY_ENOMEM;
+	m.agent_grant = (struct msg_agent_grant){
+		.grant = s->grant.id,
+		.worker = s->worker->child.index,
+		.root = v->root,
+		.cwd = v->cwd,
+		.rights = v->rights,
+		.umask = v->umask,
+		.anonymous = v->anonymous,
+	};
+	return chan_send(a->child.chan, &m, -1);
+}
+
+void
+login_verdict(struct crew *crew, const struct msg_master_verdict *v)
+{
+	struct session *s = NULL;
+	struct agent *a;
+
+	if (v->worker < crew->workers)
+		s = worker_session(&crew->worker[v->worker], v->session);
+	/* The session may have ended meanwhile; auth must hear that its login has, too. */
+	if (s == NULL) {
+		struct msg m = {
+			.type = MSG_AUTH_END,
+			.auth_end = { .worker = v->worker, .session = v->session },
+		};
+
+		chan_send(crew->auth.child.chan, &m, -1);
+		return;
+	}
+	if (s->grant.state != GRANT_NONE) {
+		log_event(LOG_ERR, s->id, "verdict=ignored why=\"already logged in\"");
+		return;
+	}
+	a = agent_find(crew, v);
+	if (a == NULL)
+		a = agent_start(crew, v);
+	if (a == NULL) {
+		refuse(s, "the server could not start a process for this account");
+		return;
+	}
+	if (ask_agent(s, a, v) < 0) {
+		refuse(s, "the server could not reach the process of this account");
+		login_end(s);
+	}
+}
+
+/* The session of this agent that waits for grant `id`, or has it. */
+static struct session *
+granted_session(struct agent *a, uint32_t id)
+{
+	struct session *s;
+
+	TAILQ_FOREACH_REVERSE(s, &a->sessions, agent_sessions, by_agent)
+	{
+		if (s->grant.id == id)
+			return s;
+	}
+	return NULL;
+}
+
+static void
+hand_out(struct session *s, const struct msg_master_granted *g)
+{
+	struct agent *a = s->grant.agent;
+	struct msg m = { .type = MSG_WORKER_GRANT };
+	int fd;
+
+	if (agent_introduce(a, s->worker, &fd) < 0) {
+		refuse(s, "the server could not connect its processes");
+		login_end(s);
+		return;
+	}
+	m.worker_grant = (struct msg_worker_grant){
+		.session = s->id,
+		.grant = s->grant.id,
+		.agent = a->child.index,
+		.user = bytes_of(s->grant.user),
+		.cwd = g->cwd,
+		.rights = s->grant.rights,
+		.umask = s->grant.umask,
+		.anonymous = s->grant.anonymous,
+	};
+	s->grant.state = GRANT_GIVEN;
+	chan_send(s->worker->child.chan, &m, fd);
+}
+
+void
+login_granted(struct agent *a, const struct msg_master_granted *g)
+{
+	struct session *s = granted_session(a, g->grant);
+	char why[128];
+
+	if (s == NULL || s->grant.state != GRANT_PENDING || s->worker->child.chan == NULL)
+		return; /* it ended while the agent was at work; the grant was revoked then */
+	if (g->error == 0) {
+		hand_out(s, g);
+		return;
+	}
+	log_event(LOG_ERR, s->id, "login=failed user=\"%s\" why=\"its directory cannot be opened: %s\"",
+	    s->grant.user, strerror((int)g->error));
+	snprintf(why, sizeof(why), "the directory of this account cannot be opened: %s",
+	    strerror((int)g->error));
+	refuse(s, why);
+	login_end(s);
+}
+
+void
+agent_died(struct agent *a)
+{
+	struct session *s;
+
+	while ((s = TAILQ_FIRST(&a->sessions)) != NULL) {
+		if (s->grant.state == GRANT_PENDING)
+			refuse(s, "the process of this account has ended; please try again");
+		login_end(s);
+	}
+}
+
+static void
+agent_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
+{
+	struct agent *a = user;
+
+	switch (m->type) {
+	case MSG_MASTER_LOG:
+		child_log(&m->master_log);
+		break;
+	case MSG_MASTER_GRANTED:
+		login_granted(a, &m->master_granted);
+		break;
+	default: /* messages.def lets nothing else through */
+		break;
+	}
+}

@@ -1,0 +1,420 @@
+/*
+ * The master: binds, accepts, spawns. It reads configuration and keys, and never a byte that a client
+ * sent: an accepted socket goes to the least busy worker unread.
+ */
+#include "master.h"
+
+#include <errno.h>
+#include <ferry/ferry.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "crew.h"
+#include "load.h"
+#include "log.h"
+#include "logfile.h"
+#include "peers.h"
+#include "sandbox.h"
+#include "util.h"
+
+/* Clients taken per wake-up, so that signals and messages are not starved by a flood. */
+#define ACCEPT_TURN 64
+/* No descriptors left: try again after this many milliseconds instead of spinning. */
+#define ACCEPT_PAUSE 100
+/* At the end: how long transfers may go on, and when the rest is killed. Seconds. */
+#define END_SECONDS 5
+
+struct listener {
+	uv_poll_t poll;
+	struct master *master;
+	int fd;
+};
+
+struct master {
+	uv_loop_t loop;
+	struct programs programs;
+	const struct master_plan *plan;
+	LIST_HEAD(, crew) crews; /* the first one works, the others are retired */
+	struct listener listener[LISTEN_MAX];
+	size_t listeners;
+	struct peers peers;
+	size_t sessions;
+	size_t slots;
+	uv_timer_t pause;   /* accepting again */
+	uv_timer_t last;    /* killing what does not end */
+	uv_signal_t on_child, on_term, on_int, on_hup, on_usr1;
+	bool ending;
+};
+
+static void client_ready(uv_poll_t *poll, int status, int events);
+
+/* ---- clients ---- */
+
+static void
+session_closed(struct crew *crew, const struct session *s, void *user)
+{
+	struct master *m = user;
+
+	peers_remove(&m->peers, &s->peer);
+	m->sessions--;
+}
+
+/* A client that is not served is told why; nothing is read from it, nothing waits for it. */
+static void
+turn_away(int fd, const struct endpoint *peer, const char *text)
+{
+	char where[ENDPOINT_TEXT_MAX];
+
+	endpoint_format(peer, where);
+	log_event(LOG_NOTICE, 0, "refused peer=%s why=\"%s\"", where, text + 4);
+	if (send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		(void)send(fd, "\r\n", 2, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void
+take_client(struct master *m, int client, const struct endpoint *peer)
+{
+	struct crew *crew = LIST_FIRST(&m->crews);
+	_cleanup_close_ int fd = client;
+	unsigned mine;
+
+	if (crew->conf.max_clients > 0 && m->sessions >= crew->conf.max_clients) {
+		turn_away(fd, peer, "421 There are too many connected users, please try later.");
+		return;
+	}
+	mine = peers_add(&m->peers, peer);
+	m->sessions++;
+	if (crew->conf.max_per_ip > 0 && mine > crew->conf.max_per_ip)
+		turn_away(fd, peer, "421 There are too many connections from your internet address.");
+	else if (mine > 0 && crew_take(crew, &fd, peer) == 0)
+		return;
+	else
+		turn_away(fd, peer, "421 The server is busy, please try again in a moment.");
+	if (mine > 0)
+		peers_remove(&m->peers, peer);
+	m->sessions--;
+}
+
+static void
+accept_again(uv_timer_t *timer)
+{
+	struct master *m = timer->data;
+
+	for (size_t i = 0; i < m->listeners; i++)
+		uv_poll_start(&m->listener[i].poll, UV_READABLE, client_ready);
+}
+
+static void
+accept_pause(struct master *m, int error)
+{
+	log_event(LOG_ERR, 0, "accept=paused why=\"%s\"", strerror(error));
+	for (size_t i = 0; i < m->listeners; i++)
+		uv_poll_stop(&m->listener[i].poll);
+	uv_timer_start(&m->pause, accept_again, ACCEPT_PAUSE, 0);
+}
+
+static void
+client_ready(uv_poll_t *poll, int status, int events)
+{
+	struct listener *l = poll->data;
+
+	for (int i = 0; i < ACCEPT_TURN; i++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof(ss);
+		struct endpoint peer;
+		int fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+				accept_pause(l->master, errno);
+			else if (errno == EINTR || errno == ECONNABORTED)
+				continue;
+			return;
+		}
+		if (endpoint_from_sockaddr((struct sockaddr *)&ss, &peer) < 0)
+			close(fd);
+		else
+			take_client(l->master, fd, &peer);
+	}
+}
+
+/* ---- crews ---- */
+
+static size_t
+worker_count(size_t wanted)
+{
+	cpu_set_t set;
+
+	if (wanted > 0)
+		return wanted;
+	if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
+		return (size_t)CPU_COUNT(&set);
+	return 1;
+}
+
+static int
+hire(struct master *m, const struct conf *conf)
+{
+	struct crew *crew = calloc(1, sizeof(*crew));
+	int r;
+
+	if (crew == NULL)
+		return -FERRY_ENOMEM;
+	r = crew_start(crew, &m->loop, &m->programs, m->plan->served, conf,
+	    worker_count(m->plan->workers), m->slots, session_closed, m);
+	if (r < 0)
+		crew_kill(crew); /* and it is reaped; the one that worked goes on */
+	if (r < 0 && !LIST_EMPTY(&m->crews))
+		LIST_INSERT_AFTER(LIST_FIRST(&m->crews), crew, next);
+	else
+		LIST_INSERT_HEAD(&m->crews, crew, next);
+	return r;
+}
+
+static void
+tell_log(enum conf_severity severity, const char *file, unsigned line, const char *text, void *user)
+{
+	log_event(severity == CONF_ERROR ? LOG_ERR : LOG_WARNING, 0, "config=%s line=%u problem=\"%s\"",
+	    file != NULL ? file : "-", line, text);
+}
+
+/* SIGHUP: a configuration with a mistake changes nothing. Sessions keep the one they began with. */
+static void
+reload(uv_signal_t *handle, int signum)
+{
+	struct master *m = handle->data;
+	struct crew *old = LIST_FIRST(&m->crews);
+	const char *what = NULL;
+	struct conf conf;
+
+	if (m->ending || m->plan->cmdline == NULL)
+		return;
+	if (load_config(m->plan->cmdline, &conf, tell_log, NULL) < 0) {
+		log_event(LOG_ERR, 0, "reload=refused why=\"the configuration has mistakes\"");
+		return;
+	}
+	if (load_world(&conf, tell_log, NULL) < 0)
+		log_event(LOG_ERR, 0, "reload=refused why=\"the configuration has mistakes\"");
+	else if (logfile_open(&conf, m->plan->conf->background, &what) < 0)
+		log_event(LOG_ERR, 0, "reload=refused why=\"%s: %s\"", what, strerror(errno));
+	else if (hire(m, &conf) == 0) {
+		crew_retire(old, conf.idle_session_timeout > 0 ? (unsigned)conf.idle_session_timeout : 300);
+		log_event(LOG_NOTICE, 0, "reload=done sessions_kept=%zu", crew_sessions(old));
+	}
+	conf_free(&conf);
+}
+
+/* SIGUSR1: who is connected, from the scoreboard. */
+static void
+tell_sessions(uv_signal_t *handle, int signum)
+{
+	static const char *const states[] = { "free", "login", "idle", "command", "receiving", "sending" };
+	struct master *m = handle->data;
+	struct crew *crew;
+
+	LIST_FOREACH(crew, &m->crews, next)
+	{
+		for (size_t w = 0; w < crew->workers; w++) {
+			struct worker *worker = &crew->worker[w];
+
+			for (size_t i = 0; i < worker->slots; i++) {
+				char peer[ENDPOINT_TEXT_MAX], user[256], path[1024];
+				struct slot_view v;
+
+				if (worker->session[i] == NULL ||
+				    scoreboard_read(&worker->board, i, &v) < 0)
+					continue;
+				endpoint_format(&worker->session[i]->peer, peer);
+				log_event(LOG_NOTICE, worker->session[i]->id,
+				    "who peer=%s worker=%zu user=\"%s\" state=%s verb=%.8s path=\"%s\" "
+				    "bytes=%llu in=%llu out=%llu",
+				    peer, w, log_escape(v.user, strlen(v.user), user, sizeof(user)),
+				    v.state < ARRAY_LEN(states) ? states[v.state] : "?", v.verb,
+				    log_escape(v.path, strlen(v.path), path, sizeof(path)),
+				    (unsigned long long)v.bytes, (unsigned long long)v.bytes_in,
+				    (unsigned long long)v.bytes_out);
+			}
+		}
+	}
+}
+
+/* ---- the end ---- */
+
+static void
+kill_all(uv_timer_t *timer)
+{
+	struct master *m = timer->data;
+	struct crew *crew;
+
+	LIST_FOREACH(crew, &m->crews, next)
+		crew_kill(crew);
+}
+
+static void
+end(uv_signal_t *handle, int signum)
+{
+	struct master *m = handle->data;
+	struct crew *crew;
+
+	if (m->ending) { /* somebody is in a hurry */
+		kill_all(&m->last);
+		return;
+	}
+	m->ending = true;
+	log_event(LOG_NOTICE, 0, "ending sessions=%zu", m->sessions);
+	uv_timer_stop(&m->pause);
+	for (size_t i = 0; i < m->listeners; i++) {
+		uv_poll_stop(&m->listener[i].poll);
+		close(m->listener[i].fd);
+	}
+	m->listeners = 0;
+	LIST_FOREACH(crew, &m->crews, next)
+		crew_retire(crew, signum == SIGINT ? 0 : END_SECONDS);
+	uv_timer_start(&m->last, kill_all, (END_SECONDS + 2) * 1000, 0);
+}
+
+static void
+crew_free(struct crew *crew)
+{
+	for (size_t i = 0; i < crew->workers; i++) {
+		scoreboard_unmap(&crew->worker[i].board);
+		fd_closep(&crew->worker[i].board_fd);
+		free(crew->worker[i].session);
+	}
+	free(crew->worker);
+	conf_free(&crew->conf);
+}
+
+static void
+crew_timer_closed(uv_handle_t *handle)
+{
+	crew_free(handle->data);
+	free(handle->data);
+}
+
+/* SIGCHLD. Several deaths may be told by one signal. */
+static void
+reap(uv_signal_t *handle, int signum)
+{
+	struct master *m = handle->data;
+	struct crew *crew, *next;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		LIST_FOREACH(crew, &m->crews, next)
+		{
+			if (crew_reap(crew, pid, status))
+				break;
+		}
+	}
+	for (crew = LIST_FIRST(&m->crews); crew != NULL; crew = next) {
+		next = LIST_NEXT(crew, next);
+		if (!crew_is_gone(crew))
+			continue;
+		LIST_REMOVE(crew, next);
+		uv_close((uv_handle_t *)&crew->restart, crew_timer_closed);
+	}
+	if (LIST_EMPTY(&m->crews))
+		uv_stop(&m->loop);
+}
+
+/* ---- the beginning ---- */
+
+static void
+watch_signal(struct master *m, uv_signal_t *handle, uv_signal_cb cb, int signum)
+{
+	uv_signal_init(&m->loop, handle);
+	handle->data = m;
+	uv_signal_start(handle, cb, signum);
+}
+
+/* As many descriptors as the system lets us have, for us and, inherited, for the workers. A session needs
+ * two of them with its data connection, one more with its file. */
+static size_t
+raise_descriptors(void)
+{
+	struct rlimit limit = { .rlim_cur = 1024, .rlim_max = 1024 };
+	size_t slots = 256;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	while (slots < 16384 && slots * 2 <= limit.rlim_cur)
+		slots *= 2;
+	return slots;
+}
+
+static void
+watch_listeners(struct master *m)
+{
+	for (size_t i = 0; i < m->plan->listeners->n; i++) {
+		struct listener *l = &m->listener[m->listeners++];
+
+		*l = (struct listener){ .master = m, .fd = m->plan->listeners->fd[i] };
+		uv_poll_init(&m->loop, &l->poll, l->fd);
+		l->poll.data = l;
+		uv_poll_start(&l->poll, UV_READABLE, client_ready);
+	}
+}
+
+static void
+say_ready(const struct master_plan *plan)
+{
+	char where[ENDPOINT_TEXT_MAX];
+
+	for (size_t i = 0; i < plan->listeners->n; i++) {
+		endpoint_format(&plan->listeners->at[i], where);
+		log_event(LOG_NOTICE, 0, "listening at=%s version=%s sandbox=\"%s\"", where,
+		    FERRY_VERSION, sandbox_describe());
+	}
+	if (plan->greeting != NULL) {
+		fputs(plan->greeting, stdout);
+		fflush(stdout);
+	}
+	if (plan->ready_fd >= 0) {
+		(void)!write(plan->ready_fd, "1", 1);
+		close(plan->ready_fd);
+	}
+}
+
+int
+master_run(const struct master_plan *plan)
+{
+	static struct master m; /* large, and one per process */
+
+	m = (struct master){ .plan = plan, .slots = raise_descriptors() };
+	LIST_INIT(&m.crews);
+	peers_init(&m.peers);
+	if (sandbox_basics() < 0 || programs_open(&m.programs) < 0 || uv_loop_init(&m.loop) < 0)
+		return EXIT_FAILURE;
+	signal(SIGPIPE, SIG_IGN);
+	uv_timer_init(&m.loop, &m.pause);
+	uv_timer_init(&m.loop, &m.last);
+	m.pause.data = m.last.data = &m;
+	watch_signal(&m, &m.on_child, reap, SIGCHLD);
+	watch_signal(&m, &m.on_term, end, SIGTERM);
+	watch_signal(&m, &m.on_int, end, SIGINT);
+	watch_signal(&m, &m.on_hup, reload, SIGHUP);
+	watch_signal(&m, &m.on_usr1, tell_sessions, SIGUSR1);
+	if (sandbox_master() < 0) {
+		fprintf(stderr, "ferryd: the sandbox could not be set up: %s\n", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	if (hire(&m, plan->conf) < 0)
+		return EXIT_FAILURE;
+	watch_listeners(&m);
+	say_ready(plan);
+	uv_run(&m.loop, UV_RUN_DEFAULT);
+	peers_free(&m.peers);
+	log_event(LOG_NOTICE, 0, "ended");
+	return EXIT_SUCCESS;
+}
