@@ -1,0 +1,167 @@
+"""Other people's FTP servers on loopback, for ferry to talk to. One user, ftptest, in a tree of its own.
+
+No real account is used: vsftpd, which knows only PAM and passwd, runs in a mount namespace with an overlay on
+/etc; the others have password files.
+"""
+import os
+import pathlib
+import select
+import socket
+import subprocess
+import sys
+import time
+
+USER, PASSWORD = "ftptest", "secret"
+UID = 64999
+
+
+def crypted(password):
+    return subprocess.run(["openssl", "passwd", "-6", password], check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+class Peer:
+    """A server in a directory; port and root are public. Subclasses write its files and name its command."""
+    host = "127.0.0.1"
+    ipv6 = False
+
+    def __init__(self, directory, installed, port, passive):
+        self.directory = pathlib.Path(directory)
+        self.installed = pathlib.Path(installed)
+        self.port, self.passive = port, passive
+        self.root = self.directory / "root"
+        self.root.mkdir()
+        self.process = None
+
+    def start(self):
+        path = self.directory
+        while path != path.parent and path != pathlib.Path("/tmp"):
+            path.chmod(path.stat().st_mode | 0o055)
+            path = path.parent
+        os.chown(self.root, UID, UID)
+        command = self.prepare()
+        self.log = open(self.directory / "log", "wb")
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                socket.create_connection((self.host, self.port), timeout=5).close()
+                return self
+            except OSError:
+                select.select([], [], [], 0.02)
+        raise AssertionError(f"{command} did not start: {(self.directory / 'log').read_text()}")
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.log.close()
+
+    def write(self, name, text, mode=0o600):
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+
+class Vsftpd(Peer):
+    def prepare(self):
+        d = self.directory
+        (d / "work").mkdir()
+        (d / "empty").mkdir()
+        self.write("etc/passwd", pathlib.Path("/etc/passwd").read_text()
+                   + f"{USER}:x:{UID}:{UID}::{self.root}:/bin/sh\n", 0o644)
+        self.write("etc/group", pathlib.Path("/etc/group").read_text() + f"{USER}:x:{UID}:\n", 0o644)
+        self.write("etc/ftp.passwords", f"{USER}:{crypted(PASSWORD)}\n")
+        self.write("etc/pam.d/ferry-peer",
+                   "auth required pam_pwdfile.so pwdfile=/etc/ftp.passwords\n"
+                   "account required pam_permit.so\nsession required pam_permit.so\n", 0o644)
+        low, high = self.passive
+        config = self.write("vsftpd.conf", f"""listen=YES
+listen_address={self.host}
+listen_port={self.port}
+background=NO
+anonymous_enable=NO
+local_enable=YES
+write_enable=YES
+local_umask=022
+pam_service_name=ferry-peer
+chroot_local_user=YES
+allow_writeable_chroot=YES
+secure_chroot_dir={d}/empty
+pasv_min_port={low}
+pasv_max_port={high}
+seccomp_sandbox=NO
+xferlog_enable=NO
+""")
+        program = self.installed / "usr/sbin/vsftpd"
+        return ["unshare", "-m", "sh", "-c",
+                f"mount -t overlay overlay -o lowerdir=/etc,upperdir={d}/etc,workdir={d}/work /etc && "
+                f"exec {program} {config}"]
+
+
+class Proftpd(Peer):
+    def prepare(self):
+        d = self.directory
+        passwords = self.write("passwords", f"{USER}:{crypted(PASSWORD)}:{UID}:{UID}::{self.root}:/bin/false\n")
+        low, high = self.passive
+        config = self.write("proftpd.conf", f"""ServerName test
+ServerType standalone
+DefaultServer on
+DefaultAddress {self.host}
+UseIPv6 off
+Port {self.port}
+User nobody
+Group nogroup
+PidFile {d}/pid
+ScoreboardFile {d}/scoreboard
+DelayTable none
+WtmpLog off
+TransferLog none
+SystemLog {d}/system.log
+UseReverseDNS off
+PassivePorts {low} {high}
+AuthOrder mod_auth_file.c
+AuthUserFile {passwords}
+RequireValidShell off
+DefaultRoot ~
+AllowOverwrite on
+AllowStoreRestart on
+AllowRetrieveRestart on
+""")
+        return [str(self.installed / "usr/sbin/proftpd"), "-n", "-c", str(config)]
+
+
+class Pureftpd(Peer):
+    def prepare(self):
+        d = self.directory
+        passwords = self.write("passwords", f"{USER}:{crypted(PASSWORD)}:{UID}:{UID}::{self.root}/./::::::::::::\n")
+        subprocess.run([str(self.installed / "usr/bin/pure-pw"), "mkdb", str(d / "users.pdb"), "-f",
+                        str(passwords)], check=True)
+        low, high = self.passive
+        return [str(self.installed / "usr/sbin/pure-ftpd"), "-S", f"{self.host},{self.port}", "-l",
+                f"puredb:{d}/users.pdb", "-E", "-A", "-H", "-p", f"{low}:{high}", "-g", f"{d}/pid", "-u", "1000"]
+
+
+class Pyftpdlib(Peer):
+    def prepare(self):
+        low, high = self.passive
+        script = self.write("serve.py", f"""
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.servers import FTPServer
+users = DummyAuthorizer()
+users.add_user({USER!r}, {PASSWORD!r}, {str(self.root)!r}, perm="elradfmwMT")
+FTPHandler.authorizer = users
+FTPHandler.passive_ports = range({low}, {high + 1})
+FTPServer(({self.host!r}, {self.port}), FTPHandler).serve_forever()
+""")
+        return ["/usr/bin/python3", str(script)]
+
+
+PEERS = {"vsftpd": Vsftpd, "proftpd": Proftpd, "pureftpd": Pureftpd, "pyftpdlib": Pyftpdlib}

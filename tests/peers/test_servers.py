@@ -1,0 +1,80 @@
+"""ferry against vsftpd, ProFTPD, Pure-FTPd and pyftpdlib, in both modes."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from harness.files import SIZES, make_files, same
+from harness.peers import PASSWORD, PEERS, USER
+from harness.server import free_port
+
+TOP = pathlib.Path(__file__).parent.parent.parent
+PASSIVE = {"vsftpd": (50300, 50399), "proftpd": (50400, 50499), "pureftpd": (50500, 50599),
+           "pyftpdlib": (50600, 50699)}
+
+
+@pytest.fixture(scope="module", params=sorted(PEERS))
+def peer(request, tmp_path_factory):
+    server = PEERS[request.param](tmp_path_factory.mktemp(request.param), TOP / ".dev/peers", free_port(),
+                                  PASSIVE[request.param])
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def ferry(build, tmp_path):
+    secret = tmp_path / "password"
+    secret.touch(mode=0o600)
+    secret.write_text(PASSWORD + "\n")
+
+    def run(*args, status=0):
+        command = [str(build / "ferry/ferry"), args[0], "--user", USER, "--password-file", str(secret), *args[1:]]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300,
+                              env=dict(os.environ, HOME=str(tmp_path)))
+        assert done.returncode == status, done.stdout[-4000:] + done.stderr[-4000:]
+        return done
+
+    return run
+
+
+def url(peer, name=""):
+    quoted = "".join(c if c.isalnum() or c in "._-" else "".join(f"%{b:02x}" for b in c.encode())
+                     for c in name)
+    return f"ftp://{peer.host}:{peer.port}/{quoted}"
+
+
+@pytest.mark.parametrize("mode", ["epsv", "pasv", "port", "eprt"])
+def test_every_file_both_ways(peer, ferry, tmp_path, mode):
+    up, down = tmp_path / "up", tmp_path / "down"
+    up.mkdir()
+    down.mkdir()
+    files = make_files(up, SIZES if mode in ("epsv", "port") else {k: v for k, v in SIZES.items() if v < 1 << 20})
+    for name in files:
+        ferry("put", "--mode", mode, str(up / name), url(peer))
+        assert same(up / name, peer.root / name)
+        ferry("get", "--mode", mode, "-o", str(down / name), url(peer, name))
+        assert same(up / name, down / name)
+        (down / name).unlink()
+    listing = ferry("ls", "--mode", mode, url(peer)).stdout.decode()
+    for name in files:
+        assert name in listing
+    for name in files:
+        (peer.root / name).unlink()
+
+
+def test_resume(peer, ferry, tmp_path):
+    data = os.urandom(3_000_000)
+    (peer.root / "r.bin").write_bytes(data)
+    os.chown(peer.root / "r.bin", 64999, 64999)
+    (tmp_path / "r.bin").write_bytes(data[:1_000_000])
+    ferry("get", "-c", url(peer, "r.bin"))
+    assert (tmp_path / "r.bin").read_bytes() == data
+
+
+def test_a_missing_file_is_one_clear_failure(peer, ferry, tmp_path):
+    for mode in ("epsv", "port"):
+        done = ferry("get", "--mode", mode, url(peer, "no such file"), status=5)
+        assert b"no such file" in done.stderr
+    assert not (tmp_path / "no such file").exists()
