@@ -86,6 +86,19 @@ set_listen(struct conf *c, const char *address)
 	return set(c, "listen_ipv6", "YES") < 0 ? -FERRY_EINVAL : set(c, "listen_address6", address);
 }
 
+/* The file's cross checks hold here too, but for "nobody can log in": --user is told to auth apart. */
+static int
+check(struct conf *c)
+{
+	bool local = c->local_enable;
+	int r;
+
+	c->local_enable = true;
+	r = conf_check(c, load_tell, NULL);
+	c->local_enable = local;
+	return r;
+}
+
 static int
 make_conf(const struct cmdline *cl, struct conf *ret)
 {
@@ -112,7 +125,7 @@ make_conf(const struct cmdline *cl, struct conf *ret)
 		*equals = '\0';
 		r = set(ret, name, equals + 1);
 	}
-	return r;
+	return r == 0 ? check(ret) : r;
 }
 
 /* The wanted port, or the first free one from 2121 on. */

@@ -15,7 +15,7 @@
 #define BACKLOG 1024
 
 static int
-listener_open(const struct endpoint *at)
+listener_open(struct endpoint *at)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = endpoint_to_sockaddr(at, &ss);
@@ -30,6 +30,10 @@ listener_open(const struct endpoint *at)
 		return -1;
 	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, BACKLOG) < 0)
 		return -1;
+	/* listen_port=0: the system has chosen one. */
+	len = sizeof(ss);
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+		endpoint_from_sockaddr((struct sockaddr *)&ss, at);
 	return fd_take(&fd);
 }
 
@@ -56,6 +60,8 @@ add(struct listeners *l, const char *option, const char *name, int family, uint6
 	struct endpoint at;
 	int fd;
 
+	if (port == 0 && l->n > 0)
+		port = l->at[0].port; /* both families on the one that the system chose */
 	if (listener_at(option, family, port, &at) < 0) {
 		snprintf(why, sizeof(why), "%s=%.200s is not an %s address", name, option,
 		    family == AF_INET ? "IPv4" : "IPv6");

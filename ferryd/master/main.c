@@ -20,9 +20,8 @@ static int
 show_option(const char *name, const char *value, const char *def, const char *help, bool changed,
     bool honoured, void *user)
 {
-	printf("# %s%s%s%s\n%s%s=%s\n", help, honoured ? "" : " (not yet honoured)",
-	    changed ? " Default: " : "", changed ? (def[0] != '\0' ? def : "none") : "",
-	    value[0] != '\0' ? "" : "#", name, value);
+	printf("# %s%s%s%s\n%s=%s\n", help, honoured ? "" : " (not yet honoured)",
+	    changed ? " Default: " : "", changed ? (def[0] != '\0' ? def : "none") : "", name, value);
 	return 0;
 }
 
