@@ -1,0 +1,117 @@
+/*
+ * Choosing a backend and drawing the conclusion from its answer: the same way whether it
+ * runs in auth itself or in a process of its own.
+ */
+#include "backend.h"
+
+#include <ferry/ferry.h>
+#include <string.h>
+#include <strings.h>
+
+void
+finding_init(struct finding *f)
+{
+	*f = (struct finding){
+	    .answer = ANSWER_NO,
+	    .user = BUF_INIT(LOGIN_NAME_MAX_BYTES),
+	    .why = BUF_INIT(WHY_MAX),
+	};
+}
+
+void
+finding_clear(struct finding *f)
+{
+	buf_free(&f->user);
+	buf_free(&f->why);
+}
+
+void
+decision_init(struct decision *d)
+{
+	*d = (struct decision){
+	    .answer = ANSWER_AGAIN,
+	    .user = BUF_INIT(LOGIN_NAME_MAX_BYTES),
+	    .why = BUF_INIT(WHY_MAX),
+	};
+}
+
+void
+decision_clear(struct decision *d)
+{
+	buf_free(&d->user);
+	buf_free(&d->why);
+	identity_clear(&d->identity);
+}
+
+bool
+backend_name_is_anonymous(const char *user)
+{
+	return strcasecmp(user, "anonymous") == 0 || strcasecmp(user, "ftp") == 0;
+}
+
+const struct backend *
+backend_choose(const struct backend *const *all, const struct setup *s, const char *user)
+{
+	for (; *all != NULL; all++)
+		if ((*all)->claims(s, user))
+			return *all;
+	return NULL;
+}
+
+/* anonymous was resolved at the start, so that the loop never waits for an account
+ * look-up. */
+static int
+identify_anonymous(const struct setup *s, struct identity *ret, struct buf *why)
+{
+	if (s->anonymous.root != NULL)
+		return identity_copy(&s->anonymous, ret);
+	buf_append(why, buf_data(&s->anonymous_why), buf_len(&s->anonymous_why));
+	return -FERRY_EREFUSED;
+}
+
+static int
+identify(const struct backend *b, const struct setup *s, const char *user,
+    struct identity *ret, struct buf *why)
+{
+	switch (b->kind) {
+	case KIND_ANONYMOUS:
+		return identify_anonymous(s, ret, why);
+	case KIND_SINGLE:
+		return identity_served(s->conf, s->single.uid, s->single.gid, false, ret);
+	case KIND_ACCOUNT:
+		break;
+	}
+	return identity_account(
+	    &s->source, user, (b->flags & BACKEND_JUDGES_ACCOUNT) != 0, ret, why);
+}
+
+void
+backend_decide(const struct backend *b, const struct setup *s, const struct attempt *a,
+    struct decision *ret, void **ret_state)
+{
+	_cleanup_(finding_clear)
+	struct finding f;
+	const char *user;
+	int r;
+
+	finding_init(&f);
+	b->check(s, a, &f, ret_state);
+	ret->answer = f.answer;
+	if (f.answer != ANSWER_YES) {
+		buf_append(&ret->why, buf_data(&f.why), buf_len(&f.why));
+		if (buf_len(&f.why) == 0)
+			buf_append_str(&ret->why, "no cause was given");
+		return;
+	}
+	if (buf_len(&f.user) == 0)
+		buf_append_str(&f.user, a->user);
+	user = buf_cstr(&f.user);
+	r = user != NULL ? identify(b, s, user, &ret->identity, &ret->why)
+			 : -FERRY_ENOMEM;
+	if (r == 0)
+		r = buf_append_str(&ret->user, user);
+	if (r < 0)
+		ret->answer = r == -FERRY_EREFUSED ? ANSWER_NO : ANSWER_AGAIN;
+	if (r == -FERRY_ENOMEM)
+		buf_append_str(&ret->why, "out of memory");
+}
