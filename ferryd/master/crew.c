@@ -246,7 +246,7 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	case MSG_MASTER_LOGOUT:
 		s = worker_session(w, m->master_logout.session);
 		if (s != NULL)
-			login_end(s);
+			login_logout(s);
 		break;
 	case MSG_MASTER_CLOSED:
 		s = worker_session(w, m->master_closed.session);
@@ -323,7 +323,7 @@ worker_died(struct worker *w)
 			session_free(w->session[i]);
 	}
 	LIST_FOREACH(agent, &crew->agents, next)
-		agent->linked[w->child.index] = false;
+		agent_unlink(agent, w->child.index);
 }
 
 /* ---- the crew ---- */
@@ -400,7 +400,7 @@ next_slot(struct worker *w)
 	if (++w->search < w->slots)
 		return;
 	w->search = 0;
-	w->turn = w->turn < UINT32_MAX / w->slots - 1 ? w->turn + 1 : 1;
+	w->turn = w->turn < UINT32_MAX / (w->slots * w->child.crew->workers) - 1 ? w->turn + 1 : 1;
 }
 
 /* A free slot becomes a session with an id that was not used for it for a very long time. */
@@ -413,7 +413,8 @@ session_new(struct worker *w, const struct endpoint *peer)
 		return NULL;
 	while (w->session[w->search] != NULL)
 		next_slot(w);
-	s->id = w->turn * (uint32_t)w->slots + (uint32_t)w->search;
+	s->id = (w->turn * (uint32_t)w->child.crew->workers + w->child.index) * (uint32_t)w->slots +
+	    (uint32_t)w->search;
 	s->worker = w;
 	s->peer = *peer;
 	w->session[w->search] = s;

@@ -52,10 +52,11 @@ struct grant {
 
 struct session {
 	TAILQ_ENTRY(session) by_agent; /* while grant.agent is set */
-	uint32_t id;                   /* id % worker->slots is its slot */
+	uint32_t id;                   /* one of its kind in the crew; id % worker->slots is its slot */
 	struct worker *worker;
 	struct endpoint peer;
 	struct grant grant;
+	bool logout_due; /* the worker's MASTER_LOGOUT is still on its way: see login_verdict() */
 };
 
 struct worker {
@@ -69,6 +70,12 @@ struct worker {
 	size_t search;  /* where to look for a free slot */
 };
 
+/* Of a worker and an agent. */
+enum link {
+	LINK_MADE = -1, /* both have their end of the channel */
+	LINK_NONE = -2, /* they do not know each other */
+};
+
 struct agent {
 	struct child child;
 	LIST_ENTRY(agent) next;
@@ -76,7 +83,7 @@ struct agent {
 	gid_t gid;
 	char *account; /* "" for none */
 	char *prefix;
-	bool *linked;  /* by worker index: it has a channel to us */
+	int *link;     /* by worker index: its end of their channel while it waits to be sent, or enum link */
 	uint32_t last_grant;
 	TAILQ_HEAD(agent_sessions, session) sessions;
 	uv_timer_t idle; /* runs while no session needs it */
@@ -134,9 +141,13 @@ void login_verdict(struct crew *crew, const struct msg_master_verdict *v);
 void login_granted(struct agent *agent, const struct msg_master_granted *g);
 /* The login of s has ended (REIN, QUIT, crash): release its grant and its PAM session. */
 void login_end(struct session *s);
+/* The worker says that the user of s has logged out. */
+void login_logout(struct session *s);
 /* The agent died: sessions that wait for it hear so; the others' worker has noticed by itself. */
 void agent_died(struct agent *agent);
 void agent_free(struct agent *agent);
+/* That worker has died: the next one of its index needs a channel of its own. */
+void agent_unlink(struct agent *agent, unsigned worker);
 
 /* Starts a process and sends it its options and START with nfds descriptors. */
 int child_start(struct child *child, const struct msg_start *start, const int *fds, size_t nfds,

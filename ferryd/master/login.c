@@ -37,13 +37,15 @@ agent_timer_closed(uv_handle_t *handle)
 
 	free(a->account);
 	free(a->prefix);
-	free(a->linked);
+	free(a->link);
 	free(a);
 }
 
 void
 agent_free(struct agent *a)
 {
+	for (unsigned i = 0; a->link != NULL && i < a->child.crew->workers; i++)
+		agent_unlink(a, i);
 	LIST_REMOVE(a, next);
 	uv_close((uv_handle_t *)&a->idle, agent_timer_closed);
 }
@@ -91,7 +93,9 @@ agent_start(struct crew *crew, const struct msg_master_verdict *v)
 	a->gid = v->gid;
 	a->account = bytes_dup(v->account);
 	a->prefix = bytes_dup(v->prefix);
-	a->linked = calloc(crew->workers, sizeof(*a->linked));
+	a->link = malloc(crew->workers * sizeof(*a->link));
+	for (size_t i = 0; a->link != NULL && i < crew->workers; i++)
+		a->link[i] = LINK_NONE;
 	TAILQ_INIT(&a->sessions);
 	uv_timer_init(crew->loop, &a->idle);
 	a->idle.data = a;
@@ -102,7 +106,7 @@ agent_start(struct crew *crew, const struct msg_master_verdict *v)
 	}
 	start.index = a->child.index;
 	start.user = v->account;
-	if (a->account == NULL || a->prefix == NULL || a->linked == NULL ||
+	if (a->account == NULL || a->prefix == NULL || a->link == NULL ||
 	    child_start(&a->child, &start, &root, root >= 0 ? 1 : 0, agent_message) < 0) {
 		log_event(LOG_ERR, 0, "agent=%u start=failed why=\"%s\"", a->child.index, strerror(errno));
 		a->child.wanted = false;
@@ -150,10 +154,22 @@ grant_release(struct session *s)
 	grant_clear(&s->grant);
 }
 
+/* Auth keeps something for every verdict it gave (a PAM session, perhaps) until it hears of its end. */
+static void
+tell_auth(struct crew *crew, uint32_t worker, uint32_t session)
+{
+	struct msg m = {
+		.type = MSG_AUTH_END,
+		.auth_end = { .worker = worker, .session = session },
+	};
+
+	if (crew->auth.child.chan != NULL)
+		chan_send(crew->auth.child.chan, &m, -1);
+}
+
 void
 login_end(struct session *s)
 {
-	struct crew *crew = s->worker->child.crew;
 	struct agent *a = s->grant.agent;
 
 	if (s->grant.state == GRANT_NONE)
@@ -164,44 +180,52 @@ login_end(struct session *s)
 		chan_send(a->child.chan, &m, -1);
 	}
 	grant_release(s);
-	if (crew->auth.child.chan != NULL) {
-		struct msg m = {
-			.type = MSG_AUTH_END,
-			.auth_end = { .worker = s->worker->child.index, .session = s->id },
-		};
-
-		chan_send(crew->auth.child.chan, &m, -1);
-	}
+	tell_auth(s->worker->child.crew, s->worker->child.index, s->id);
 }
 
-/* The worker gets its end of a new channel to this agent together with its first grant; the agent gets
- * the other end now, before the grant. *ret_fd is -1 when they know each other already. */
+void
+login_logout(struct session *s)
+{
+	if (s->logout_due)
+		s->logout_due = false; /* it ended when the next login came, ahead of this */
+	else
+		login_end(s);
+}
+
+/* Makes the channel between the two, unless they have one: the agent gets its end now, because a grant is
+ * bound to it; the worker's end waits for the first grant that it is told of. */
 static int
-agent_introduce(struct agent *a, struct worker *w, int *ret_fd)
+agent_introduce(struct agent *a, struct worker *w)
 {
 	struct msg m = { .type = MSG_AGENT_WORKER, .agent_worker = { .worker = w->child.index } };
 	int pair[2], r;
 
-	*ret_fd = -1;
-	if (a->linked[w->child.index])
+	if (a->link[w->child.index] != LINK_NONE)
 		return 0;
 	r = fdpass_pair(pair);
 	if (r < 0)
 		return r;
 	r = chan_send(a->child.chan, &m, pair[0]);
-	if (r < 0) {
+	if (r < 0)
 		close(pair[1]);
-		return r;
-	}
-	a->linked[w->child.index] = true;
-	*ret_fd = pair[1];
-	return 0;
+	else
+		a->link[w->child.index] = pair[1];
+	return r;
+}
+
+void
+agent_unlink(struct agent *a, unsigned worker)
+{
+	if (a->link[worker] >= 0)
+		close(a->link[worker]);
+	a->link[worker] = LINK_NONE;
 }
 
 static int
 ask_agent(struct session *s, struct agent *a, const struct msg_master_verdict *v)
 {
 	struct msg m = { .type = MSG_AGENT_GRANT };
+	int r;
 
 	s->grant = (struct grant){
 		.state = GRANT_PENDING,
@@ -216,6 +240,9 @@ ask_agent(struct session *s, struct agent *a, const struct msg_master_verdict *v
 	uv_timer_stop(&a->idle);
 	if (s->grant.user == NULL)
 		return -FERRY_ENOMEM;
+	r = agent_introduce(a, s->worker);
+	if (r < 0)
+		return r;
 	m.agent_grant = (struct msg_agent_grant){
 		.grant = s->grant.id,
 		.worker = s->worker->child.index,
@@ -236,25 +263,21 @@ login_verdict(struct crew *crew, const struct msg_master_verdict *v)
 
 	if (v->worker < crew->workers)
 		s = worker_session(&crew->worker[v->worker], v->session);
-	/* The session may have ended meanwhile; auth must hear that its login has, too. */
-	if (s == NULL) {
-		struct msg m = {
-			.type = MSG_AUTH_END,
-			.auth_end = { .worker = v->worker, .session = v->session },
-		};
-
-		chan_send(crew->auth.child.chan, &m, -1);
+	if (s == NULL) { /* it has ended meanwhile */
+		tell_auth(crew, v->worker, v->session);
 		return;
 	}
+	/* After REIN the next verdict, which comes by way of auth, may overtake the worker's MASTER_LOGOUT. */
 	if (s->grant.state != GRANT_NONE) {
-		log_event(LOG_ERR, s->id, "verdict=ignored why=\"already logged in\"");
-		return;
+		login_end(s);
+		s->logout_due = true;
 	}
 	a = agent_find(crew, v);
 	if (a == NULL)
 		a = agent_start(crew, v);
 	if (a == NULL) {
 		refuse(s, "the server could not start a process for this account");
+		tell_auth(crew, v->worker, v->session);
 		return;
 	}
 	if (ask_agent(s, a, v) < 0) {
@@ -282,13 +305,8 @@ hand_out(struct session *s, const struct msg_master_granted *g)
 {
 	struct agent *a = s->grant.agent;
 	struct msg m = { .type = MSG_WORKER_GRANT };
-	int fd;
+	int *link = &a->link[s->worker->child.index];
 
-	if (agent_introduce(a, s->worker, &fd) < 0) {
-		refuse(s, "the server could not connect its processes");
-		login_end(s);
-		return;
-	}
 	m.worker_grant = (struct msg_worker_grant){
 		.session = s->id,
 		.grant = s->grant.id,
@@ -300,7 +318,8 @@ hand_out(struct session *s, const struct msg_master_granted *g)
 		.anonymous = s->grant.anonymous,
 	};
 	s->grant.state = GRANT_GIVEN;
-	chan_send(s->worker->child.chan, &m, fd);
+	chan_send(s->worker->child.chan, &m, *link);
+	*link = LINK_MADE;
 }
 
 void

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -78,8 +79,14 @@ programs_open(struct programs *ret)
 static void
 child_exec(int program, int sock, const char *name)
 {
-	char *argv[] = { (char *)name, NULL };
-	char *envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	const char *zone = getenv("TZ");
+	const char *const argv[] = { name, NULL };
+	/* TZ stands right before its value in our own environment. */
+	const char *const envp[] = {
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+		zone != NULL ? zone - strlen("TZ=") : NULL,
+		NULL,
+	};
 	sigset_t none;
 	int null, high;
 

@@ -5,11 +5,10 @@ No real account is used: vsftpd, which knows only PAM and passwd, runs in a moun
 """
 import os
 import pathlib
-import select
 import socket
 import subprocess
-import sys
-import time
+
+from .server import wait_until
 
 USER, PASSWORD = "ftptest", "secret"
 UID = 64999
@@ -42,14 +41,16 @@ class Peer:
         command = self.prepare()
         self.log = open(self.directory / "log", "wb")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                socket.create_connection((self.host, self.port), timeout=5).close()
-                return self
-            except OSError:
-                select.select([], [], [], 0.02)
-        raise AssertionError(f"{command} did not start: {(self.directory / 'log').read_text()}")
+        wait_until(lambda: self.process.poll() is not None or self.answers(), f"{command} does not start", 20)
+        assert self.process.poll() is None, f"{command}: {(self.directory / 'log').read_text()}"
+        return self
+
+    def answers(self):
+        try:
+            socket.create_connection((self.host, self.port), timeout=5).close()
+            return True
+        except OSError:
+            return False
 
     def stop(self):
         if self.process is not None:

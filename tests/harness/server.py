@@ -15,6 +15,14 @@ STOP_SECONDS = 20
 BAD_WORDS = ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ended=signal", "Assertion")
 
 
+def wait_until(condition, what, seconds=10):
+    """Polls until condition() is true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        select.select([], [], [], 0.005)
+
+
 def free_port(host="127.0.0.1"):
     with socket.socket() as s:
         s.bind((host, 0))
@@ -107,14 +115,9 @@ class Ferryd:
         env = dict(os.environ, **(self.env or {}))
         self.process = subprocess.Popen(self.prefix + self.command(), stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log, env=env)
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                break
-            if "listening at=" in self.log_text():
-                return
-            select.select([], [], [], 0.01)
-        raise AssertionError(f"ferryd did not start:\n{self.log_text()}")
+        wait_until(lambda: self.process.poll() is not None or "listening at=" in self.log_text(),
+                   "ferryd does not start", START_SECONDS)
+        assert self.process.poll() is None, f"ferryd did not start:\n{self.log_text()}"
 
     @property
     def pid(self):
@@ -129,13 +132,8 @@ class Ferryd:
 
     def wait_log(self, words, seconds=10):
         """Waits until the log has these words; returns the log."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            text = self.log_text()
-            if words in text:
-                return text
-            select.select([], [], [], 0.01)
-        raise AssertionError(f"no {words!r} in the log:\n{self.log_text()}")
+        wait_until(lambda: words in self.log_text(), f"no {words!r} in the log:\n{self.log_text()}", seconds)
+        return self.log_text()
 
     def stop(self):
         if self.process is None:

@@ -1,13 +1,12 @@
 """Reading and playing .talk files: see tests/talk/README.md."""
 import os
 import re
-import select
 import socket
 import struct
 import subprocess
-import time
 
 from . import ftp
+from .server import wait_until
 
 SECONDS = 15
 
@@ -37,16 +36,9 @@ def steps(path):
         line = line.lstrip()
         if line and not line.startswith("#"):
             word, _, rest = line.partition(" ")
-            if word.startswith("<...") and len(word) > 4:
+            if line.startswith("<..."):
                 word, rest = "<...", line[4:]
             yield number, word, rest
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, what
-        select.select([], [], [], 0.01)
 
 
 def reset(sock):
@@ -252,8 +244,8 @@ class ClientTalk:
     def do_run(self, rest):
         host = f"[{self.host}]" if ":" in self.host else self.host
         where = f"{host}:{self.server.getsockname()[1]}"
-        self.numbers.update(host=self.host, hostport=self.server.getsockname()[1])
-        args = [a.replace("@", where) if a.startswith("ftp:") else self.fill(a) for a in rest.split()]
+        self.numbers.update(server=where)
+        args = [self.fill(a) for a in rest.split()]
         with open(self.directory / "output", "wb") as out:
             self.process = subprocess.Popen(
                 [self.ferry] + args, cwd=self.directory, stdout=out, stderr=subprocess.STDOUT,
