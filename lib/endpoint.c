@@ -17,11 +17,9 @@
 /* An address and the number of its interface, with room for "[", "]:65535" left. */
 #define ADDRESS_TEXT_MAX (ENDPOINT_TEXT_MAX - 16)
 
-/* ---------------------------------------------------------------- one form for an
- * address */
+/* ---------------------------------------------------------------- addresses */
 
-/* ::ffff:192.0.2.1 is 192.0.2.1, wherever it comes from, so that comparisons cannot be
- * fooled. */
+/* ::ffff:192.0.2.1 is 192.0.2.1, wherever it comes from: no comparison can be fooled. */
 static void
 make_canonical(struct endpoint *ep)
 {
@@ -54,8 +52,7 @@ parse_address(int family, const char *text, size_t n, struct endpoint *ret)
 
 /* ---------------------------------------------------------------- PORT and 227 */
 
-/* "h1,h2,h3,h4,p1,p2" at the start of text. Bytes taken, or 0 if it does not stand there.
- */
+/* "h1,h2,h3,h4,p1,p2" at the start of text: bytes taken, or 0 if it is not there. */
 static size_t
 take_host_port(const char *text, size_t n, uint8_t numbers[HOST_PORT_NUMBERS])
 {
@@ -253,8 +250,8 @@ endpoint_format_address(const struct endpoint *ep, char *out)
 	write_address(ep, address);
 	if (ep->family == AF_INET6 && ep->scope > 0)
 		return (size_t)snprintf(
-		    out, ENDPOINT_TEXT_MAX, "%s%%%u", address, ep->scope);
-	return (size_t)snprintf(out, ENDPOINT_TEXT_MAX, "%s", address);
+		    out, ADDRESS_TEXT_MAX, "%s%%%u", address, ep->scope);
+	return (size_t)snprintf(out, ADDRESS_TEXT_MAX, "%s", address);
 }
 
 size_t
@@ -270,8 +267,8 @@ endpoint_format(const struct endpoint *ep, char *out)
 		       out + n, ENDPOINT_TEXT_MAX - n, v6 ? "]:%u" : ":%u", ep->port);
 }
 
-/* ---------------------------------------------------------------- kernel's form, numeric
- * text */
+/* ---------------------------------------------------------------- kernel, numeric text
+ */
 
 int
 endpoint_from_sockaddr(const struct sockaddr *sa, struct endpoint *ret)
@@ -346,8 +343,7 @@ endpoint_from_text(const char *address, struct endpoint *ret)
 	return 0;
 }
 
-/* ---------------------------------------------------------------- what kind of address
- */
+/* ---------------------------------------------------------------- kinds of addresses */
 
 bool
 endpoint_same_address(const struct endpoint *a, const struct endpoint *b)

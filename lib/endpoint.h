@@ -37,7 +37,8 @@ enum endpoint_scope {
 	SCOPE_DOCUMENTATION,
 };
 
-/* All parsers: 0 and *ret set, or a negative code and *ret untouched. */
+/* All parsers: 0 and *ret set, or a negative code and *ret untouched. None of them makes an
+ * IPv4-mapped IPv6 address: ::ffff:192.0.2.1 is AF_INET wherever it comes from. */
 
 /* Argument of PORT: six numbers 0..255, commas, nothing else. -FERRY_EPROTO. Port 0 is parsed;
  * the caller refuses it. */
@@ -62,7 +63,8 @@ size_t endpoint_format(const struct endpoint *ep, char *out); /* "192.0.2.1:1347
  * listener's IPv4 clients are IPv4 clients everywhere above. -FERRY_EUNSUPPORTED for others. */
 int endpoint_from_sockaddr(const struct sockaddr *sa, struct endpoint *ret);
 socklen_t endpoint_to_sockaddr(const struct endpoint *ep, struct sockaddr_storage *ret);
-/* Numeric address text; -FERRY_EINVAL for anything else. Port 0. */
+/* Numeric address text, a link-local one perhaps with "%2" (the number of an interface, not its
+ * name); -FERRY_EINVAL for anything else. Port 0. */
 int endpoint_from_text(const char *address, struct endpoint *ret);
 
 bool endpoint_same_address(const struct endpoint *a, const struct endpoint *b);

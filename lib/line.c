@@ -250,20 +250,29 @@ line_append_name(struct buf *out, const uint8_t *name, size_t n, bool quote)
 	return r;
 }
 
-/* Length of the well-formed UTF-8 sequence at p (Unicode table 3-7), 0 if there is none.
+/* Length of the UTF-8 sequence that this byte begins; 0: none does (Unicode table 3-7).
  */
+static size_t
+utf8_length(uint8_t first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first > 0xf4)
+		return 0;
+	if (first < 0xe0)
+		return 2;
+	return first < 0xf0 ? 3 : 4;
+}
+
+/* The well-formed character at p and its length; 0 if there is none. */
 static size_t
 utf8_decode(const uint8_t *p, size_t n, uint32_t *ret_char)
 {
 	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = p[0] < 0x80   ? 1
-		     : p[0] < 0xc2 ? 0
-		     : p[0] < 0xe0 ? 2
-		     : p[0] < 0xf0 ? 3
-				   : 4;
+	size_t len = utf8_length(p[0]);
 	uint32_t c = p[0];
 
-	if (len == 0 || len > n || p[0] > 0xf4)
+	if (len == 0 || len > n)
 		return 0;
 	if (len > 1)
 		c &= 0x7fu >> len;

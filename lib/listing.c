@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/sysmacros.h>
 
 /* 0000-01-01 00:00:00 and 9999-12-31 23:59:59: what four digits of a year can say. */
@@ -146,7 +145,7 @@ append_date(struct buf *out, time_t mtime, time_t now, bool local)
 
 	if (mtime > now || mtime < now - SIX_MONTHS)
 		return buf_printf(
-		    out, " %s %2d %5d ", month, tm.tm_mday, tm.tm_year + 1900);
+		    out, " %s %2d %5.4d ", month, tm.tm_mday, tm.tm_year + 1900);
 	return buf_printf(
 	    out, " %s %2d %02d:%02d ", month, tm.tm_mday, tm.tm_hour, tm.tm_min);
 }
@@ -387,7 +386,7 @@ find_fact(const char *name, size_t n)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fact_rows); i++)
 		if (strlen(fact_rows[i].name) == n &&
-		    strncasecmp(fact_rows[i].name, name, n) == 0)
+		    equal_nocase(fact_rows[i].name, name, n))
 			return fact_rows[i].fact;
 	return 0;
 }

@@ -43,6 +43,10 @@ enum listing_fact {
 /* A name that a line of a listing can carry: no CR, LF or NUL (RFC 3659 2.2). */
 bool listing_name_fits(const char *name, size_t n);
 
+/* Both formatters append a whole line or nothing: 0; -FERRY_EINVAL for a name that does not fit
+ * (ask before: such an entry cannot be listed); errors of buf_append. Blanks and control bytes of
+ * an account's name become "_"; a link's text that does not fit is left out. */
+
 /* "-rw-r--r--    1 owner    group        1234 Nov 23 08:00 name" CR LF; year instead of the time
  * when st_mtime is over six months old or in the future. now: the present; localtime: local zone
  * instead of GMT. Month names are English in every locale. */

@@ -6,7 +6,6 @@
 #include "listing.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "path.h"
 
@@ -60,13 +59,13 @@ struct span {
 static bool
 span_is(struct span s, const char *word)
 {
-	return s.n == strlen(word) && strncasecmp(s.p, word, s.n) == 0;
+	return s.n == strlen(word) && equal_nocase(s.p, word, s.n);
 }
 
 static bool
 span_starts(struct span s, const char *word)
 {
-	return s.n >= strlen(word) && strncasecmp(s.p, word, strlen(word)) == 0;
+	return s.n >= strlen(word) && equal_nocase(s.p, word, strlen(word));
 }
 
 static struct span
@@ -125,8 +124,8 @@ is_real(const struct date *d)
 static int64_t
 days_before_year(int64_t year)
 {
-	/* Leap days of the years 0 .. year - 1; 719528 days lie between 0000-01-01 and
-	 * 1970. */
+	/* Leap days of the years before; from 0000-01-01 to 1970-01-01 it is 719528 days.
+	 */
 	int64_t leaps =
 	    year == 0 ? 0 : (year - 1) / 4 - (year - 1) / 100 + (year - 1) / 400 + 1;
 
@@ -353,8 +352,7 @@ listing_parse_mlsx(const char *line, size_t n, struct ferry_entry *ret)
 	return 0;
 }
 
-/* ---------------------------------------------------------------- words of a LIST line
- */
+/* ---------------------------------------------------------------- words of a line */
 
 /* The next word at or behind *at, and *at behind it; empty at the end of the line. */
 static struct span
@@ -413,23 +411,10 @@ read_clock(struct span s, struct date *d, struct span *ret_rest)
 static bool
 read_month(struct span s, unsigned *ret)
 {
-	static const char *const names[] = {
-	    "Jan",
-	    "Feb",
-	    "Mar",
-	    "Apr",
-	    "May",
-	    "Jun",
-	    "Jul",
-	    "Aug",
-	    "Sep",
-	    "Oct",
-	    "Nov",
-	    "Dec",
-	};
+	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (span_is(s, names[i])) {
+	for (size_t i = 0; i < 12; i++)
+		if (s.n == 3 && equal_nocase(s.p, names + 3 * i, 3)) {
 			*ret = (unsigned)i + 1;
 			return true;
 		}
@@ -748,7 +733,7 @@ read_dos_date(struct span s, struct date *d)
 	/* Two digits, as POSIX reads them: 69 to 99 are 19xx. */
 	if (d->year < 100)
 		d->year += d->year < 69 ? 2000 : 1900;
-	return true;
+	return d->year >= 1000;
 }
 
 /* "08:00AM", "08:00PM", "20:00". */

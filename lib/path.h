@@ -25,7 +25,7 @@ const char *path_base(const char *path);
 bool path_name_is_plain(const uint8_t *name, size_t n);
 
 /* Shell pattern (*, ?, [a-z], [!a]; backslash escapes) against a whole name, without recursion and
- * in O(pattern x name). A "*" or "?" does not match a leading dot. */
+ * in O(pattern x name). "*", "?" and sets do not match a leading dot. */
 bool path_match(const char *pattern, const char *name);
 
 #endif

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "util.h"
 
@@ -232,7 +231,7 @@ take_type(const char *p, size_t *n, struct ferry_url *u, const char **ret_why)
 	const char *semicolon = memrchr(p, ';', *n);
 	size_t len = semicolon ? *n - (size_t)(semicolon - p) : 0;
 
-	if (len < 6 || strncasecmp(semicolon, ";type=", 6) != 0)
+	if (len < 6 || !equal_nocase(semicolon, ";type=", 6))
 		return 0;
 	u->type = len == 7 ? (char)(semicolon[6] | 0x20) : 0;
 	if (u->type != 'a' && u->type != 'i' && u->type != 'd')
@@ -265,7 +264,7 @@ parse_all(const char *text, struct ferry_url *u, const char **ret_why)
 
 	if (strnlen(text, URL_TEXT_MAX + 1) > URL_TEXT_MAX)
 		return refuse(ret_why, "it is too long");
-	if (strncasecmp(text, scheme, strlen(scheme)) != 0)
+	if (!equal_nocase(text, scheme, strlen(scheme)))
 		return refuse(ret_why, "it does not begin with ftp://");
 	p = text + strlen(scheme);
 	n = strcspn(p, "/?#");

@@ -6,6 +6,7 @@
 #define FERRY_LIB_UTIL_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -51,6 +52,10 @@ struct bytes {
 	const uint8_t *p;
 	size_t n;
 };
+
+/* Are n bytes of both the same but for the case of ASCII letters? In every locale: strncasecmp()
+ * does not know FILE and file for the same in Turkey. */
+bool equal_nocase(const char *a, const char *b, size_t n);
 
 /* Decimal digits only, no sign, no blanks, 0..max. 0 or -FERRY_EINVAL (not digits, empty, or
  * past max); *ret untouched on failure. Leading zeros are accepted and mean nothing. */
