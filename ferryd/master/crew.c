@@ -170,6 +170,12 @@ auth_start(struct crew *crew)
 
 /* ---- workers ---- */
 
+static int
+dup_cloexec(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
 struct session *
 worker_session(struct worker *w, uint32_t id)
 {
@@ -178,15 +184,23 @@ worker_session(struct worker *w, uint32_t id)
 	return s != NULL && s->id == id ? s : NULL;
 }
 
+/* Its slot is free again. */
+static void
+session_displace(struct session *s)
+{
+	s->worker->session[s->id % s->worker->slots] = NULL;
+	s->worker->sessions--;
+}
+
 static void
 session_free(struct session *s)
 {
 	struct worker *w = s->worker;
 
 	login_end(s);
-	w->session[s->id % w->slots] = NULL;
-	w->sessions--;
+	session_displace(s);
 	w->child.crew->on_closed(w->child.crew, s, w->child.crew->user);
+	fd_closep(&s->fd);
 	free(s);
 }
 
@@ -240,6 +254,11 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	case MSG_MASTER_LOG:
 		child_log(&m->master_log);
 		break;
+	case MSG_MASTER_TAKEN:
+		s = worker_session(w, m->master_taken.session);
+		if (s != NULL)
+			fd_closep(&s->fd);
+		break;
 	case MSG_MASTER_BIND:
 		answer_bind(w, m);
 		break;
@@ -256,12 +275,6 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	default: /* messages.def lets nothing else through */
 		break;
 	}
-}
-
-static int
-dup_cloexec(int fd)
-{
-	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
 static int
@@ -311,19 +324,113 @@ worker_init(struct worker *w, size_t slots)
 	return scoreboard_map(w->board_fd, slots, 0, &w->board);
 }
 
-/* Everything that hung on a worker that died. */
+/* ---- handing out ---- */
+
+static struct worker *
+least_busy(struct crew *crew)
+{
+	struct worker *best = NULL;
+
+	for (size_t i = 0; i < crew->workers; i++) {
+		struct worker *w = &crew->worker[i];
+
+		if (w->child.chan == NULL || w->sessions == w->slots)
+			continue;
+		if (best == NULL || w->sessions < best->sessions)
+			best = w;
+	}
+	return best;
+}
+
 static void
-worker_died(struct worker *w)
+next_slot(struct worker *w)
+{
+	if (++w->search < w->slots)
+		return;
+	w->search = 0;
+	w->turn = w->turn < UINT32_MAX / (w->slots * w->child.crew->workers) - 1 ? w->turn + 1 : 1;
+}
+
+/* A free slot of the least busy worker, with an id that was not used for a very long time, and the client's
+ * socket to that worker. If the worker is dying, it is told to nobody: its death places the session anew. */
+static int
+session_place(struct crew *crew, struct session *s)
+{
+	struct msg m = { .type = MSG_WORKER_SESSION };
+	struct worker *w = least_busy(crew);
+	int copy;
+
+	if (w == NULL)
+		return -FERRY_ESTATE;
+	copy = dup_cloexec(s->fd);
+	if (copy < 0)
+		return -FERRY_ESTATE;
+	while (w->session[w->search] != NULL)
+		next_slot(w);
+	s->id = (w->turn * (uint32_t)crew->workers + w->child.index) * (uint32_t)w->slots +
+	    (uint32_t)w->search;
+	s->worker = w;
+	w->session[w->search] = s;
+	w->sessions++;
+	m.worker_session.session = s->id;
+	m.worker_session.slot = (uint32_t)w->search;
+	next_slot(w);
+	chan_send(w->child.chan, &m, copy);
+	return 0;
+}
+
+int
+crew_take(struct crew *crew, int *fd, const struct endpoint *peer)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (s == NULL)
+		return -FERRY_ENOMEM;
+	s->fd = *fd;
+	s->peer = *peer;
+	r = session_place(crew, s);
+	if (r < 0)
+		free(s);
+	else
+		*fd = -1;
+	return r;
+}
+
+/* Everything that hung on a worker that died. What it had not taken yet is left in orphans. */
+static void
+worker_died(struct worker *w, struct agent_sessions *orphans)
 {
 	struct crew *crew = w->child.crew;
 	struct agent *agent;
 
 	for (size_t i = 0; i < w->slots && w->sessions > 0; i++) {
-		if (w->session[i] != NULL)
-			session_free(w->session[i]);
+		struct session *s = w->session[i];
+
+		if (s != NULL && s->fd >= 0) {
+			session_displace(s);
+			TAILQ_INSERT_TAIL(orphans, s, by_agent);
+		} else if (s != NULL) {
+			session_free(s);
+		}
 	}
 	LIST_FOREACH(agent, &crew->agents, next)
 		agent_unlink(agent, w->child.index);
+}
+
+static void
+place_orphans(struct crew *crew, struct agent_sessions *orphans)
+{
+	struct session *s;
+
+	while ((s = TAILQ_FIRST(orphans)) != NULL) {
+		TAILQ_REMOVE(orphans, s, by_agent);
+		if (session_place(crew, s) == 0)
+			continue;
+		crew->on_closed(crew, s, crew->user);
+		close(s->fd);
+		free(s);
+	}
 }
 
 /* ---- the crew ---- */
@@ -376,70 +483,6 @@ crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
 		    r == -FERRY_ESYS ? strerror(saved) : ferry_strerror(r));
 	}
 	return r;
-}
-
-static struct worker *
-least_busy(struct crew *crew)
-{
-	struct worker *best = NULL;
-
-	for (size_t i = 0; i < crew->workers; i++) {
-		struct worker *w = &crew->worker[i];
-
-		if (w->child.chan == NULL || w->sessions == w->slots)
-			continue;
-		if (best == NULL || w->sessions < best->sessions)
-			best = w;
-	}
-	return best;
-}
-
-static void
-next_slot(struct worker *w)
-{
-	if (++w->search < w->slots)
-		return;
-	w->search = 0;
-	w->turn = w->turn < UINT32_MAX / (w->slots * w->child.crew->workers) - 1 ? w->turn + 1 : 1;
-}
-
-/* A free slot becomes a session with an id that was not used for it for a very long time. */
-static struct session *
-session_new(struct worker *w, const struct endpoint *peer)
-{
-	struct session *s = calloc(1, sizeof(*s));
-
-	if (s == NULL)
-		return NULL;
-	while (w->session[w->search] != NULL)
-		next_slot(w);
-	s->id = (w->turn * (uint32_t)w->child.crew->workers + w->child.index) * (uint32_t)w->slots +
-	    (uint32_t)w->search;
-	s->worker = w;
-	s->peer = *peer;
-	w->session[w->search] = s;
-	w->sessions++;
-	next_slot(w);
-	return s;
-}
-
-int
-crew_take(struct crew *crew, int *fd, const struct endpoint *peer)
-{
-	struct msg m = { .type = MSG_WORKER_SESSION };
-	struct worker *w = least_busy(crew);
-	struct session *s;
-
-	if (w == NULL)
-		return -FERRY_ESTATE;
-	s = session_new(w, peer);
-	if (s == NULL)
-		return -FERRY_ENOMEM;
-	m.worker_session.session = s->id;
-	m.worker_session.slot = s->id % (uint32_t)w->slots;
-	if (chan_send(w->child.chan, &m, fd_take(fd)) < 0)
-		session_free(s);
-	return 0;
 }
 
 size_t
@@ -505,6 +548,7 @@ bool
 crew_reap(struct crew *crew, pid_t pid, int status)
 {
 	struct child *child;
+	struct agent_sessions orphans = TAILQ_HEAD_INITIALIZER(orphans);
 	bool again, soon;
 
 	LIST_FOREACH(child, &crew->children, next)
@@ -526,12 +570,13 @@ crew_reap(struct crew *crew, pid_t pid, int status)
 		agent_free((struct agent *)child);
 		again = false; /* the next login that needs one starts one */
 	} else if (child->role == ROLE_WORKER) {
-		worker_died((struct worker *)child);
+		worker_died((struct worker *)child, &orphans);
 	}
 	if (again && soon)
 		uv_timer_start(&crew->restart, restart_later, RESTART_PAUSE, 0);
 	else if (again)
 		restart_later(&crew->restart);
+	place_orphans(crew, &orphans);
 	if (crew->retired)
 		dismiss_rest(crew);
 	return true;

@@ -54,6 +54,7 @@ struct session {
 	TAILQ_ENTRY(session) by_agent; /* while grant.agent is set */
 	uint32_t id;                   /* one of its kind in the crew; id % worker->slots is its slot */
 	struct worker *worker;
+	int fd; /* the client, until the worker has said that it has it (MASTER_TAKEN); then -1 */
 	struct endpoint peer;
 	struct grant grant;
 	bool logout_due; /* the worker's MASTER_LOGOUT is still on its way: see login_verdict() */
@@ -117,8 +118,9 @@ int crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *progra
     const struct served *served, const struct conf *conf, size_t workers, size_t slots,
     void (*on_closed)(struct crew *, const struct session *, void *), void *user);
 
-/* Hands a client to the least busy worker. fd is the crew's from here on. 0; -FERRY_ESTATE when no
- * worker can take it now (the caller has not lost fd: it is told so by *fd staying open). */
+/* Hands a client to the least busy worker; a worker that dies before it has taken it does not take it along.
+ * 0, and fd is the crew's from here on; -FERRY_ESTATE when no worker can take it now, or -FERRY_ENOMEM, and *fd
+ * is still the caller's. */
 int crew_take(struct crew *crew, int *fd, const struct endpoint *peer);
 
 /* No new sessions; idle ones end after `seconds`. */

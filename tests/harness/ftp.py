@@ -71,12 +71,14 @@ class Session:
             assert code in codes, f"{line!r} was answered {lines!r}, wanted {codes}"
         return code, lines
 
-    def login(self, user="anonymous", password="test@"):
+    def login(self, user="anonymous", password="test@", binary=True):
         code, _ = self.reply()
         assert code == 220
         code, lines = self.command(f"USER {user}", 331, 230)
         if code == 331:
             self.command(f"PASS {password}", 230)
+        if binary:
+            self.command("TYPE I", 200)
         return self
 
     # ---- data connection ----

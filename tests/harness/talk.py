@@ -128,7 +128,7 @@ class ServerTalk:
 
     def do_login(self, rest):
         user, _, password = rest.partition(" ")
-        self.session.login(user, password or "test@")
+        self.session.login(user, password or "test@", binary=False)
 
     def do_open(self, rest):
         self.session.connect_data(rest)

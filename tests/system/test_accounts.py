@@ -154,7 +154,8 @@ def test_a_waiting_pam_holds_up_nobody(ferryd, world):
     os.mkfifo(fifo)
     fifo.chmod(0o666)
     (world.directory / "etc/pam.d/ferry-slow").write_text(
-        f"auth required pam_exec.so quiet /bin/cat {fifo}\naccount required pam_permit.so\n")
+        f"auth required pam_exec.so quiet /bin/cat {fifo}\n"
+        "auth required pam_permit.so\naccount required pam_permit.so\n")
     server = ferryd(prefix=world.prefix, options=dict(
         LOCAL, anonymous_enable="YES", pam_service_name="ferry-slow"))
     with ftp.Session(server.port) as slow, ftp.Session(server.port) as quick:

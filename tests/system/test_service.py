@@ -29,18 +29,6 @@ def fill(root, count, size):
     return sums
 
 
-def many(server, sessions, work):
-    """Opens all sessions first, then lets work(session, i) run in 32 threads: all are connected at once."""
-    opened = [ftp.Session(server.port, seconds=60) for _ in range(sessions)]
-    try:
-        with concurrent.futures.ThreadPoolExecutor(32) as pool:
-            list(pool.map(lambda s: s.login(), opened))
-            return list(pool.map(work, opened, range(sessions)))
-    finally:
-        for s in opened:
-            s.close()
-
-
 def test_500_sessions_at_once_each_moving_a_file(ferryd):
     descriptors_needed(2000)
     sums = {}
@@ -203,5 +191,6 @@ def test_without_root(ferryd, tmp_path):
         assert s.retrieve("RETR f") == b"data"
         for pid in server.children():
             assert "Seccomp:\t2" in pathlib.Path(f"/proc/{pid}/status").read_text()
+        s.passive()
         code, lines = s.command("STOR g")
         assert code in (550, 553), lines
