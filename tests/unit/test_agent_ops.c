@@ -121,7 +121,7 @@ test_stat(void **state)
 	    {ALL, "/fifo", 1, 0, 0, EOPNOTSUPP, 0, 0},
 	    {ALL, "/d", 1, 0, 0, EISDIR, 0, 0},
 	    {ALL, "/file", 0, 1, RIGHT_RENAME, 0, TYPE_FILE, 8},
-	    {ALL, "/", 0, 1, RIGHT_RENAME, EBUSY, 0, 0},
+	    {ALL, "/", 0, 1, RIGHT_RENAME, EPERM, 0, 0},
 	    {ANON, "/file", 0, 1, RIGHT_RENAME, EACCES, 0, 0},
 	};
 
@@ -292,7 +292,7 @@ test_change(void **state)
 	    {ALL, CHANGE_RMDIR, "/full", 0, ENOTEMPTY,
 		"'full': the directory is not empty"},
 	    {ALL, CHANGE_RMDIR, "/file", 0, ENOTDIR, "'file': is not a directory"},
-	    {ALL, CHANGE_RMDIR, "/", 0, EBUSY,
+	    {ALL, CHANGE_RMDIR, "/", 0, EPERM,
 		"it is in use, or the root directory itself"},
 	    {ALL, CHANGE_RMDIR, "/d/..", 0, EINVAL, "'..': that cannot be done here"},
 	    {ALL, CHANGE_RMDIR, "/link", 0, ENOTDIR, "'link': is not a directory"},
@@ -378,8 +378,8 @@ test_rename(void **state)
 	    {ANON, "/a", "/b", EACCES, "renaming is not allowed for this account"},
 	    {ALL, "/none", "/b", ENOENT, "'none': no such file or directory"},
 	    {ALL, "/a", "/none/b", ENOENT, "part of the path, 'none', does not exist"},
-	    {ALL, "/", "/b", EBUSY, "the root directory itself cannot be renamed"},
-	    {ALL, "/a", "/", EBUSY, "the root directory itself cannot be renamed"},
+	    {ALL, "/", "/b", EPERM, "the root directory itself cannot be renamed"},
+	    {ALL, "/a", "/", EPERM, "the root directory itself cannot be renamed"},
 	    {ALL, "/d", "/d/deeper", EINVAL, "a directory cannot be moved into itself"},
 	    {ALL, "/a", "/d", EISDIR, "'d' is a directory"},
 	    {ALL, "/d", "/full", ENOTEMPTY, "'full' is a directory"},

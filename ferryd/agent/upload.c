@@ -1,0 +1,350 @@
+/*
+ * The upload promise. See upload.h.
+ */
+#include "upload.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "agent.h"
+#include "path.h"
+#include "store.h"
+
+/* ".<16 hex>" behind the name that STOU began with. */
+#define UNIQUE_TAIL 17
+
+/* Whoever took an upload off its grant's list ends it: nobody else can reach it any
+ * more. */
+struct upload {
+	struct upload *next;
+	uint32_t number;
+	bool in_place;
+	bool replace; /* may take the place of a file that came meanwhile */
+	uint64_t offset;
+	struct part part;
+};
+
+static struct upload *
+upload_new(void)
+{
+	struct upload *u = calloc(1, sizeof(*u));
+
+	if (u)
+		u->part = PART_INIT;
+	return u;
+}
+
+static void
+upload_freep(struct upload **u)
+{
+	if (!*u)
+		return;
+	part_close(&(*u)->part);
+	free(*u);
+	*u = NULL;
+}
+
+/* ---- ending ---- */
+
+/* New bytes written at an offset end the file: what the old one had behind them is cut,
+ * so that a resumed file is never longer than what was sent, and one whose resumption
+ * failed can be resumed again at its size. RFC 3659 5.3 leaves this open. Where no byte
+ * came, nothing is cut. */
+static int
+upload_cut(struct upload *u)
+{
+	off_t end = lseek(u->part.fd, 0, SEEK_CUR);
+
+	if (end < 0)
+		return -errno;
+	if (!u->in_place || u->offset == 0 || (uint64_t)end <= u->offset)
+		return 0;
+	return ftruncate(u->part.fd, end) < 0 ? -errno : 0;
+}
+
+static bool
+upload_is_empty(const struct upload *u)
+{
+	struct stat st;
+
+	return fstat(u->part.fd, &st) == 0 && st.st_size == 0;
+}
+
+/* A failed upload. What was there before stays; of a new file the part that arrived gets
+ * the real name, if that is wanted, there is any, the name is still free, and the user
+ * could go on with it: without RIGHT_REPLACE the part would only stand in the way of the
+ * next try. */
+static void
+upload_abandon(const struct grant *g, struct upload *u)
+{
+	const struct store *store = g->agent->store;
+	bool fresh = u->in_place ? u->part.created : u->part.entry < 0;
+	bool keep = fresh && g->agent->conf->keep_partial &&
+		    !g->agent->conf->delete_failed_uploads &&
+		    grant_has(g, RIGHT_REPLACE) && !upload_is_empty(u);
+
+	if (u->in_place)
+		upload_cut(u);
+	if (keep && u->in_place)
+		return;
+	if (keep && store->part_publish(&u->part, false) == 0)
+		return;
+	store->part_discard(&u->part);
+}
+
+static int
+upload_commit(const struct grant *g, struct upload *u)
+{
+	const struct store *store = g->agent->store;
+	int r = upload_cut(u);
+
+	if (r == 0)
+		r = store->part_sync(&u->part);
+	if (r == 0 && !u->in_place)
+		r = store->part_publish(&u->part, u->replace);
+	if (r == 0 && (!u->in_place || u->part.created))
+		r = store->part_settle(&u->part);
+	return r;
+}
+
+/* Takes an upload off the list, so that it is the caller's. NULL: it is not there (any
+ * more). */
+static struct upload *
+upload_take(struct grant *g, uint32_t number, bool *ret_known)
+{
+	struct upload **at, *u;
+
+	pthread_mutex_lock(&g->lock);
+	*ret_known = number <= g->upload_last;
+	for (at = &g->uploads; *at && (*at)->number != number;)
+		at = &(*at)->next;
+	u = *at;
+	if (u) {
+		*at = u->next;
+		g->upload_count--;
+	}
+	pthread_mutex_unlock(&g->lock);
+	return u;
+}
+
+int
+upload_end(struct grant *g, uint32_t number, bool complete, struct answer *a)
+{
+	bool known;
+	_cleanup_(upload_freep)
+	struct upload *u = upload_take(g, number, &known);
+	struct stat st;
+	int r;
+
+	if (!u)
+		return known ? answer_fail(a, EBADF, "the upload has ended already")
+			     : -EPROTO;
+	if (!complete) {
+		upload_abandon(g, u);
+		return 0;
+	}
+	r = upload_commit(g, u);
+	if (r < 0) {
+		/* After a write error what is there cannot be relied on, not even as a
+		 * part. */
+		if (u->part.unnamed || u->part.created)
+			g->agent->store->part_discard(&u->part);
+		if (r == -EEXIST)
+			return answer_fail(a, r,
+			    "another file has taken the name '%s' meanwhile",
+			    u->part.name);
+		return answer_fail(a, r,
+		    "the file could not be made safe on the disk: %s", answer_cause(-r));
+	}
+	if (fstat(u->part.fd, &st) == 0)
+		answer_stat(a, &st);
+	return 0;
+}
+
+void
+upload_end_all(struct grant *g)
+{
+	pthread_mutex_lock(&g->lock);
+	struct upload *list = g->uploads;
+	g->uploads = NULL;
+	g->upload_count = 0;
+	g->revoked = true;
+	pthread_mutex_unlock(&g->lock);
+	while (list) {
+		_cleanup_(upload_freep)
+		struct upload *u = list;
+		list = u->next;
+		upload_abandon(g, u);
+	}
+}
+
+/* ---- beginning ---- */
+
+/* From here on the grant owns the upload: 0 and its number, or -EBADF, -EMFILE. */
+static int
+upload_add(struct grant *g, struct upload *u, uint32_t *ret_number)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&g->lock);
+	if (g->revoked)
+		r = -EBADF;
+	else if (g->upload_count >= UPLOADS_MAX || g->upload_last == UINT32_MAX)
+		r = -EMFILE;
+	if (r == 0) {
+		u->number = *ret_number = ++g->upload_last;
+		u->next = g->uploads;
+		g->uploads = u;
+		g->upload_count++;
+	}
+	pthread_mutex_unlock(&g->lock);
+	return r;
+}
+
+/* A name that nobody can guess, in the directory that path is, or, when it is none,
+ * beginning as path does. */
+static char *
+unique_path(struct grant *g, const char *path)
+{
+	struct stat st;
+	bool dir =
+	    g->agent->store->stat(g->root, path, true, &st) == 0 && S_ISDIR(st.st_mode);
+	const char *base = dir ? "file" : path_base(path);
+	size_t n = strlen(base), before = dir ? strlen(path) : (size_t)(base - path);
+	uint64_t random;
+	char *full;
+
+	/* A cut name must not end within a character. */
+	if (n > NAME_MAX - UNIQUE_TAIL)
+		for (n = NAME_MAX - UNIQUE_TAIL; n > 0 && (base[n] & 0xc0) == 0x80;)
+			n--;
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return NULL;
+	if (asprintf(&full, "%.*s%s%.*s.%016" PRIx64, (int)before, path, dir ? "/" : "",
+		(int)n, base, random) < 0)
+		return NULL;
+	return full;
+}
+
+/* Does the grant allow what this upload is going to do? */
+static int
+check_rights(const struct grant *g, const struct upload *u, struct answer *a)
+{
+	bool exists = u->part.entry >= 0;
+
+	if (exists && !grant_has(g, RIGHT_REPLACE))
+		return answer_fail(a, EACCES,
+		    "'%s' exists, and changing files is not allowed for this account",
+		    u->part.name);
+	if (!exists && !grant_has(g, RIGHT_CREATE))
+		return answer_fail(
+		    a, EACCES, "creating files is not allowed for this account");
+	return 0;
+}
+
+/* What can be known to be wrong before any byte is sent. The answer tells. */
+static int
+check_size(const struct grant *g, struct upload *u, const struct msg_agent_store *m,
+    struct answer *a)
+{
+	uint64_t size = u->part.entry >= 0 ? (uint64_t)u->part.st.st_size : 0, room;
+	uint64_t needed = m->size > m->offset ? m->size - m->offset : 0;
+
+	if (m->offset > size)
+		return answer_fail(a, EINVAL,
+		    "offset %" PRIu64 " is past the end (%" PRIu64 " bytes)", m->offset,
+		    size);
+	if (needed > 0 && g->agent->store->part_room(&u->part, &room) == 0 &&
+	    room < needed)
+		return answer_fail(a, ENOSPC,
+		    "%" PRIu64 " bytes announced, %" PRIu64 " available", m->size, room);
+	return 0;
+}
+
+static int
+upload_open(const struct grant *g, struct upload *u, const struct msg_agent_store *m)
+{
+	const struct store *store = g->agent->store;
+	mode_t mode = (mode_t)(g->agent->conf->file_open_mode & 0777 & ~m->umask);
+	int r;
+
+	if (!u->in_place)
+		return store->part_create(&u->part, mode);
+	r = store->part_open(&u->part, m->how == STORE_APPEND, mode);
+	if (r == 0 && u->offset > 0 && lseek(u->part.fd, (off_t)u->offset, SEEK_SET) < 0)
+		r = -errno;
+	return r;
+}
+
+/* What part_find said, for the user. */
+static int
+fail_find(struct answer *a, int r, const struct grant *g, const struct upload *u,
+    const char *path)
+{
+	if (r == -ENOENT && u->part.linked)
+		return answer_fail(
+		    a, r, "'%s' is a link that leads nowhere", path_base(path));
+	if (r == -EACCES && u->part.entry >= 0)
+		return answer_fail(a, r, "'%s' is write-protected", u->part.name);
+	return answer_fail_path(a, r, g->root, path);
+}
+
+/* Nothing has been changed before this is called; after a failure nothing is. */
+static int
+upload_start(
+    struct grant *g, struct upload *u, const struct msg_agent_store *m, struct answer *a)
+{
+	int r = upload_open(g, u, m);
+
+	if (r == -EACCES && !u->in_place)
+		return answer_fail(a, r, "the directory does not allow new files");
+	if (r == 0)
+		a->fd = fcntl(u->part.fd, F_DUPFD_CLOEXEC, 3);
+	if (r == 0 && a->fd < 0)
+		r = -errno;
+	if (r == 0)
+		r = upload_add(g, u, &a->body.upload);
+	if (r == 0)
+		return 0;
+	g->agent->store->part_discard(&u->part);
+	if (r == -EMFILE)
+		return answer_fail(a, r, "too many uploads at once");
+	return answer_fail(a, r, "'%s': %s", u->part.name, answer_cause(-r));
+}
+
+int
+upload_begin(
+    struct grant *g, const struct msg_agent_store *m, const char *path, struct answer *a)
+{
+	_cleanup_(upload_freep)
+	struct upload *u = upload_new();
+	bool unique = m->how == STORE_UNIQUE;
+	_cleanup_free_ char *made = unique ? unique_path(g, path) : NULL;
+	const char *target = unique ? made : path;
+	int r;
+
+	if (!u || !target)
+		return answer_fail(a, ENOMEM, "%s", answer_cause(ENOMEM));
+	if (m->offset > 0 && m->how != STORE_REPLACE)
+		return answer_fail(a, EINVAL, "an offset goes with STOR only");
+	u->in_place = m->how == STORE_APPEND || m->offset > 0;
+	u->offset = m->offset;
+	u->replace = !unique && grant_has(g, RIGHT_REPLACE);
+	r = g->agent->store->part_find(g->root, target, &u->part);
+	if (r < 0)
+		return fail_find(a, r, g, u, target);
+	check_rights(g, u, a);
+	if (a->body.error == 0)
+		check_size(g, u, m, a);
+	if (a->body.error == 0 && unique)
+		buf_append_str(&a->text, path_base(target));
+	if (a->body.error == 0)
+		upload_start(g, u, m, a);
+	if (a->body.error == 0)
+		u = NULL; /* the grant's */
+	return 0;
+}
