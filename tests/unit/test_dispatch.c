@@ -1,6 +1,6 @@
 /*
- * Every row of verbs.def against the dispatcher's check: before login, with an argument missing, with
- * one too many; lists of permitted commands; lines that are no commands.
+ * Every row of verbs.def against the dispatcher's check: before login, with an argument
+ * missing, with one too many; lists of permitted commands; lines that are no commands.
  */
 #include "worker_world.h"
 
@@ -41,7 +41,8 @@ test_rows_before_login(void **state)
 	world_connect(w);
 	world_expect(w, "220 ");
 	for (size_t i = 0; i < verbs_count; i++) {
-		bool needs = verbs[i].argument == VERB_PATH || verbs[i].argument == VERB_TEXT;
+		bool needs =
+		    verbs[i].argument == VERB_PATH || verbs[i].argument == VERB_TEXT;
 
 		snprintf(line, sizeof(line), "%s%s", verbs[i].name, needs ? " x" : "");
 		assert_int_equal(
@@ -49,7 +50,8 @@ test_rows_before_login(void **state)
 	}
 }
 
-/* The same through the wire: every one of them is answered 530, once, and nothing listens. */
+/* The same through the wire: every one of them is answered 530, once, and nothing
+ * listens. */
 static void
 test_rows_before_login_are_answered(void **state)
 {
@@ -76,7 +78,8 @@ test_rows_argument_missing(void **state)
 
 	world_login(w);
 	for (size_t i = 0; i < verbs_count; i++) {
-		bool needs = verbs[i].argument == VERB_PATH || verbs[i].argument == VERB_TEXT;
+		bool needs =
+		    verbs[i].argument == VERB_PATH || verbs[i].argument == VERB_TEXT;
 
 		assert_int_equal(check(session_of(w), verbs[i].name), needs ? 501 : 0);
 		snprintf(line, sizeof(line), "%s ", verbs[i].name);
@@ -112,8 +115,9 @@ test_rows_argument_with_nul(void **state)
 
 		memcpy(line, verbs[i].name, n);
 		memcpy(line + n, " a\0b", 4);
-		assert_int_equal(
-		    dispatch_check(session_of(w), (struct bytes){line, n + 4}, &cmd, &words), 501);
+		assert_int_equal(dispatch_check(session_of(w),
+				     (struct bytes){line, n + 4}, &cmd, &words),
+		    501);
 	}
 }
 
@@ -129,7 +133,8 @@ test_rows_have_help_in_any_case_of_letters(void **state)
 
 		for (; verbs[i].name[n] != '\0'; n++)
 			lower[n] = (char)(verbs[i].name[n] | 0x20);
-		assert_ptr_equal(verb_find((struct bytes){(uint8_t *)lower, n}), &verbs[i]);
+		assert_ptr_equal(
+		    verb_find((struct bytes){(uint8_t *)lower, n}), &verbs[i]);
 		assert_non_null(verbs[i].run);
 		/* Rows that share a handler (XPWD, PWD) may share their words. */
 		assert_true(strlen(verbs[i].help) >= 3);
@@ -144,7 +149,8 @@ test_argument_is_what_follows_one_blank(void **state)
 	const char *words;
 
 	world_login(w);
-	assert_int_equal(dispatch_check(session_of(w), text("RETR  a b "), &cmd, &words), 0);
+	assert_int_equal(
+	    dispatch_check(session_of(w), text("RETR  a b "), &cmd, &words), 0);
 	assert_int_equal(cmd.arg.n, 5);
 	assert_memory_equal(cmd.arg.p, " a b ", 5);
 }

@@ -1,7 +1,8 @@
 /*
- * A worker with everything around it in one process and one event loop: a master, an auth and an agent
- * made of channels, and a client on loopback TCP. For test_dispatch.c and test_session.c. Nothing here
- * waits by the clock: the loop runs until what is expected has come, or the test has failed.
+ * A worker with everything around it in one process and one event loop: a master, an auth
+ * and an agent made of channels, and a client on loopback TCP. For test_dispatch.c and
+ * test_session.c. Nothing here waits by the clock: the loop runs until what is expected
+ * has come, or the test has failed.
  */
 #ifndef FERRY_TESTS_WORKER_WORLD_H
 #define FERRY_TESTS_WORKER_WORLD_H
@@ -30,7 +31,7 @@
 #include "grant.h"
 #include "worker.h"
 
-#define WORLD_PATIENCE_MS 5000
+#define WORLD_PATIENCE_MS 30000
 #define WORLD_FILES 8
 
 /* What the agent holds: files by their absolute path. */
@@ -50,12 +51,12 @@ struct world {
 	bool agent_given, agent_mute;
 	int agent_end; /* the worker's end, until it is granted */
 	struct world_file files[WORLD_FILES];
-	int stored;        /* memfd of the last upload, or -1 */
+	int stored;               /* memfd of the last upload, or -1 */
 	unsigned commits, aborts; /* COMMIT complete, and not */
 	unsigned commit_error;
-	const char *listing;   /* what LIST sends */
-	int listing_status;    /* its last byte; -1: none */
-	int listing_end;       /* a pipe's write end that the test keeps, or -1 */
+	const char *listing; /* what LIST sends */
+	int listing_status;  /* its last byte; -1: none */
+	int listing_end;     /* a pipe's write end that the test keeps, or -1 */
 	bool keep_listing_open;
 	struct msg_agent_list asked_list;
 	char asked_path[4096], asked_pattern[256], asked_shown[4096];
@@ -88,7 +89,8 @@ world_read(struct world *w)
 	uint8_t chunk[4096];
 	ssize_t n;
 
-	while (w->client >= 0 && (n = recv(w->client, chunk, sizeof(chunk), MSG_DONTWAIT)) >= 0) {
+	while (w->client >= 0 &&
+	       (n = recv(w->client, chunk, sizeof(chunk), MSG_DONTWAIT)) >= 0) {
 		if (n == 0) {
 			w->client_eof = true;
 			return;
@@ -99,7 +101,8 @@ world_read(struct world *w)
 		w->client_eof = true;
 }
 
-/* One turn of everything. A client's socket is looked at every few milliseconds at the latest. */
+/* One turn of everything. A client's socket is looked at every few milliseconds at the
+ * latest. */
 static inline void
 world_turn(struct world *w)
 {
@@ -169,7 +172,8 @@ world_on_master(struct chan *c, const struct msg *m, int *fds, size_t nfds, void
 		memcpy(&sin.sin_addr, m->master_bind.address.p, 4);
 		if (w->bind_gives) {
 			fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-			assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+			assert_int_equal(
+			    bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
 		} else {
 			back.worker_bound.error = EACCES;
 		}
@@ -228,8 +232,8 @@ world_add_file(struct world *w, const char *path, const void *p, size_t n)
 }
 
 static inline void
-world_answer_file(struct world *w, const char *path, bool open, uint64_t offset, struct msg *back,
-    int *ret_fd)
+world_answer_file(struct world *w, const char *path, bool open, uint64_t offset,
+    struct msg *back, int *ret_fd)
 {
 	struct world_file *f = world_file(w, path);
 
@@ -253,7 +257,8 @@ world_list(struct world *w)
 	int pipe[2];
 
 	assert_int_equal(pipe2(pipe, O_CLOEXEC), 0);
-	assert_int_equal(write(pipe[1], w->listing, strlen(w->listing)), strlen(w->listing));
+	assert_int_equal(
+	    write(pipe[1], w->listing, strlen(w->listing)), strlen(w->listing));
 	if (w->keep_listing_open) {
 		w->listing_end = pipe[1];
 		return pipe[0];
@@ -285,7 +290,8 @@ world_on_agent(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	switch (m->type) {
 	case MSG_AGENT_OPEN:
 		world_keep(w->asked_path, sizeof(w->asked_path), m->agent_open.path);
-		world_answer_file(w, w->asked_path, true, m->agent_open.offset, &back, &fd);
+		world_answer_file(
+		    w, w->asked_path, true, m->agent_open.offset, &back, &fd);
 		break;
 	case MSG_AGENT_STAT:
 		w->stats++;
@@ -302,7 +308,8 @@ world_on_agent(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	case MSG_AGENT_LIST:
 		w->asked_list = m->agent_list;
 		world_keep(w->asked_path, sizeof(w->asked_path), m->agent_list.path);
-		world_keep(w->asked_pattern, sizeof(w->asked_pattern), m->agent_list.pattern);
+		world_keep(
+		    w->asked_pattern, sizeof(w->asked_pattern), m->agent_list.pattern);
 		world_keep(w->asked_shown, sizeof(w->asked_shown), m->agent_list.shown);
 		if (strstr(w->asked_path, "missing") != NULL)
 			back.worker_answer.error = ENOENT;
@@ -410,8 +417,9 @@ world_hear(struct world *w)
 	static char line[16384];
 	const uint8_t *end;
 
-	WORLD_UNTIL(w,
-	    (end = memmem(buf_data(&w->got), buf_len(&w->got), "\r\n", 2)) != NULL || w->client_eof);
+	WORLD_UNTIL(
+	    w, (end = memmem(buf_data(&w->got), buf_len(&w->got), "\r\n", 2)) != NULL ||
+		   w->client_eof);
 	if (end == NULL)
 		return "(end)";
 	size_t n = (size_t)(end - buf_data(&w->got));
@@ -474,7 +482,8 @@ world_epsv(struct world *w)
 
 	world_say(w, "EPSV");
 	assert_int_equal(
-	    sscanf(world_hear(w), "229 Entering Extended Passive Mode (|||%u|)", &port), 1);
+	    sscanf(world_hear(w), "229 Entering Extended Passive Mode (|||%u|)", &port),
+	    1);
 	int fd = world_dial(w, (uint16_t)port);
 	assert_true(fd >= 0);
 	return fd;
@@ -513,19 +522,21 @@ world_open_channels(struct world *w)
 	assert_int_equal(fdpass_pair(master), 0);
 	assert_int_equal(fdpass_pair(auth), 0);
 	assert_int_equal(fdpass_pair(agent), 0);
-	assert_int_equal(
-	    worker_init(&w->worker, &w->loop, &w->conf, NULL, master[1], world_worker_ended, w), 0);
-	w->master = chan_new(
-	    &w->loop, master[0], ROLE_MASTER, ROLE_WORKER, world_on_master, world_on_end, w);
-	w->auth =
-	    chan_new(&w->loop, auth[0], ROLE_AUTH, ROLE_WORKER, world_on_auth, world_on_end, w);
-	w->agent =
-	    chan_new(&w->loop, agent[0], ROLE_AGENT, ROLE_WORKER, world_on_agent, world_on_end, w);
+	assert_int_equal(worker_init(&w->worker, &w->loop, &w->conf, NULL, master[1],
+			     world_worker_ended, w),
+	    0);
+	w->master = chan_new(&w->loop, master[0], ROLE_MASTER, ROLE_WORKER,
+	    world_on_master, world_on_end, w);
+	w->auth = chan_new(
+	    &w->loop, auth[0], ROLE_AUTH, ROLE_WORKER, world_on_auth, world_on_end, w);
+	w->agent = chan_new(
+	    &w->loop, agent[0], ROLE_AGENT, ROLE_WORKER, world_on_agent, world_on_end, w);
 	w->agent_end = agent[1];
 	assert_int_equal(chan_send(w->master, &m, auth[1]), 0);
 }
 
-/* A listener that ends up wherever the system likes; the passive range is moved to free ports too. */
+/* A listener that ends up wherever the system likes; the passive range is moved to free
+ * ports too. */
 static inline void
 world_listen(struct world *w, const char *address)
 {
@@ -561,7 +572,8 @@ world_new(const char *address)
 	return w;
 }
 
-/* Rings all the time, so that a turn never waits for a socket that the loop does not know. */
+/* Rings all the time, so that a turn never waits for a socket that the loop does not
+ * know. */
 static inline void
 world_start_tick(struct world *w)
 {

@@ -1,0 +1,205 @@
+/*
+ * What the server tells about itself: RFC 959 4.1.3, RFC 2389 3.
+ *
+ *   SYST                      215 UNIX Type: L8
+ *   FEAT                      211, one feature per line, from verbs.def
+ *   HELP [<SP> <command>]     214, from verbs.def
+ *   NOOP                      200
+ *   STAT                      211: the session; while a transfer runs, how far it is
+ *   STAT <SP> <path>          213: a listing (cmd_list.c)
+ */
+#include <ferry/ferry.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "answer.h"
+#include "cmd_list.h"
+#include "cmd_site.h"
+#include "commands.h"
+#include "dispatch.h"
+#include "listing.h"
+#include "transfer.h"
+
+/* Names per line of HELP. */
+#define HELP_COLUMNS 8
+
+void
+cmd_syst(struct session *s, struct bytes arg)
+{
+	answer(s, 215, "UNIX Type: L8");
+}
+
+void
+cmd_noop(struct session *s, struct bytes arg)
+{
+	answer(s, 200, "NOOP ok.");
+}
+
+/* ---- FEAT ---- */
+
+/* Nothing is listed that does not work (RFC 2389 3.2). */
+static bool
+works_here(const struct session *s, const struct verb *v)
+{
+	const struct conf *conf = s->worker->conf;
+
+	if ((v->run == cmd_pasv || v->run == cmd_epsv) && !conf->pasv_enable)
+		return false;
+	if ((v->run == cmd_port || v->run == cmd_eprt) && !conf->port_enable)
+		return false;
+	if (v->run == cmd_mfmt && !conf->mdtm_write)
+		return false;
+	return dispatch_permits(s, v);
+}
+
+/* "MLST type*;size*;modify;": all facts there are, those now shown with a star (RFC
+ * 3659 7.8). */
+static void
+feature_mlst(struct answer *a)
+{
+	answer_line(a, ANSWER_INNER);
+	answer_text(a, "MLST ");
+	for (unsigned bit = 1; bit <= FACT_ALL; bit <<= 1) {
+		const char *name = (FACT_ALL & bit) != 0 ? listing_fact_name(bit) : NULL;
+
+		if (name != NULL && name[0] != '\0')
+			answer_text(
+			    a, "%s%s;", name, (a->s->facts & bit) != 0 ? "*" : "");
+	}
+}
+
+void
+cmd_feat(struct session *s, struct bytes arg)
+{
+	struct answer a;
+
+	answer_begin(&a, s, 211);
+	answer_line(&a, ANSWER_MORE);
+	answer_text(&a, "Features:");
+	for (size_t i = 0; i < verbs_count; i++) {
+		if (verbs[i].feat == NULL || !works_here(s, &verbs[i]))
+			continue;
+		answer_line(&a, ANSWER_INNER);
+		answer_text(&a, "%s", verbs[i].feat);
+		if (verbs[i].run == cmd_mlst)
+			feature_mlst(&a);
+	}
+	answer_line(&a, ANSWER_LAST);
+	answer_text(&a, "End");
+	answer_send(&a);
+}
+
+/* ---- HELP ---- */
+
+static void
+help_all(struct session *s)
+{
+	struct answer a;
+	size_t shown = 0;
+
+	answer_begin(&a, s, 214);
+	answer_line(&a, ANSWER_MORE);
+	answer_text(&a, "These commands are known:");
+	for (size_t i = 0; i < verbs_count; i++) {
+		if (!dispatch_permits(s, &verbs[i]))
+			continue;
+		if (shown++ % HELP_COLUMNS == 0)
+			answer_line(&a, ANSWER_INNER);
+		answer_text(&a, " %-5s", verbs[i].name);
+	}
+	answer_line(&a, ANSWER_LAST);
+	answer_text(&a, "HELP <command> tells how one is written.");
+	answer_send(&a);
+}
+
+void
+cmd_help(struct session *s, struct bytes arg)
+{
+	struct bytes rest = arg;
+	struct bytes name = command_word(&rest);
+	const struct verb *v = verb_find(name);
+
+	if (arg.n == 0)
+		help_all(s);
+	else if (v == NULL)
+		answer(s, 501, "That command is not known.");
+	else if (v->run == cmd_site)
+		site_help(s);
+	else
+		answer(s, 214, "%s", v->help);
+}
+
+/* ---- STAT ---- */
+
+static void
+tell_data(struct answer *a, const struct session *s)
+{
+	static const char *const words[] = {
+	    [DATA_NONE] = "No data connection.",
+	    [DATA_LISTENING] = "Passive: waiting for the client to connect.",
+	    [DATA_ADDRESSED] = "Active: the client's port is known.",
+	    [DATA_BINDING] = "Active: connecting to the client.",
+	    [DATA_DIALLING] = "Active: connecting to the client.",
+	    [DATA_OPEN] = "The data connection is open.",
+	};
+
+	answer_line(a, ANSWER_INNER);
+	answer_text(a, "%s", words[s->data.state]);
+}
+
+static void
+tell_transfer(struct answer *a, const struct session *s)
+{
+	const struct transfer *t = s->transfer;
+
+	answer_line(a, ANSWER_INNER);
+	answer_text(a, "%s ", t->kind == TRANSFER_UPLOAD ? "Receiving" : "Sending");
+	answer_safe(a, bytes_of(t->path));
+	answer_text(a, ": %llu bytes so far.", (unsigned long long)transfer_bytes(s));
+}
+
+static void
+tell_user(struct answer *a, const struct session *s)
+{
+	answer_line(a, ANSWER_INNER);
+	if (!session_logged_in(s)) {
+		answer_text(a, "Not logged in.");
+		return;
+	}
+	answer_text(a, "Logged in as ");
+	answer_safe(a, bytes_of(s->user));
+	answer_line(a, ANSWER_INNER);
+	answer_text(a, "TYPE: %s, STRU: F, MODE: S", s->ascii ? "A N" : "I");
+	answer_line(a, ANSWER_INNER);
+	answer_text(a, "%llu bytes received, %llu bytes sent before, idle limit %llu s",
+	    (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out,
+	    (unsigned long long)s->idle_seconds);
+}
+
+void
+cmd_stat(struct session *s, struct bytes arg)
+{
+	char peer[ENDPOINT_TEXT_MAX];
+	struct answer a;
+
+	if (arg.n > 0) {
+		if (session_logged_in(s))
+			list_on_control(s, arg);
+		else
+			answer(s, 530, "Please log in with USER and PASS.");
+		return;
+	}
+	endpoint_format_address(&s->peer, peer);
+	answer_begin(&a, s, 211);
+	answer_line(&a, ANSWER_MORE);
+	answer_text(&a, "Ferry FTP server status:");
+	answer_line(&a, ANSWER_INNER);
+	answer_text(&a, "Connected from %s", peer);
+	tell_user(&a, s);
+	tell_data(&a, s);
+	if (s->state == SESSION_TRANSFER && s->transfer != NULL)
+		tell_transfer(&a, s);
+	answer_line(&a, ANSWER_LAST);
+	answer_text(&a, "End of status.");
+	answer_send(&a);
+}

@@ -1,0 +1,251 @@
+/*
+ * Logging in and out: RFC 959 4.1.1, RFC 2577 5 and 7, RFC 1635.
+ *
+ *   USER <SP> <username>      331, whoever that is
+ *   PASS <SP> <password>      230, or 530 after a delay that does not tell why
+ *   ACCT <SP> <account>       502: accounts mean nothing here
+ *   REIN                      220: as after connecting
+ *   QUIT                      221, when what came before it is done
+ *
+ * Auth says who it is and the master grants; this file only waits for their word. It must
+ * never let the time or the words of a refusal tell whether a user exists, and keeps no
+ * password.
+ */
+#include <ferry/ferry.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "commands.h"
+#include "listing.h"
+#include "log.h"
+
+/* As the fields of AUTH_LOGIN in messages.def. */
+#define USER_MAX 255
+#define PASSWORD_MAX 1024
+
+static bool
+is_anonymous(const char *user)
+{
+	return strcasecmp(user, "anonymous") == 0 || strcasecmp(user, "ftp") == 0;
+}
+
+static void
+check_password(struct session *s, struct bytes password)
+{
+	s->asked_at = uv_now(s->worker->loop);
+	session_enter(s, SESSION_CHECKING);
+	if (worker_login(s->worker, s, bytes_of(s->user), password) < 0)
+		login_denied(s, true);
+}
+
+void
+cmd_user(struct session *s, struct bytes arg)
+{
+	const struct conf *conf = s->worker->conf;
+
+	if (session_logged_in(s)) {
+		answer(s, 530, "You are logged in already. REIN logs out.");
+		return;
+	}
+	if (arg.n > USER_MAX) {
+		answer(s, 501, "The name is too long.");
+		return;
+	}
+	s->user = bytes_dup(arg);
+	if (s->user == NULL)
+		answer(s, 451, "Out of memory.");
+	else if (conf->no_anon_password && conf->anonymous_enable &&
+		 is_anonymous(s->user))
+		check_password(s, (struct bytes){.p = (const uint8_t *)"", .n = 0});
+	else
+		answer(s, 331, "Please give the password with PASS.");
+}
+
+void
+cmd_pass(struct session *s, struct bytes arg)
+{
+	struct bytes none = {.p = (const uint8_t *)"", .n = 0};
+
+	if (session_logged_in(s))
+		answer(s, 503, "You are logged in already.");
+	else if (s->user == NULL)
+		answer(s, 503, "USER comes first.");
+	else if (arg.n > PASSWORD_MAX)
+		answer(s, 501, "The password is too long.");
+	else
+		check_password(s, arg.n > 0 ? arg : none);
+}
+
+void
+cmd_acct(struct session *s, struct bytes arg)
+{
+	answer(s, 502, "No accounts are used here.");
+}
+
+void
+cmd_quit(struct session *s, struct bytes arg)
+{
+	session_close(s, 221, "Goodbye.");
+}
+
+/* Everything as after connecting, 5.1 and 4.1.1. Transfers are over: this command waited
+ * its turn. */
+void
+cmd_rein(struct session *s, struct bytes arg)
+{
+	session_logout(s);
+	data_close(s);
+	s->ascii = true;
+	s->epsv_all = false;
+	s->rest = s->allo = 0;
+	s->facts = FACT_DEFAULT;
+	s->idle_seconds = s->worker->conf->idle_session_timeout;
+	s->begun = uv_now(s->worker->loop);
+	answer(s, 220, "Logged out. Ready for a new user.");
+}
+
+/* ---- the word of auth and master ---- */
+
+static void
+log_login(const struct session *s, const char *what)
+{
+	char user[1024], peer[ENDPOINT_TEXT_MAX];
+
+	endpoint_format_address(&s->peer, peer);
+	log_event(LOG_INFO, s->id, "login %s user=\"%s\" peer=%s", what,
+	    log_escape(s->user, strlen(s->user), user, sizeof(user)), peer);
+}
+
+/* The reply leaves at a multiple of the delay after PASS came: how long auth took does
+ * not show. */
+static uint64_t
+time_to_refusal(const struct session *s)
+{
+	uint64_t delay = s->worker->conf->delay_failed_login * 1000;
+	uint64_t passed = uv_now(s->worker->loop) - s->asked_at;
+
+	return delay > 0 ? delay - passed % delay : 0;
+}
+
+static void
+say_denied(struct session *s)
+{
+	const struct conf *conf = s->worker->conf;
+
+	free(s->user);
+	s->user = NULL;
+	s->failures++;
+	answer(s, 530, "Login incorrect.");
+	if (s->failures >= conf->max_login_fails)
+		session_close(s, 421, "Too many failed logins. Goodbye.");
+	else
+		session_enter(s, SESSION_READY);
+}
+
+void
+login_denied(struct session *s, bool again)
+{
+	if (again) {
+		log_login(s, "not decided");
+		free(s->user);
+		s->user = NULL;
+		answer(s, 530, "The login cannot be checked just now. Please try again.");
+		session_enter(s, SESSION_READY);
+		return;
+	}
+	log_login(s, "failed");
+	session_pause(s, time_to_refusal(s));
+}
+
+void
+login_refused(struct session *s, struct bytes why)
+{
+	struct answer a;
+
+	log_login(s, "refused");
+	free(s->user);
+	s->user = NULL;
+	answer_begin(&a, s, 530);
+	answer_line(&a, ANSWER_LAST);
+	answer_text(&a, "Login not possible: ");
+	answer_safe(&a, why.n > 0 ? why : bytes_of("nobody can serve it now."));
+	answer_send(&a);
+	session_enter(s, SESSION_READY);
+}
+
+/* The directory's message, if there is one, stands before "Login successful." */
+static void
+on_first_directory(struct session *s, const struct msg_worker_answer *a, int *fd)
+{
+	struct answer reply;
+
+	answer_begin(&reply, s, 230);
+	if (a->error == 0)
+		answer_lines(&reply, a->text);
+	answer_line(&reply, ANSWER_LAST);
+	answer_text(&reply, "Login successful.");
+	answer_send(&reply);
+}
+
+static void
+say_welcome(struct session *s)
+{
+	struct msg m = {
+	    .type = MSG_AGENT_CHDIR,
+	    .agent_chdir = {.path = bytes_of(s->cwd), .message = 1},
+	};
+
+	s->failures = 0;
+	if (s->worker->conf->dirmessage_enable && dir_is_new(s, s->cwd)) {
+		agent_ask(s, &m, on_first_directory);
+		return;
+	}
+	answer(s, 230, "Login successful.");
+	session_done(s);
+}
+
+/* Nothing that an earlier user has set reaches this one; transfer parameters stay
+ * (4.1.1). */
+static void
+take_grant(struct session *s, struct agent *agent, const struct msg_worker_grant *g,
+    char *user, char *cwd)
+{
+	free(s->user);
+	free(s->cwd);
+	s->user = user;
+	s->cwd = cwd;
+	s->agent = agent;
+	s->grant = g->grant;
+	s->umask = g->umask;
+	s->anonymous = g->anonymous;
+}
+
+void
+login_granted(struct session *s, struct agent *agent, const struct msg_worker_grant *g)
+{
+	char *user = bytes_dup(g->user), *cwd = bytes_dup(g->cwd);
+
+	if (user == NULL || cwd == NULL || cwd[0] != '/') {
+		free(user);
+		free(cwd);
+		worker_logout(s->worker, s);
+		login_denied(s, true);
+		return;
+	}
+	take_grant(s, agent, g, user, cwd);
+	log_login(s, "ok");
+	session_pause(s, s->worker->conf->delay_successful_login * 1000);
+}
+
+void
+login_paused(struct session *s)
+{
+	if (s->state != SESSION_PAUSED)
+		return;
+	if (session_logged_in(s))
+		say_welcome(s);
+	else
+		say_denied(s);
+}

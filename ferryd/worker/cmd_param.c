@@ -1,0 +1,182 @@
+/*
+ * How things are transferred: RFC 959 4.1.2, 4.1.3; RFC 1123 4.1.2.1; RFC 3659 5.
+ *
+ *   TYPE <SP> A [N] | I | L 8     STRU <SP> F     MODE <SP> S
+ *   REST <SP> <offset>            ALLO <SP> <bytes> [<SP> R <SP> <bytes>]
+ *   OPTS <SP> UTF8 [ON] | MLST [<facts>]          (RFC 2389 4, RFC 3659 7.9)
+ *
+ * A value that is refused leaves the old one in force.
+ */
+#include <ferry/ferry.h>
+#include <string.h>
+
+#include "answer.h"
+#include "commands.h"
+#include "listing.h"
+
+/* ---- TYPE ---- */
+
+/* vsftpd's way: a switched-off TYPE A is accepted, since clients insist on it, and
+ * changes nothing. */
+static void
+answer_ascii(struct session *s)
+{
+	const struct conf *conf = s->worker->conf;
+
+	s->ascii = true;
+	if (conf->ascii_download_enable && conf->ascii_upload_enable)
+		answer(s, 200, "TYPE is A: line ends are converted.");
+	else if (!conf->ascii_download_enable && !conf->ascii_upload_enable)
+		answer(s, 200,
+		    "TYPE is A, but files are transferred as they are on this server.");
+	else
+		answer(s, 200,
+		    "TYPE is A, but %s are transferred as they are on this server.",
+		    conf->ascii_download_enable ? "uploads" : "downloads");
+}
+
+void
+cmd_type(struct session *s, struct bytes arg)
+{
+	static const char *const ascii[] = {"A", "A N", "A T"};
+	static const char *const image[] = {"I", "L 8"};
+
+	for (size_t i = 0; i < ARRAY_LEN(ascii); i++) {
+		if (command_is(arg, ascii[i])) {
+			answer_ascii(s);
+			return;
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(image); i++) {
+		if (command_is(arg, image[i])) {
+			s->ascii = false;
+			answer(s, 200, "TYPE is I: every byte as it is.");
+			return;
+		}
+	}
+	/* A C, E and L with other sizes are types of RFC 959 as well. */
+	struct bytes word = command_word(&arg);
+	if (word.n == 1 && memchr("AEILaeil", word.p[0], 8) != NULL &&
+	    !command_is(word, "I"))
+		answer(s, 504, "Only TYPE A N, I and L 8 are offered.");
+	else
+		answer(s, 501, "That is no TYPE.");
+}
+
+/* ---- STRU, MODE: one letter, of which one works ---- */
+
+static void
+choose_letter(
+    struct session *s, struct bytes arg, const char *what, char works, const char *others)
+{
+	char letter = arg.n == 1 ? (char)(arg.p[0] & ~0x20) : '\0';
+
+	if (letter != '\0' && letter == works)
+		answer(s, 200, "%s is %c.", what, works);
+	else if (letter != '\0' && strchr(others, letter) != NULL)
+		answer(s, 504, "Only %s %c is offered.", what, works);
+	else
+		answer(s, 501, "That is no %s.", what);
+}
+
+void
+cmd_stru(struct session *s, struct bytes arg)
+{
+	choose_letter(s, arg, "STRU", 'F', "RP");
+}
+
+void
+cmd_mode(struct session *s, struct bytes arg)
+{
+	choose_letter(s, arg, "MODE", 'S', "BCZ");
+}
+
+/* ---- REST, ALLO ---- */
+
+void
+cmd_rest(struct session *s, struct bytes arg)
+{
+	uint64_t offset;
+
+	if (parse_uint((const char *)arg.p, arg.n, INT64_MAX, &offset) < 0) {
+		answer(s, 501, "REST takes a number of bytes.");
+		return;
+	}
+	/* An offset into the converted stream would have to be counted out of the file
+	 * (RFC 3659 5.3). */
+	if (offset > 0 && s->ascii) {
+		answer(s, 504, "REST works in TYPE I only.");
+		return;
+	}
+	s->rest = offset;
+	answer(
+	    s, 350, "The next transfer begins at byte %llu.", (unsigned long long)offset);
+}
+
+void
+cmd_allo(struct session *s, struct bytes arg)
+{
+	struct bytes number = command_word(&arg);
+	struct bytes letter = command_word(&arg);
+	uint64_t size, record;
+
+	if (parse_uint((const char *)number.p, number.n, INT64_MAX, &size) < 0 ||
+	    (letter.n > 0 &&
+		(!command_is(letter, "R") ||
+		    parse_uint((const char *)arg.p, arg.n, INT64_MAX, &record) < 0))) {
+		answer(s, 501, "ALLO takes a number of bytes.");
+		return;
+	}
+	s->allo = size;
+	answer(
+	    s, 200, "The next upload is taken for %llu bytes.", (unsigned long long)size);
+}
+
+/* ---- OPTS ---- */
+
+static void
+opts_utf8(struct session *s, struct bytes arg)
+{
+	if (arg.n == 0 || command_is(arg, "ON"))
+		answer(s, 200, "Names are UTF-8, always.");
+	else
+		answer(s, 501,
+		    "UTF8 cannot be switched off: names are bytes and stay as they are.");
+}
+
+static void
+opts_mlst(struct session *s, struct bytes arg)
+{
+	unsigned facts = 0;
+	struct answer a;
+
+	if (arg.n > 0 && listing_parse_facts((const char *)arg.p, arg.n, &facts) < 0) {
+		answer(s, 501, "The facts are to be given as fact;fact;");
+		return;
+	}
+	s->facts = facts;
+	answer_begin(&a, s, 200);
+	answer_line(&a, ANSWER_LAST);
+	answer_text(&a, "MLST OPTS");
+	for (unsigned bit = 1, first = 1; bit <= FACT_ALL; bit <<= 1) {
+		if ((facts & bit) == 0)
+			continue;
+		answer_text(&a, "%s%s;", first ? " " : "", listing_fact_name(bit));
+		first = 0;
+	}
+	answer_send(&a);
+}
+
+void
+cmd_opts(struct session *s, struct bytes arg)
+{
+	struct bytes what = command_word(&arg);
+
+	if (command_is(what, "UTF8") || command_is(what, "UTF-8"))
+		opts_utf8(s, arg);
+	else if (command_is(what, "MLST"))
+		opts_mlst(s, arg);
+	else
+		answer(
+		    s, 501, "There are no options for that. OPTS knows UTF8 and MLST.");
+}

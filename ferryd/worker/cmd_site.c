@@ -1,0 +1,153 @@
+/*
+ * SITE: what is peculiar to this server (RFC 959 4.1.3, RFC 1123 4.1.2.8).
+ *
+ *   SITE HELP
+ *   SITE CHMOD <SP> <octal mode> <SP> <path>
+ *   SITE UMASK [<SP> <octal mask>]
+ *   SITE IDLE  [<SP> <seconds>]
+ *
+ * There is no SITE EXEC and there will be none (RFC 2577 9).
+ */
+#include "cmd_site.h"
+
+#include <ferry/ferry.h>
+
+#include "answer.h"
+#include "commands.h"
+#include "grant.h"
+
+#define MODE_MAX 07777
+#define PERMISSIONS 0777
+/* SITE IDLE: not shorter than this, and not longer than the server's own limit. */
+#define IDLE_LOWEST 30
+
+/* ---- CHMOD ---- */
+
+static void
+on_mode_set(struct session *s, const struct msg_worker_answer *a, int *fd)
+{
+	if (a->error != 0)
+		answer_failure(s, a, 550);
+	else
+		answer(s, 200, "The mode is set.");
+}
+
+static void
+site_chmod(struct session *s, struct bytes arg)
+{
+	struct bytes digits = command_word(&arg);
+	struct buf path;
+	struct msg m = {.type = MSG_AGENT_CHANGE};
+	uint64_t mode;
+
+	if (!s->worker->conf->chmod_enable) {
+		answer(s, 550,
+		    "SITE CHMOD is switched off on this server (chmod_enable=NO).");
+		return;
+	}
+	if (parse_octal((const char *)digits.p, digits.n, MODE_MAX, &mode) < 0 ||
+	    arg.n == 0) {
+		answer(s, 501, "SITE CHMOD takes an octal mode and a path.");
+		return;
+	}
+	if (!command_path(s, arg, &path))
+		return;
+	m.agent_change.path = bytes_of_buf(&path);
+	m.agent_change.what = CHANGE_CHMOD;
+	m.agent_change.mode = (uint32_t)mode & PERMISSIONS;
+	agent_ask(s, &m, on_mode_set);
+	buf_free(&path);
+}
+
+/* ---- UMASK ---- */
+
+static void
+site_umask(struct session *s, struct bytes arg)
+{
+	uint64_t mask;
+
+	if (arg.n == 0) {
+		answer(s, 200, "The umask is %03o.", s->umask);
+		return;
+	}
+	if (parse_octal((const char *)arg.p, arg.n, PERMISSIONS, &mask) < 0) {
+		answer(s, 501, "SITE UMASK takes an octal mask up to 777.");
+		return;
+	}
+	s->umask = (uint32_t)mask;
+	answer(s, 200, "The umask is now %03o.", s->umask);
+}
+
+/* ---- IDLE ---- */
+
+static void
+site_idle(struct session *s, struct bytes arg)
+{
+	uint64_t longest = s->worker->conf->idle_session_timeout, seconds;
+
+	if (arg.n == 0) {
+		answer(s, 200,
+		    "The session ends after %llu s without a command (at most %llu).",
+		    (unsigned long long)s->idle_seconds, (unsigned long long)longest);
+		return;
+	}
+	if (parse_uint((const char *)arg.p, arg.n, longest, &seconds) < 0 ||
+	    seconds < IDLE_LOWEST) {
+		answer(s, 501, "SITE IDLE takes %d to %llu seconds.", IDLE_LOWEST,
+		    (unsigned long long)longest);
+		return;
+	}
+	s->idle_seconds = seconds;
+	answer(s, 200, "The session now ends after %llu s without a command.",
+	    (unsigned long long)seconds);
+}
+
+/* ---- the table ---- */
+
+static void
+site_help_row(struct session *s, struct bytes arg)
+{
+	site_help(s);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct session *s, struct bytes arg);
+	const char *help;
+} rows[] = {
+    {"HELP", site_help_row, "SITE HELP"},
+    {"CHMOD", site_chmod, "SITE CHMOD <octal mode> <path>"},
+    {"UMASK", site_umask, "SITE UMASK [<octal mask>]"},
+    {"IDLE", site_idle, "SITE IDLE [<seconds>]"},
+};
+
+void
+site_help(struct session *s)
+{
+	struct answer a;
+
+	answer_begin(&a, s, 214);
+	answer_line(&a, ANSWER_MORE);
+	answer_text(&a, "SITE knows:");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		answer_line(&a, ANSWER_INNER);
+		answer_text(&a, "%s", rows[i].help);
+	}
+	answer_line(&a, ANSWER_LAST);
+	answer_text(&a, "End");
+	answer_send(&a);
+}
+
+void
+cmd_site(struct session *s, struct bytes arg)
+{
+	struct bytes name = command_word(&arg);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (command_is(name, rows[i].name)) {
+			rows[i].run(s, arg);
+			return;
+		}
+	}
+	answer(s, 500, "SITE does not know that. SITE HELP lists what it knows.");
+}

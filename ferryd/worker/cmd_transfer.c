@@ -1,0 +1,213 @@
+/*
+ * Files to and from the client: RFC 959 4.1.3, RFC 1123 4.1.2.9, RFC 3659 5.
+ *
+ *   RETR <SP> <file>     150, then 226
+ *   STOR <SP> <file>     150, then 226 when it is on the disk under its name
+ *   APPE <SP> <file>     the same, at the end of the file
+ *   STOU [<SP> <name>]   150 FILE: name
+ *   ABOR                 226 behind the 426 of the transfer; 225 when none ran
+ *
+ * The agent is asked first, so that a file that cannot be had is refused before the 150;
+ * what happens after it is in transfer.c.
+ */
+#include <ferry/ferry.h>
+#include <string.h>
+
+#include "answer.h"
+#include "commands.h"
+#include "grant.h"
+#include "path.h"
+#include "transfer.h"
+
+/* Takes REST for this command: it does not reach a later one (RFC 3659 5.3). */
+static uint64_t
+take_rest(struct session *s)
+{
+	uint64_t rest = s->rest;
+
+	s->rest = 0;
+	return rest;
+}
+
+/* "ddd BEFORE name AFTER". */
+static void
+answer_opening(struct session *s, const char *before, const char *path, const char *after)
+{
+	struct answer a;
+
+	answer_begin(&a, s, 150);
+	answer_line(&a, ANSWER_LAST);
+	answer_text(&a, "%s", before);
+	answer_safe(&a, bytes_of(path));
+	answer_text(&a, "%s", after);
+	answer_send(&a);
+}
+
+/* ---- RETR ---- */
+
+static void
+answer_sending(struct session *s, uint64_t size)
+{
+	char after[64] = ".";
+
+	/* How many bytes TYPE A makes of it is not known yet: no number is better than a
+	 * wrong one. */
+	if (!s->transfer->ascii)
+		snprintf(
+		    after, sizeof(after), " (%llu bytes).", (unsigned long long)size);
+	answer_opening(s,
+	    s->transfer->ascii ? "Opening ASCII mode data connection for "
+			       : "Opening BINARY mode data connection for ",
+	    path_base(s->transfer->path), after);
+}
+
+static void
+on_opened(struct session *s, const struct msg_worker_answer *a, int *fd)
+{
+	struct transfer *t = s->transfer;
+
+	if (a->error != 0 || *fd < 0) {
+		bool past_end = t->offset > 0 && a->error == EINVAL;
+
+		answer_failure(s, a, past_end ? 554 : 550);
+	} else if (t->offset > a->size) {
+		answer(
+		    s, 554, "The file has %llu bytes only.", (unsigned long long)a->size);
+	} else {
+		t->fd = fd_take(fd);
+		t->length = a->size - t->offset;
+		answer_sending(s, a->size);
+		transfer_begin(s);
+		return;
+	}
+	transfer_drop(s);
+}
+
+void
+cmd_retr(struct session *s, struct bytes arg)
+{
+	const struct conf *conf = s->worker->conf;
+	uint64_t offset = take_rest(s);
+	struct buf path;
+	struct msg m = {.type = MSG_AGENT_OPEN};
+
+	if (!conf->download_enable) {
+		answer(s, 550, "Downloads are switched off on this server.");
+		return;
+	}
+	if (offset > 0 && s->ascii) {
+		answer(s, 554, "REST works in TYPE I only.");
+		return;
+	}
+	if (!transfer_is_possible(s) || !command_path(s, arg, &path))
+		return;
+	m.agent_open.path = bytes_of_buf(&path);
+	m.agent_open.offset = offset;
+	if (transfer_prepare(s, TRANSFER_FILE, &path)) {
+		s->transfer->offset = offset;
+		s->transfer->ascii = s->ascii && conf->ascii_download_enable;
+		agent_ask(s, &m, on_opened);
+	}
+	buf_free(&path);
+}
+
+/* ---- STOR, APPE, STOU ---- */
+
+/* STOU: the 1xx reply is exactly this (RFC 1123 4.1.2.9), and the name is to be used as
+ * it is. */
+static void
+answer_unique(struct session *s, struct bytes name)
+{
+	struct answer a;
+
+	answer_begin(&a, s, 150);
+	answer_line(&a, ANSWER_LAST);
+	answer_text(&a, "FILE: ");
+	answer_name(&a, name, false);
+	answer_send(&a);
+}
+
+static void
+on_stored(struct session *s, const struct msg_worker_answer *a, int *fd)
+{
+	struct transfer *t = s->transfer;
+
+	if (a->error != 0 || *fd < 0 || a->upload == 0) {
+		bool past_end = t->offset > 0 && a->error == EINVAL;
+
+		answer_failure(s, a, past_end ? 554 : 553);
+		transfer_drop(s);
+		return;
+	}
+	t->fd = fd_take(fd);
+	t->upload = a->upload;
+	if (a->text.n > 0)
+		answer_unique(s, a->text);
+	else
+		answer_opening(s, "Ready to receive ", path_base(t->path), ".");
+	transfer_begin(s);
+}
+
+static void
+store(struct session *s, struct bytes arg, enum store_how how)
+{
+	uint64_t offset = take_rest(s), size = s->allo;
+	struct buf path;
+	struct msg m = {.type = MSG_AGENT_STORE};
+
+	s->allo = 0;
+	if (offset > 0 && how != STORE_REPLACE) {
+		answer(s, 503, "REST goes with STOR and RETR only.");
+		return;
+	}
+	if (offset > 0 && s->ascii) {
+		answer(s, 554, "REST works in TYPE I only.");
+		return;
+	}
+	if (!transfer_is_possible(s) || !command_path_or_cwd(s, arg, &path))
+		return;
+	m.agent_store.path = bytes_of_buf(&path);
+	m.agent_store.how = (uint8_t)how;
+	m.agent_store.offset = offset;
+	m.agent_store.size = size;
+	m.agent_store.umask = s->umask;
+	if (transfer_prepare(s, TRANSFER_UPLOAD, &path)) {
+		s->transfer->offset = offset;
+		s->transfer->ascii = s->ascii && s->worker->conf->ascii_upload_enable;
+		agent_ask(s, &m, on_stored);
+	}
+	buf_free(&path);
+}
+
+void
+cmd_stor(struct session *s, struct bytes arg)
+{
+	store(s, arg, STORE_REPLACE);
+}
+
+void
+cmd_appe(struct session *s, struct bytes arg)
+{
+	store(s, arg, STORE_APPEND);
+}
+
+void
+cmd_stou(struct session *s, struct bytes arg)
+{
+	store(s, arg, STORE_UNIQUE);
+}
+
+/* ---- ABOR ---- */
+
+/* It has acted already, when it came (dispatch_urgent); this is its place in the row of
+ * replies. Also when the transfer was over by then. */
+void
+cmd_abor(struct session *s, struct bytes arg)
+{
+	data_close(s);
+	if (s->aborted || s->after_transfer)
+		answer(s, 226, "The transfer has ended.");
+	else
+		answer(s, 225, "No transfer to abort.");
+	s->aborted = s->after_transfer = false;
+}

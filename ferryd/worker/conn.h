@@ -1,0 +1,79 @@
+/*
+ * One non-blocking stream: a control connection, a data connection, or the read end of an
+ * agent's pipe. Everyone above reads and writes through these functions and hears of it
+ * through one callback, so that a connection under TLS will look the same.
+ *
+ * Two ways to write: conn_send() and conn_sendfile() move what the kernel takes now (for
+ * the pump, which keeps its own bytes); conn_write() takes everything into a bounded
+ * buffer and sends it when there is room (for replies).
+ */
+#ifndef FERRYD_WORKER_CONN_H
+#define FERRYD_WORKER_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+/* Waiting output over this is too much: give it nothing new until it has drained. */
+#define CONN_HIGH_WATER (64 * 1024)
+
+enum conn_event {
+	CONN_READABLE = 1 << 0, /* wanted: conn_read() will tell something */
+	CONN_WRITABLE =
+	    1 << 1, /* wanted: conn_send() has room, a dialled connection is decided */
+	CONN_DRAINED = 1 << 2, /* all that conn_write() had kept back is on its way */
+	CONN_BROKEN = 1 << 3,  /* writing failed: errno is conn_error() */
+};
+
+struct conn;
+/* events: bits of enum conn_event. The connection may be freed in the call. */
+typedef void conn_cb(struct conn *c, unsigned events, void *user);
+
+/* Takes fd, makes it non-blocking. NULL when it cannot be watched (fd is closed then). */
+struct conn *conn_new(uv_loop_t *loop, int fd, conn_cb *cb, void *user);
+/* Closes; nothing is called back any more. NULL is accepted. */
+void conn_free(struct conn *c);
+/* As conn_free, but the peer sees a reset: half of something must never look like the
+ * whole. */
+void conn_reset(struct conn *c);
+/* Hands the connection to another owner. */
+void conn_set_owner(struct conn *c, conn_cb *cb, void *user);
+/* Still the connection's: for accept4, addresses and options only. */
+int conn_fd(const struct conn *c);
+
+/* What to hear of: CONN_READABLE, CONN_WRITABLE, both or 0. Both are told again and again
+ * while they last: stop wanting what you do not take. */
+void conn_want(struct conn *c, unsigned events);
+
+/* 0 and *ret_n > 0; FERRY_AGAIN; -FERRY_EOF: the peer has ended in order; -FERRY_ESYS
+ * with errno. */
+int conn_read(struct conn *c, void *p, size_t n, size_t *ret_n);
+/* 0 and *ret_n > 0; FERRY_AGAIN; -FERRY_ESYS. */
+int conn_send(struct conn *c, const void *p, size_t n, size_t *ret_n);
+/* The same from a file, at *offset, which moves on. 0 with *ret_n 0: the file ends there.
+ */
+int conn_sendfile(struct conn *c, int file, uint64_t *offset, size_t n, size_t *ret_n);
+/* We are done sending: the peer reads an end in order. */
+void conn_finish(struct conn *c);
+/* Bytes (and the end) that the peer's system has not confirmed yet. */
+size_t conn_unconfirmed(const struct conn *c);
+/* The errno waiting on the socket or found while writing; 0: none. Asking takes it. */
+int conn_error(struct conn *c);
+
+/* Sends all of it, now or later. 0, -FERRY_ETOOBIG (nothing taken), -FERRY_ENOMEM,
+ * -FERRY_ESYS. */
+int conn_write(struct conn *c, const void *p, size_t n);
+/* Between these two, conn_write() collects: a row of replies leaves in one segment. */
+void conn_cork(struct conn *c);
+int conn_uncork(struct conn *c);
+/* Bytes that conn_write() keeps. */
+size_t conn_pending(const struct conn *c);
+static inline bool
+conn_is_full(const struct conn *c)
+{
+	return conn_pending(c) >= CONN_HIGH_WATER;
+}
+
+#endif

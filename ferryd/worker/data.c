@@ -1,0 +1,426 @@
+/*
+ * Data connections, RFC 959 3.2 and 3.3, RFC 2428; the rules of RFC 2577 (only to and
+ * from the control connection's peer, no low ports, random passive ports). For
+ * cmd_pasv.c, cmd_port.c and transfer.c. Must never leave the configured range, and never
+ * read from or write to a stranger.
+ */
+#include "data.h"
+
+#include <errno.h>
+#include <ferry/ferry.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "log.h"
+#include "session.h"
+#include "transfer.h"
+#include "util.h"
+
+static void
+data_enter(struct session *s, enum data_state state)
+{
+	static const char *const names[] = {
+	    [DATA_NONE] = "none",
+	    [DATA_LISTENING] = "listening",
+	    [DATA_ADDRESSED] = "addressed",
+	    [DATA_BINDING] = "binding",
+	    [DATA_DIALLING] = "dialling",
+	    [DATA_OPEN] = "open",
+	};
+
+	if (s->worker->trace)
+		log_event(LOG_DEBUG, s->id, "data %s -> %s", names[s->data.state],
+		    names[state]);
+	s->data.state = state;
+}
+
+static void
+forget(struct session *s)
+{
+	struct data *d = &s->data;
+
+	uv_timer_stop(&d->timer);
+	if (d->state == DATA_LISTENING)
+		portqueue_wake(s->worker);
+	d->conn = NULL;
+	d->wanted = false;
+	d->strangers = 0;
+	if (d->state != DATA_NONE)
+		data_enter(s, DATA_NONE);
+}
+
+void
+data_close(struct session *s)
+{
+	conn_free(s->data.conn);
+	forget(s);
+}
+
+void
+data_reset(struct session *s)
+{
+	if (s->data.state == DATA_OPEN)
+		conn_reset(s->data.conn);
+	else
+		conn_free(s->data.conn);
+	forget(s);
+}
+
+/* The connection is there: the transfer gets it now, or when it asks. */
+static void
+opened(struct session *s, const struct endpoint *peer)
+{
+	struct slot_view *v = worker_slot_begin(s->worker, s);
+
+	if (v != NULL) {
+		v->data_peer = *peer;
+		worker_slot_end(s->worker, s);
+	}
+	uv_timer_stop(&s->data.timer);
+	data_enter(s, DATA_OPEN);
+	if (s->data.wanted)
+		transfer_opened(s);
+	session_run(s);
+}
+
+/* Whoever called us here learns nothing more until a transfer wants the connection. */
+static void
+on_early(struct conn *c, unsigned events, void *user)
+{
+}
+
+/* ---- passive: the client calls ---- */
+
+/* A call that went away again means nothing. Without descriptors or memory the caller
+ * would knock for ever: this command is given up, the session goes on. */
+static void
+accept_failed(struct session *s, int error)
+{
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+		return;
+	log_event(
+	    LOG_WARNING, s->id, "data connection not accepted: %s", strerror(error));
+	if (s->data.wanted)
+		transfer_failed(
+		    s, "I cannot take your connection just now. Please try again.");
+	else
+		data_close(s);
+	session_run(s);
+}
+
+static void
+on_listener(struct conn *c, unsigned events, void *user)
+{
+	struct session *s = user;
+	char text[ENDPOINT_TEXT_MAX];
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct endpoint peer;
+
+	int fd = accept4(
+	    conn_fd(c), (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0) {
+		accept_failed(s, errno);
+		return;
+	}
+	if (endpoint_from_sockaddr((struct sockaddr *)&ss, &peer) < 0) {
+		close(fd);
+		return;
+	}
+	if (!s->worker->conf->pasv_promiscuous &&
+	    !endpoint_same_address(&peer, &s->peer)) {
+		close(fd);
+		s->data.strangers++;
+		endpoint_format(&peer, text);
+		log_event(LOG_NOTICE, s->id, "stranger peer=%s port=%u: closed unread",
+		    text, s->data.target.port);
+		return;
+	}
+	/* One call is all there will be: the port is free for others again. */
+	conn_free(c);
+	portqueue_wake(s->worker);
+	s->data.conn = conn_new(s->worker->loop, fd, on_early, s);
+	if (s->data.conn == NULL) {
+		data_close(s);
+		return;
+	}
+	opened(s, &peer);
+}
+
+/* Binds and listens on the control connection's own address. A descriptor, or
+ * -FERRY_ESYS. */
+static int
+listen_at(const struct session *s, uint16_t port)
+{
+	struct endpoint at = s->local;
+	struct sockaddr_storage ss;
+	const int on = 1;
+
+	at.port = port;
+	socklen_t len = endpoint_to_sockaddr(&at, &ss);
+	_cleanup_close_ int fd =
+	    socket(at.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	if (fd < 0)
+		return -FERRY_ESYS;
+	/* Earlier transfers' connections on this port, alive or in TIME_WAIT, do not
+	 * matter. */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, 8) < 0)
+		return -FERRY_ESYS;
+	return fd_take(&fd);
+}
+
+static uint32_t
+gcd(uint32_t a, uint32_t b)
+{
+	while (b != 0) {
+		uint32_t r = a % b;
+
+		a = b;
+		b = r;
+	}
+	return a;
+}
+
+/* Tries every port of the range once, in an order that cannot be guessed: from a random
+ * first one in steps of a random length that has no factor in common with the range's. */
+static int
+listen_in_range(const struct session *s, uint16_t *ret_port)
+{
+	const struct conf *conf = s->worker->conf;
+	uint32_t low = (uint32_t)conf->pasv_min_port;
+	uint32_t high = (uint32_t)conf->pasv_max_port;
+	uint32_t count = high >= low ? high - low + 1 : 1;
+	uint32_t dice[2] = {0, 0};
+
+	if (getrandom(dice, sizeof(dice), 0) != (ssize_t)sizeof(dice))
+		return -FERRY_ESYS;
+	uint32_t at = dice[0] % count, step = 1 + dice[1] % count;
+	while (gcd(step, count) != 1)
+		step++;
+	for (uint32_t i = 0; i < count; i++, at = (at + step) % count) {
+		int fd = listen_at(s, (uint16_t)(low + at));
+		if (fd >= 0) {
+			*ret_port = (uint16_t)(low + at);
+			return fd;
+		}
+		if (errno != EADDRINUSE && errno != EACCES)
+			return -FERRY_ESYS;
+	}
+	return -FERRY_ETOOBIG;
+}
+
+int
+data_listen(struct session *s)
+{
+	uint16_t port = 0;
+
+	data_close(s);
+	int fd = listen_in_range(s, &port);
+	if (fd < 0)
+		return fd;
+	s->data.conn = conn_new(s->worker->loop, fd, on_listener, s);
+	if (s->data.conn == NULL)
+		return -FERRY_ESYS;
+	s->data.target = s->local;
+	s->data.target.port = port;
+	s->data.active = false;
+	data_enter(s, DATA_LISTENING);
+	conn_want(s->data.conn, CONN_READABLE);
+	return 0;
+}
+
+static void
+on_nobody_came(uv_timer_t *timer)
+{
+	struct session *s = timer->data;
+	const struct conf *conf = s->worker->conf;
+	char text[256], strangers[64] = "";
+
+	if (s->data.strangers > 0)
+		snprintf(strangers, sizeof(strangers),
+		    " (%u calls from other addresses refused)", s->data.strangers);
+	snprintf(text, sizeof(text),
+	    "Nobody came to my port %u in %llu s%s. Check that TCP %llu-%llu is open at "
+	    "my side, or use active mode.",
+	    s->data.target.port, (unsigned long long)conf->accept_timeout, strangers,
+	    (unsigned long long)conf->pasv_min_port,
+	    (unsigned long long)conf->pasv_max_port);
+	transfer_failed(s, text);
+	session_run(s);
+}
+
+/* ---- active: we call ---- */
+
+void
+data_address(struct session *s, const struct endpoint *to)
+{
+	data_close(s);
+	s->data.target = *to;
+	s->data.active = true;
+	data_enter(s, DATA_ADDRESSED);
+}
+
+static void dial(struct session *s, int bound);
+
+static void
+could_not_reach(struct session *s, int error)
+{
+	char to[ENDPOINT_TEXT_MAX], cause[64], text[256];
+	size_t n = strlen(strerror(error));
+
+	snprintf(cause, sizeof(cause), "%s", strerror(error));
+	if (n > 0 && cause[0] >= 'A' && cause[0] <= 'Z')
+		cause[0] = (char)(cause[0] - 'A' + 'a');
+	endpoint_format_address(&s->data.target, to);
+	snprintf(text, sizeof(text),
+	    "I could not reach %s port %u: %s. Use passive mode or open that port.", to,
+	    s->data.target.port, cause);
+	transfer_failed(s, text);
+	session_run(s);
+}
+
+static void
+on_connect_timeout(uv_timer_t *timer)
+{
+	could_not_reach(timer->data, ETIMEDOUT);
+}
+
+/* The well-known port is taken for exactly this pair of ends (an old transfer's
+ * TIME_WAIT): any port of ours reaches the client as well. */
+static bool
+retry_from_any_port(struct session *s, int error)
+{
+	if (!s->data.from_port || (error != EADDRNOTAVAIL && error != EADDRINUSE))
+		return false;
+	log_event(LOG_NOTICE, s->id, "source port taken: %s; dialling from another",
+	    strerror(error));
+	conn_free(s->data.conn);
+	s->data.conn = NULL;
+	dial(s, -1);
+	return true;
+}
+
+static void
+on_dialled(struct conn *c, unsigned events, void *user)
+{
+	struct session *s = user;
+	int error = conn_error(c);
+
+	if (error == 0) {
+		conn_want(c, 0);
+		conn_set_owner(c, on_early, s);
+		opened(s, &s->data.target);
+		return;
+	}
+	if (!retry_from_any_port(s, error))
+		could_not_reach(s, error);
+}
+
+/* A socket that leaves from the address the client knows us by (RFC 1123 4.1.2.12). */
+static int
+outgoing_socket(const struct session *s)
+{
+	struct endpoint from = s->local;
+	struct sockaddr_storage ss;
+	const int on = 1;
+
+	from.port = 0;
+	socklen_t len = endpoint_to_sockaddr(&from, &ss);
+	_cleanup_close_ int fd =
+	    socket(from.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	if (fd < 0)
+		return -FERRY_ESYS;
+	/* The port is chosen with the destination known: one may serve many clients. */
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&ss, len) < 0)
+		return -FERRY_ESYS;
+	return fd_take(&fd);
+}
+
+/* Connects from the socket `bound`, or, without one, from any port. */
+static void
+dial(struct session *s, int bound)
+{
+	struct data *d = &s->data;
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(&d->target, &ss);
+
+	d->from_port = bound >= 0;
+	int fd = bound >= 0 ? bound : outgoing_socket(s);
+	if (fd < 0) {
+		could_not_reach(s, errno);
+		return;
+	}
+	d->conn = conn_new(s->worker->loop, fd, on_dialled, s);
+	if (d->conn == NULL) {
+		could_not_reach(s, ENOMEM);
+		return;
+	}
+	data_enter(s, DATA_DIALLING);
+	if (connect(conn_fd(d->conn), (struct sockaddr *)&ss, len) < 0 &&
+	    errno != EINPROGRESS) {
+		int error = errno;
+
+		if (!retry_from_any_port(s, error))
+			could_not_reach(s, error);
+		return;
+	}
+	conn_want(d->conn, CONN_WRITABLE);
+}
+
+static void
+dial_from_port(struct session *s)
+{
+	if (!s->worker->conf->connect_from_port_20) {
+		dial(s, -1);
+		return;
+	}
+	data_enter(s, DATA_BINDING);
+	if (worker_bind(s->worker, s) < 0)
+		dial(s, -1);
+}
+
+void
+data_bound(struct session *s, int error, int *fd)
+{
+	/* ABOR or a timer was quicker. */
+	if (s->data.state != DATA_BINDING)
+		return;
+	if (*fd < 0)
+		log_event(LOG_NOTICE, s->id,
+		    "no socket on ftp_data_port: %s; dialling from another",
+		    strerror(error));
+	dial(s, fd_take(fd));
+}
+
+/* ---- a transfer wants it ---- */
+
+void
+data_begin(struct session *s)
+{
+	const struct conf *conf = s->worker->conf;
+	struct data *d = &s->data;
+
+	d->wanted = true;
+	switch (d->state) {
+	case DATA_OPEN:
+		transfer_opened(s);
+		break;
+	case DATA_LISTENING:
+		uv_timer_start(&d->timer, on_nobody_came, conf->accept_timeout * 1000, 0);
+		break;
+	case DATA_ADDRESSED:
+		uv_timer_start(
+		    &d->timer, on_connect_timeout, conf->connect_timeout * 1000, 0);
+		dial_from_port(s);
+		break;
+	default:
+		transfer_failed(
+		    s, "There is no data connection. Use PASV or PORT first.");
+		break;
+	}
+}

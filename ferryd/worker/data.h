@@ -1,0 +1,69 @@
+/*
+ * The data connection of a session: made by them (PASV, EPSV) or by us (PORT, EPRT), one
+ * at a time, for one transfer. transfer.c asks for it with data_begin() and hears
+ * transfer_opened() or transfer_failed(). Nobody but the control connection's peer ever
+ * gets it, unless configured.
+ */
+#ifndef FERRYD_WORKER_DATA_H
+#define FERRYD_WORKER_DATA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "conn.h"
+#include "endpoint.h"
+
+struct session;
+
+enum data_state {
+	/* Neither PASV nor PORT since the last transfer. */
+	DATA_NONE,
+	/* A port is open. Ended by: the right peer's call, the accept timer while a
+	   transfer waits. */
+	DATA_LISTENING,
+	/* PORT said where to. Ended by: a transfer command. */
+	DATA_ADDRESSED,
+	/* The master was asked for the source port. Ended by: its answer, the connect
+	   timer. */
+	DATA_BINDING,
+	/* connect() is under way. Ended by: success, an error, the connect timer. */
+	DATA_DIALLING,
+	/* conn is the data connection. */
+	DATA_OPEN,
+};
+
+struct data {
+	enum data_state state;
+	bool wanted;            /* a transfer waits for the connection */
+	bool active;            /* we dial */
+	bool from_port;         /* dialled from the active source port */
+	struct conn *conn;      /* listener, dialled socket or data connection */
+	struct endpoint target; /* active: where to. passive: where we listen */
+	unsigned strangers;
+	uv_timer_t timer;
+};
+
+/* Opens a port for the client to call. 0; -FERRY_ETOOBIG: the whole range is taken;
+ * -FERRY_ESYS. */
+int data_listen(struct session *s);
+/* PORT or EPRT said where to; it has been checked. */
+void data_address(struct session *s, const struct endpoint *to);
+/* May a transfer command run? */
+static inline bool
+data_is_set(const struct data *d)
+{
+	return d->state != DATA_NONE;
+}
+
+/* A transfer wants the connection now. */
+void data_begin(struct session *s);
+/* Forgets it all: listener, address, connection. Harmless when there is nothing. */
+void data_close(struct session *s);
+/* The same, but a peer that is connected sees a reset. */
+void data_reset(struct session *s);
+
+/* The master's answer to worker_bind(). Takes *fd if it can use it. */
+void data_bound(struct session *s, int error, int *fd);
+
+#endif

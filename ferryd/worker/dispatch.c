@@ -1,0 +1,308 @@
+/*
+ * The dispatcher: a line becomes a verb and its argument (RFC 959 5.3), is checked
+ * against its row of verbs.def and the configuration, and runs. For session.c. Must never
+ * act before the check has passed.
+ */
+#include "dispatch.h"
+
+#include <ferry/ferry.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "answer.h"
+#include "commands.h"
+#include "log.h"
+#include "transfer.h"
+
+/* Commands that nobody knows, after which the client is taken for something else than
+ * FTP. */
+#define UNKNOWN_MAX_STRANGER 10
+#define UNKNOWN_MAX_USER 50
+
+#define VERB_ROW(verb_name, st, ar, handler, fe, he)                                     \
+	{                                                                                \
+	    .name = #verb_name,                                                          \
+	    .state = VERB_##st,                                                          \
+	    .argument = VERB_##ar,                                                       \
+	    .run = cmd_##handler,                                                        \
+	    .feat = fe,                                                                  \
+	    .help = he,                                                                  \
+	},
+const struct verb verbs[] = {
+#define VERB(...) VERB_ROW(__VA_ARGS__)
+#include "verbs.def"
+#undef VERB
+};
+const size_t verbs_count = ARRAY_LEN(verbs);
+
+/* Known to the RFCs, not done here: 502 instead of 500. */
+static const char *const elsewhere[] = {"SMNT", "ADAT", "MIC", "CONF", "ENC", "CCC",
+    "AUTH", "PBSZ", "PROT", "LPRT", "LPSV", "LANG", "HOST", "MFCT", "MFF", "HASH",
+    "CLNT"};
+
+/* A browser or a mail program has dialled the wrong port, perhaps made to do so by
+ * someone else (cross-protocol attacks): nothing that follows can be meant for us. */
+static const char *const foreign[] = {
+    "GET", "POST", "HEAD", "PUT", "CONNECT", "OPTIONS", "DELETE", "EHLO", "HELO", "MAIL"};
+
+static bool
+is_in(struct bytes name, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (command_is(name, list[i]))
+			return true;
+	}
+	return false;
+}
+
+const struct verb *
+verb_find(struct bytes name)
+{
+	for (size_t i = 0; i < verbs_count; i++) {
+		if (command_is(name, verbs[i].name))
+			return &verbs[i];
+	}
+	return NULL;
+}
+
+/* "ABOR", or "LIST" and "-la /": one blank between, further ones belong to the argument.
+ */
+static struct bytes
+split(struct bytes line, struct command *ret)
+{
+	struct bytes arg = line;
+	struct bytes name = command_word(&arg);
+
+	ret->verb = verb_find(name);
+	/* "PWD " is a PWD. */
+	ret->arg = arg.n > 0 ? arg : (struct bytes){0};
+	return name;
+}
+
+bool
+dispatch_is_secret(struct bytes line)
+{
+	struct command cmd;
+
+	if (line.p == NULL)
+		return false;
+	split(line, &cmd);
+	return cmd.verb != NULL &&
+	       (cmd.verb->run == cmd_pass || cmd.verb->run == cmd_acct);
+}
+
+/* ---- the check ---- */
+
+/* Is name in "RETR, STOR,LIST"? */
+static bool
+list_has(const char *list, const char *name)
+{
+	size_t n = strlen(name);
+
+	while (*list != '\0') {
+		list += strspn(list, ", \t");
+		size_t len = strcspn(list, ", \t");
+		if (len == n && strncasecmp(list, name, n) == 0)
+			return true;
+		list += len;
+	}
+	return false;
+}
+
+bool
+dispatch_permits(const struct session *s, const struct verb *v)
+{
+	const struct conf *conf = s->worker->conf;
+
+	/* Both lists are about what a user may do after login; everyone may leave. */
+	if (!session_logged_in(s) || v->run == cmd_quit)
+		return true;
+	if (conf->cmds_denied != NULL && list_has(conf->cmds_denied, v->name))
+		return false;
+	return conf->cmds_allowed == NULL || conf->cmds_allowed[0] == '\0' ||
+	       list_has(conf->cmds_allowed, v->name);
+}
+
+static bool
+is_blank(struct bytes arg)
+{
+	for (size_t i = 0; i < arg.n; i++) {
+		if (arg.p[i] != ' ')
+			return false;
+	}
+	return true;
+}
+
+static int
+check_argument(const struct verb *v, struct bytes arg, const char **ret_text)
+{
+	if (arg.n > 0 && memchr(arg.p, '\0', arg.n) != NULL) {
+		*ret_text = "A NUL cannot be part of an argument.";
+		return 501;
+	}
+	if (v->argument == VERB_NONE && !is_blank(arg)) {
+		*ret_text = "This command takes no argument.";
+		return 501;
+	}
+	if ((v->argument == VERB_PATH || v->argument == VERB_TEXT) && arg.n == 0) {
+		*ret_text = "This command needs an argument.";
+		return 501;
+	}
+	return 0;
+}
+
+static int
+check_unknown(const struct session *s, struct bytes name, const char **ret_text)
+{
+	unsigned max = session_logged_in(s) ? UNKNOWN_MAX_USER : UNKNOWN_MAX_STRANGER;
+
+	if (!session_logged_in(s) && is_in(name, foreign, ARRAY_LEN(foreign))) {
+		*ret_text = "This is an FTP server. Goodbye.";
+		return 421;
+	}
+	if (s->unknown >= max) {
+		*ret_text = "Too many unknown commands. Goodbye.";
+		return 421;
+	}
+	if (is_in(name, elsewhere, ARRAY_LEN(elsewhere))) {
+		*ret_text = "This command is not implemented here.";
+		return 502;
+	}
+	*ret_text = "Unknown command. HELP lists what there is.";
+	return 500;
+}
+
+int
+dispatch_check(const struct session *s, struct bytes line, struct command *ret,
+    const char **ret_text)
+{
+	if (line.p == NULL) {
+		*ret = (struct command){0};
+		*ret_text = "The line was too long.";
+		return 500;
+	}
+	struct bytes name = split(line, ret);
+	if (ret->verb == NULL)
+		return check_unknown(s, name, ret_text);
+	if (ret->verb->state == VERB_USER && !session_logged_in(s)) {
+		*ret_text = "Please log in with USER and PASS.";
+		return 530;
+	}
+	if (!dispatch_permits(s, ret->verb)) {
+		*ret_text = "Permission denied: this command is switched off here.";
+		return 550;
+	}
+	return check_argument(ret->verb, ret->arg, ret_text);
+}
+
+/* ---- the act ---- */
+
+static void
+log_command(const struct session *s, struct bytes line)
+{
+	char peer[ENDPOINT_TEXT_MAX], shown[1024], text[1280];
+
+	if (!s->worker->conf->log_ftp_protocol || line.p == NULL)
+		return;
+	if (dispatch_is_secret(line))
+		snprintf(shown, sizeof(shown), "%.4s ***", (const char *)line.p);
+	else
+		log_escape(line.p, line.n, shown, sizeof(shown));
+	endpoint_format_address(&s->peer, peer);
+	snprintf(text, sizeof(text), "FTP command: Client \"%s\", \"%s\"", peer, shown);
+	log_line(LOG_KIND_PROTOCOL, LOG_INFO, s->id, text);
+}
+
+/* RNTO follows RNFR at once, PASS follows USER at once (RFC 959 4.1.1, 4.1.3): any other
+ * command between them forgets the first. */
+static void
+forget_first_halves(struct session *s, const struct verb *v)
+{
+	if (v == NULL || v->run != cmd_rnto) {
+		free(s->rename_from);
+		s->rename_from = NULL;
+	}
+	if ((v == NULL || v->run != cmd_pass) && !session_logged_in(s)) {
+		free(s->user);
+		s->user = NULL;
+	}
+}
+
+static bool
+is_abort(const struct command *cmd)
+{
+	return cmd->verb != NULL && cmd->verb->run == cmd_abor && is_blank(cmd->arg);
+}
+
+static void
+refuse(struct session *s, const struct command *cmd, int code, const char *text)
+{
+	if (code == 421) {
+		session_close(s, code, "%s", text);
+		return;
+	}
+	if (cmd->verb == NULL)
+		s->unknown++;
+	answer(s, code, "%s", text);
+}
+
+static void
+run(struct session *s, const struct command *cmd)
+{
+	if (s->state == SESSION_READY) {
+		s->verb = cmd->verb;
+		s->after_transfer &= cmd->verb->run == cmd_abor;
+		session_show(s, session_logged_in(s) ? SLOT_COMMAND : SLOT_LOGIN,
+		    cmd->verb->name,
+		    cmd->verb->argument == VERB_PATH ? cmd->arg : (struct bytes){0});
+	}
+	cmd->verb->run(s, cmd->arg);
+	if (s->state == SESSION_READY)
+		session_show(s, session_logged_in(s) ? SLOT_IDLE : SLOT_LOGIN, "",
+		    (struct bytes){0});
+}
+
+void
+dispatch_line(struct session *s, struct bytes line)
+{
+	struct command cmd;
+	const char *text;
+
+	log_command(s, line);
+	int code = dispatch_check(s, line, &cmd, &text);
+	forget_first_halves(s, cmd.verb);
+	if (is_abort(&cmd) && s->aborts > 0)
+		s->aborts--;
+	if (code != 0)
+		refuse(s, &cmd, code, text);
+	else
+		run(s, &cmd);
+	/* The queue's memory is ours until the next line is pushed. */
+	if (dispatch_is_secret(line))
+		explicit_bzero((void *)(uintptr_t)line.p, line.n);
+}
+
+bool
+dispatch_urgent(struct session *s, struct bytes line)
+{
+	struct command cmd;
+	const char *text;
+
+	int code = dispatch_check(s, line, &cmd, &text);
+	if (is_abort(&cmd)) {
+		/* It acts now and is answered in its place. */
+		s->aborts++;
+		if (s->state == SESSION_TRANSFER)
+			transfer_abort(s);
+		return false;
+	}
+	if (code != 0 || s->state != SESSION_TRANSFER || !input_is_empty(&s->input))
+		return false;
+	if (cmd.verb->run != cmd_noop && (cmd.verb->run != cmd_stat || cmd.arg.n > 0))
+		return false;
+	log_command(s, line);
+	run(s, &cmd);
+	return true;
+}

@@ -1,0 +1,61 @@
+/*
+ * What the three pumps share: life and end, the stall timer, work in a thread, the last
+ * stretch of a download. For pump*.c only.
+ */
+#ifndef FERRYD_WORKER_PUMP_IMPL_H
+#define FERRYD_WORKER_PUMP_IMPL_H
+
+#include "pump.h"
+
+struct pump_kind {
+	/* The data connection is ready for what was wanted. */
+	void (*on_ready)(struct pump *p, unsigned events);
+	/* The thread has finished; p->job tells. */
+	void (*on_worked)(struct pump *p);
+	/* Frees what the kind has added. */
+	void (*release)(struct pump *p);
+};
+
+/* What a thread is asked to do, and did. Nobody else touches it meanwhile. */
+struct pump_job {
+	int fd;
+	uint8_t *p; /* NULL: read only to have it in memory */
+	size_t n;
+	uint64_t offset;
+	ssize_t result; /* bytes, or -1 with error */
+	int error;
+};
+
+struct pump {
+	const struct pump_kind *kind;
+	struct pump_plan plan; /* fd is the pump's */
+	uint64_t bytes;
+	bool working; /* a thread has p->job */
+	bool ending;  /* the end is known, and told when no thread works */
+	bool told;
+	bool freed;
+	enum pump_end end;
+	int error;
+	uv_work_t work;
+	struct pump_job job;
+	uv_timer_t timer;
+	uint64_t moved_at; /* loop time of the last byte on the data connection */
+	bool draining;
+	size_t unconfirmed;
+	uint64_t drain_pause;
+};
+
+/* For the kinds' constructors: p is zeroed memory with the kind's own part behind it. */
+struct pump *pump_start(struct pump *p, const struct pump_kind *kind,
+    const struct pump_plan *plan, unsigned want);
+/* n bytes went over the data connection. */
+void pump_moved(struct pump *p, size_t n);
+/* The end, told now or when no thread works for p any more. */
+void pump_finish(struct pump *p, enum pump_end end, int error);
+/* p->job is filled in: fn runs in a thread, then kind->on_worked(). */
+void pump_work(struct pump *p, void (*fn)(uv_work_t *work));
+struct pump_job *pump_job_of(uv_work_t *work);
+/* All is sent: sees it through to the peer, then ends. */
+void pump_drain(struct pump *p);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * STAT with a path: a listing inside a 213 reply on the control connection, streamed (RFC
+ * 959 4.1.3).
+ */
+#ifndef FERRYD_WORKER_REPLYLIST_H
+#define FERRYD_WORKER_REPLYLIST_H
+
+struct session;
+
+/* Begins the reply; the agent's pipe comes with *fd, which is taken. The command ends by
+ * itself. */
+void replylist_begin(struct session *s, int *fd);
+/* The control connection has drained. */
+void replylist_resume(struct session *s);
+/* Harmless when there is none. */
+void replylist_drop(struct session *s);
+
+#endif

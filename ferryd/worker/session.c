@@ -1,0 +1,494 @@
+/*
+ * The life of a session: reading lines, running them one after the other, timers, ending.
+ * What the commands do is in dispatch.c and cmd_*.c. Must never block, run two commands
+ * at once, or hold more input or output than its limits.
+ */
+#include "session.h"
+
+#include <ferry/ferry.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "answer.h"
+#include "dispatch.h"
+#include "log.h"
+#include "listing.h"
+#include "replylist.h"
+#include "transfer.h"
+
+static void on_control(struct conn *c, unsigned events, void *user);
+
+/* ---- state ---- */
+
+static const char *const state_names[] = {
+    [SESSION_READY] = "ready",
+    [SESSION_CHECKING] = "checking",
+    [SESSION_PAUSED] = "paused",
+    [SESSION_ASKING] = "asking",
+    [SESSION_PORTLESS] = "portless",
+    [SESSION_TRANSFER] = "transfer",
+    [SESSION_LISTING] = "listing",
+    [SESSION_CLOSING] = "closing",
+    [SESSION_ENDED] = "ended",
+};
+
+const char *
+session_state_name(enum session_state state)
+{
+	return state_names[state];
+}
+
+void
+session_enter(struct session *s, enum session_state state)
+{
+	if (s->state == state)
+		return;
+	if (s->worker->trace)
+		log_event(LOG_DEBUG, s->id, "state %s -> %s", state_names[s->state],
+		    state_names[state]);
+	s->state = state;
+	s->last_active = uv_now(s->worker->loop);
+	if (state == SESSION_CLOSING)
+		s->closing_since = s->last_active;
+	if (state != SESSION_ENDED)
+		session_watch(s);
+}
+
+void
+session_show(
+    struct session *s, enum slot_state state, const char *verb, struct bytes path)
+{
+	struct slot_view *v = worker_slot_begin(s->worker, s);
+
+	if (v == NULL)
+		return;
+	/* The end of a long path tells more than its beginning. */
+	size_t skip = path.n >= sizeof(v->path) ? path.n - (sizeof(v->path) - 1) : 0;
+	v->state = (uint8_t)state;
+	v->active = s->data.active;
+	snprintf(v->user, sizeof(v->user), "%s", s->user != NULL ? s->user : "");
+	snprintf(v->verb, sizeof(v->verb), "%s", verb);
+	memset(v->path, 0, sizeof(v->path));
+	if (path.n > skip)
+		memcpy(v->path, path.p + skip, path.n - skip);
+	v->bytes = 0;
+	v->bytes_in = s->bytes_in;
+	v->bytes_out = s->bytes_out;
+	v->command_since = (int64_t)time(NULL);
+	worker_slot_end(s->worker, s);
+}
+
+/* ---- input ---- */
+
+/* A line is whole. Most wait their turn; a few are heard while a transfer runs. */
+static int
+take_line(struct session *s, struct bytes line)
+{
+	int r = 0;
+
+	if (!dispatch_urgent(s, line))
+		r = input_push(&s->input, line);
+	if (dispatch_is_secret(line))
+		buf_wipe(&s->reader.text);
+	return r;
+}
+
+static int
+take_event(struct session *s, enum line_event event)
+{
+	switch (event) {
+	case LINE_READY:
+		return take_line(s, line_text(&s->reader));
+	case LINE_TOO_LONG:
+		return input_push_too_long(&s->input);
+	case LINE_ANSWER:
+		return conn_write(s->control, s->reader.answer, sizeof(s->reader.answer));
+	case LINE_SYNCH: /* announces an ABOR, which is found in its place without it */
+	case LINE_MORE:
+		break;
+	}
+	return 0;
+}
+
+static void
+take_bytes(struct session *s, const uint8_t *p, size_t n)
+{
+	enum line_event event;
+	size_t used;
+	int r = 0;
+
+	while (r >= 0 && n > 0 && s->state < SESSION_CLOSING) {
+		r = line_feed(&s->reader, p, n, &used, &event);
+		if (r == 0) {
+			r = take_event(s, event);
+			p += used;
+			n -= used;
+		}
+	}
+	if (r < 0)
+		s->doomed = true;
+}
+
+static void
+read_control(struct session *s)
+{
+	uint8_t chunk[INPUT_CHUNK];
+	size_t n = 0;
+
+	int r = conn_read(s->control, chunk, sizeof(chunk), &n);
+	if (r == FERRY_AGAIN)
+		return;
+	if (r == -FERRY_EOF) {
+		s->input_ended = true;
+		return;
+	}
+	if (r < 0) {
+		session_end(s, strerror(errno));
+		return;
+	}
+	/* An ABOR among these lines may end a transfer: what follows runs when all are in
+	 * the queue. */
+	s->running = true;
+	take_bytes(s, chunk, n);
+	s->running = false;
+	explicit_bzero(chunk, n); /* it may have been a password */
+}
+
+static void
+on_control(struct conn *c, unsigned events, void *user)
+{
+	struct session *s = user;
+
+	if ((events & CONN_BROKEN) != 0)
+		session_end(s, strerror(conn_error(c)));
+	if (s->state < SESSION_ENDED && (events & CONN_READABLE) != 0)
+		read_control(s);
+	if (s->state == SESSION_LISTING && (events & CONN_DRAINED) != 0) {
+		s->last_active = uv_now(s->worker->loop);
+		replylist_resume(s);
+	}
+	session_run(s);
+}
+
+bool
+session_peer_left(const struct session *s)
+{
+	char byte;
+
+	return s->input_ended ||
+	       recv(conn_fd(s->control), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* ---- running ---- */
+
+/* Nothing more will come: neither commands nor a client to hear the replies. */
+static void
+settle_closing(struct session *s)
+{
+	if (conn_pending(s->control) > 0)
+		return;
+	if (s->input_ended) {
+		session_end(s, "closed");
+	} else if (!s->finished) {
+		s->finished = true;
+		conn_finish(s->control);
+	}
+}
+
+/* What is left to do when no command can run right now. */
+static void
+settle(struct session *s)
+{
+	if (s->doomed) {
+		session_end(s, "the client does not read, or memory is short");
+		return;
+	}
+	if (s->state == SESSION_READY && input_is_empty(&s->input)) {
+		input_rest(&s->input);
+		if (s->input_ended)
+			session_enter(s, SESSION_CLOSING);
+		else if (s->worker->leaving)
+			session_close(s, 421, "The server is going down. Goodbye.");
+	}
+	if (s->state == SESSION_CLOSING)
+		settle_closing(s);
+	if (s->state == SESSION_ENDED)
+		return;
+	bool listen = !s->input_ended && !conn_is_full(s->control) &&
+		      (s->state == SESSION_CLOSING || !input_is_full(&s->input));
+	conn_want(s->control, listen ? CONN_READABLE : 0);
+}
+
+void
+session_run(struct session *s)
+{
+	struct bytes line;
+
+	if (s->running || s->state == SESSION_ENDED)
+		return;
+	s->running = true;
+	conn_cork(s->control);
+	while (s->state == SESSION_READY && !s->doomed && !conn_is_full(s->control) &&
+	       input_next(&s->input, &line)) {
+		s->last_active = uv_now(s->worker->loop);
+		dispatch_line(s, line);
+	}
+	if (s->state != SESSION_ENDED && conn_uncork(s->control) < 0)
+		s->doomed = true;
+	s->running = false;
+	if (s->state == SESSION_ENDED)
+		return;
+	session_watch(s); /* a command may have changed the limit */
+	settle(s);
+}
+
+void
+session_done(struct session *s)
+{
+	if (s->state >= SESSION_CLOSING)
+		return;
+	session_enter(s, SESSION_READY);
+	session_show(
+	    s, session_logged_in(s) ? SLOT_IDLE : SLOT_LOGIN, "", (struct bytes){0});
+	session_run(s);
+}
+
+/* ---- the beginning ---- */
+
+static void
+set_options(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+	    {IPPROTO_TCP, TCP_NODELAY, 1},
+	    /* The urgent byte may be part of ABOR itself: it must not go missing. */
+	    {SOL_SOCKET, SO_OOBINLINE, 1},
+	    /* A NAT that forgets the control connection during a long transfer is found
+	       by this. */
+	    {SOL_SOCKET, SO_KEEPALIVE, 1},
+	    {IPPROTO_TCP, TCP_KEEPIDLE, 60},
+	    {IPPROTO_TCP, TCP_KEEPINTVL, 20},
+	    {IPPROTO_TCP, TCP_KEEPCNT, 3},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+		    sizeof(options[i].value));
+}
+
+static int
+get_addresses(int fd, struct endpoint *ret_peer, struct endpoint *ret_local)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
+		return -FERRY_ESYS;
+	int r = endpoint_from_sockaddr((struct sockaddr *)&ss, ret_peer);
+	if (r < 0)
+		return r;
+	len = sizeof(ss);
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+		return -FERRY_ESYS;
+	return endpoint_from_sockaddr((struct sockaddr *)&ss, ret_local);
+}
+
+static void
+start_timer(struct session *s, uv_timer_t *timer)
+{
+	uv_timer_init(s->worker->loop, timer);
+	timer->data = s;
+	s->handles++;
+}
+
+static void
+greet(struct session *s)
+{
+	const char *banner = s->worker->conf->ftpd_banner;
+	const char *last;
+	struct answer a;
+
+	if (banner == NULL || banner[0] == '\0')
+		banner = "Ferry FTP server ready.";
+	/* The last line closes the reply; an LF at the end of a file is no line. */
+	size_t n = strlen(banner);
+	while (n > 0 && (banner[n - 1] == '\n' || banner[n - 1] == '\r'))
+		n--;
+	last = memrchr(banner, '\n', n);
+	answer_begin(&a, s, 220);
+	if (last != NULL)
+		answer_lines(&a,
+		    (struct bytes){(const uint8_t *)banner, (size_t)(last + 1 - banner)});
+	last = last != NULL ? last + 1 : banner;
+	answer_line(&a, ANSWER_LAST);
+	answer_safe(
+	    &a, (struct bytes){(const uint8_t *)last, n - (size_t)(last - banner)});
+	answer_send(&a);
+}
+
+static void
+show_new(struct session *s)
+{
+	char peer[ENDPOINT_TEXT_MAX], local[ENDPOINT_TEXT_MAX];
+	struct slot_view *v = worker_slot_begin(s->worker, s);
+
+	if (v != NULL) {
+		*v = (struct slot_view){
+		    .session = s->id,
+		    .state = SLOT_LOGIN,
+		    .since = (int64_t)time(NULL),
+		    .peer = s->peer,
+		    .local = s->local,
+		};
+		worker_slot_end(s->worker, s);
+	}
+	endpoint_format(&s->peer, peer);
+	endpoint_format(&s->local, local);
+	log_event(LOG_INFO, s->id, "connect peer=%s local=%s", peer, local);
+}
+
+static struct session *
+session_make(struct worker *w, uint32_t id, uint32_t slot)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL || idtable_put(&w->sessions, id, s) < 0) {
+		free(s);
+		return NULL;
+	}
+	s->worker = w;
+	s->id = id;
+	s->slot = slot;
+	s->input = INPUT_INIT;
+	s->ascii = true;
+	s->facts = FACT_DEFAULT;
+	s->idle_seconds = w->conf->idle_session_timeout;
+	s->begun = s->last_active = uv_now(w->loop);
+	line_init(&s->reader, INPUT_LINE_MAX, LINE_STRICT);
+	start_timer(s, &s->clock);
+	start_timer(s, &s->pause);
+	start_timer(s, &s->data.timer);
+	LIST_INSERT_HEAD(&w->all, s, entry);
+	return s;
+}
+
+int
+session_new(struct worker *w, int fd, uint32_t id, uint32_t slot)
+{
+	struct session *s = session_make(w, id, slot);
+
+	if (s == NULL) {
+		close(fd);
+		return -FERRY_ENOMEM;
+	}
+	if (get_addresses(fd, &s->peer, &s->local) < 0) {
+		/* It has gone already. */
+		close(fd);
+		session_end(s, "no address");
+		return -FERRY_ESYS;
+	}
+	set_options(fd);
+	s->control = conn_new(w->loop, fd, on_control, s);
+	if (s->control == NULL) {
+		session_end(s, "out of memory");
+		return -FERRY_ESYS;
+	}
+	show_new(s);
+	greet(s);
+	session_watch(s);
+	session_run(s);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+void
+session_close(struct session *s, int code, const char *fmt, ...)
+{
+	char words[256];
+	va_list ap;
+
+	if (s->state >= SESSION_CLOSING)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(words, sizeof(words), fmt, ap);
+	va_end(ap);
+	transfer_drop(s);
+	replylist_drop(s);
+	portqueue_leave(s);
+	data_reset(s);
+	answer(s, code, "%s", words);
+	s->question = 0;
+	s->on_answer = NULL;
+	session_enter(s, SESSION_CLOSING);
+	if (code == 421)
+		log_event(LOG_INFO, s->id, "closing: %s", words);
+}
+
+void
+session_logout(struct session *s)
+{
+	if (session_logged_in(s))
+		worker_logout(s->worker, s);
+	s->agent = NULL;
+	s->grant = 0;
+	free(s->user);
+	free(s->cwd);
+	free(s->pending);
+	free(s->rename_from);
+	s->user = s->cwd = s->pending = s->rename_from = NULL;
+	memset(s->entered, 0, sizeof(s->entered));
+}
+
+static void
+on_handle_closed(uv_handle_t *handle)
+{
+	struct session *s = handle->data;
+
+	if (--s->handles == 0)
+		free(s);
+}
+
+static void
+log_end(const struct session *s, const char *why)
+{
+	char user[160] = "";
+
+	if (session_logged_in(s))
+		log_escape(s->user, strlen(s->user), user, sizeof(user));
+	log_event(LOG_INFO, s->id,
+	    "disconnect user=\"%s\" in=%llu out=%llu seconds=%llu: %s", user,
+	    (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out,
+	    (unsigned long long)(uv_now(s->worker->loop) - s->begun) / 1000, why);
+}
+
+void
+session_end(struct session *s, const char *why)
+{
+	if (s->state == SESSION_ENDED)
+		return;
+	transfer_drop(s);
+	replylist_drop(s);
+	portqueue_leave(s);
+	data_reset(s);
+	session_enter(s, SESSION_ENDED);
+	log_end(s, why);
+	conn_free(s->control);
+	line_free(&s->reader);
+	input_free(&s->input);
+	free(s->user);
+	free(s->cwd);
+	free(s->pending);
+	free(s->rename_from);
+	s->user = s->cwd = s->pending = s->rename_from = NULL;
+	s->agent = NULL;
+	worker_forget(s->worker, s);
+	uv_close((uv_handle_t *)&s->clock, on_handle_closed);
+	uv_close((uv_handle_t *)&s->pause, on_handle_closed);
+	uv_close((uv_handle_t *)&s->data.timer, on_handle_closed);
+}

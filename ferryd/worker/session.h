@@ -1,0 +1,177 @@
+/*
+ * One user's session: the control connection, what the user has set, and what is going
+ * on. All files of this folder share struct session; the states change through
+ * session_enter() alone.
+ *
+ * Life: the master hands over a socket (session_new), commands come one at a time out of
+ * the queue (session_run -> dispatch.c -> cmd_*.c), whatever takes time leaves the state
+ * that says what is waited for, and comes back through session_done(). session_end() is
+ * the one way out; the memory stays until libuv has let go of the timers.
+ */
+#ifndef FERRYD_WORKER_SESSION_H
+#define FERRYD_WORKER_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "agentlink.h"
+#include "buf.h"
+#include "conn.h"
+#include "data.h"
+#include "endpoint.h"
+#include "input.h"
+#include "line.h"
+#include "listplan.h"
+#include "scoreboard.h"
+#include "util.h"
+#include "worker.h"
+
+enum session_state {
+	/* No command runs. Ended by: a line in the queue, the idle timer, the login
+	 * timer, the end of the control connection, the worker leaving. */
+	SESSION_READY,
+	/* Auth has the password. Ended by: a grant, a refusal, a denial, auth's end, the
+	   login timer. */
+	SESSION_CHECKING,
+	/* The reply to PASS is held back for its delay. Ended by: the pause timer. */
+	SESSION_PAUSED,
+	/* The agent was asked. Ended by: its answer, or its end. */
+	SESSION_ASKING,
+	/* Every passive port is taken, and PASV waits in line. Ended by: a port, the
+	   clock. */
+	SESSION_PORTLESS,
+	/* A transfer has got its 1xx reply. Ended by: transfer.c alone, in its last
+	   reply. */
+	SESSION_TRANSFER,
+	/* STAT sends a listing over the control connection. Ended by: the listing's end.
+	 */
+	SESSION_LISTING,
+	/* The last reply is written; input is thrown away. Ended by: the peer closing,
+	   the clock. */
+	SESSION_CLOSING,
+	/* Nothing is open any more; the memory waits for libuv. */
+	SESSION_ENDED,
+};
+
+struct replylist;
+struct transfer;
+struct verb;
+
+struct session {
+	LIST_ENTRY(session) entry;
+	struct worker *worker;
+	uint32_t id;
+	uint32_t slot;
+	enum session_state state;
+	struct endpoint peer, local;
+
+	/* control connection */
+	struct conn *control;
+	struct line_reader reader;
+	struct input input;
+	const struct verb *verb; /* row of the last command that was run in its turn */
+	bool running;            /* session_run() or the reader is on the stack */
+	bool input_ended;        /* the client will send nothing more */
+	bool doomed;             /* the control connection cannot be written to */
+	bool finished;           /* our side is shut down after the last reply */
+	uv_timer_t clock;        /* idle, login, closing: whichever comes first */
+	uv_timer_t pause;        /* delays of login replies */
+	unsigned handles;        /* timers that libuv still holds */
+	uint64_t begun, last_active, closing_since; /* milliseconds of the loop */
+	uint64_t idle_seconds; /* idle_session_timeout, or what SITE IDLE made it */
+	unsigned unknown;      /* commands that nobody knows */
+
+	/* login */
+	char *user; /* what USER said, then what the grant says; NULL: nobody */
+	unsigned failures;
+	uint64_t asked_at;   /* when PASS came, for replies that take equally long */
+	struct agent *agent; /* set exactly while logged in */
+	uint32_t grant;
+	bool anonymous;
+	char *cwd; /* absolute, as the user sees it */
+	agent_answer_cb *on_answer;
+	uint32_t question;    /* id of what the agent was asked, or 0 */
+	uint32_t entered[16]; /* directories whose message was shown: hashes */
+	unsigned entered_next;
+	char *pending; /* a name that the command needs when the answer comes */
+
+	/* what the user has set */
+	bool ascii; /* TYPE A; false: TYPE I and L 8 */
+	bool epsv_all;
+	uint32_t umask;
+	uint64_t rest;     /* REST, for the next transfer */
+	uint64_t allo;     /* ALLO, for the next upload */
+	unsigned facts;    /* OPTS MLST */
+	char *rename_from; /* RNFR, for the next command */
+
+	/* transfers */
+	struct data data;
+	void (*on_port)(struct session *s); /* set exactly while in line for a port */
+	TAILQ_ENTRY(session) port_entry;
+	struct transfer *transfer;   /* NULL: none */
+	struct list_plan list;       /* of the listing that was asked for last */
+	struct replylist *replylist; /* NULL: none */
+	unsigned aborts;     /* ABOR in the queue: transfers before them must end */
+	bool aborted;        /* one of them has ended a transfer */
+	bool after_transfer; /* the last command was one: an ABOR is about that */
+	uint64_t bytes_in, bytes_out;
+};
+
+/* Takes fd, a connected socket, and greets. 0; -FERRY_ENOMEM: there is no session;
+ * -FERRY_ESYS: it has ended at once. */
+int session_new(struct worker *w, int fd, uint32_t id, uint32_t slot);
+
+/* The one way to change the state. */
+void session_enter(struct session *s, enum session_state state);
+const char *session_state_name(enum session_state state);
+
+/* Sets the clock to what the state waits for at most; after a change of state or limits.
+ */
+void session_watch(struct session *s);
+
+/* A command that took time is over: the next one may run. */
+void session_done(struct session *s);
+/* Runs queued commands for as long as each is over at once, then looks after the
+ * connection. To be called at the end of whatever has happened to s. */
+void session_run(struct session *s);
+
+/* Holds the reply to PASS back; login_paused() goes on, at once for 0. */
+void session_pause(struct session *s, uint64_t ms);
+
+/* Last words (421, 221), then the end. Later input is thrown away. */
+void session_close(struct session *s, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The end, now: closes everything, tells the master. s stays readable until the loop goes
+ * on. */
+void session_end(struct session *s, const char *why);
+
+static inline bool
+session_logged_in(const struct session *s)
+{
+	return s->agent != NULL;
+}
+
+/* The login is over, the connection stays (REIN). */
+void session_logout(struct session *s);
+/* Has the client gone away? Looks at the control connection without taking anything from
+ * it. */
+bool session_peer_left(const struct session *s);
+
+/* What the scoreboard shows: state, and the running command. */
+void session_show(
+    struct session *s, enum slot_state state, const char *verb, struct bytes path);
+
+/* PASV has waited in vain; in cmd_pasv.c. */
+void pasv_is_full(struct session *s);
+
+/* Answers from auth and master, by worker.c; in cmd_login.c. */
+void login_denied(struct session *s, bool again);
+void login_granted(
+    struct session *s, struct agent *agent, const struct msg_worker_grant *g);
+void login_refused(struct session *s, struct bytes why);
+/* The pause timer has rung. */
+void login_paused(struct session *s);
+
+#endif

@@ -1,0 +1,126 @@
+/*
+ * The clocks of a session: every state that waits has a limit, and this is the one place
+ * that knows which. For session.c. Timers of data connections are in data.c, those of
+ * bytes that move in pump.c.
+ */
+#include <ferry/ferry.h>
+
+#include "session.h"
+
+/* A connection that has not logged in by then makes room for another. */
+#define LOGIN_SECONDS 120
+/* How long last words may take, and how long we wait for the peer to close behind them.
+ */
+#define CLOSING_SECONDS 5
+/* An agent whose disk does not answer for so long ends the session, not the user's
+ * patience. */
+#define ANSWER_SECONDS 900
+
+/* Milliseconds of the loop at which the state ends by itself; 0: never. */
+static uint64_t
+deadline_of(const struct session *s)
+{
+	uint64_t idle = s->last_active + s->idle_seconds * 1000;
+	uint64_t login = s->begun + LOGIN_SECONDS * 1000;
+
+	switch (s->state) {
+	case SESSION_READY:
+		return session_logged_in(s) || idle < login ? idle : login;
+	case SESSION_CHECKING:
+		return login;
+	case SESSION_ASKING:
+		return s->last_active + ANSWER_SECONDS * 1000;
+	case SESSION_PORTLESS:
+		return s->last_active + PORTQUEUE_SECONDS * 1000;
+	case SESSION_CLOSING:
+		return s->closing_since + CLOSING_SECONDS * 1000;
+	case SESSION_LISTING:
+		return s->last_active + s->worker->conf->data_connection_timeout * 1000;
+	case SESSION_PAUSED:   /* has the pause timer */
+	case SESSION_TRANSFER: /* has the timers of data.c and pump.c */
+	case SESSION_ENDED:
+		break;
+	}
+	return 0;
+}
+
+static void
+time_is_up(struct session *s)
+{
+	switch (s->state) {
+	case SESSION_READY:
+		if (!session_logged_in(s))
+			session_close(s, 421, "No login in time. Goodbye.");
+		else
+			session_close(s, 421, "No command for %llu s. Goodbye.",
+			    (unsigned long long)s->idle_seconds);
+		break;
+	case SESSION_CHECKING:
+		session_close(s, 421, "No login in time. Goodbye.");
+		break;
+	case SESSION_ASKING:
+		session_close(s, 421, "The file system does not answer. Goodbye.");
+		break;
+	case SESSION_PORTLESS:
+		portqueue_leave(s);
+		pasv_is_full(s);
+		session_done(s);
+		break;
+	case SESSION_LISTING:
+		session_end(s, "STAT's listing was not read");
+		break;
+	case SESSION_CLOSING:
+	case SESSION_PAUSED:
+	case SESSION_TRANSFER:
+	case SESSION_ENDED:
+		session_end(s, "closed");
+		break;
+	}
+}
+
+static void
+on_clock(uv_timer_t *timer)
+{
+	struct session *s = timer->data;
+	uint64_t deadline = deadline_of(s);
+
+	/* A command that ran meanwhile has moved the deadline without touching the timer.
+	 */
+	if (deadline == 0 || uv_now(s->worker->loop) < deadline) {
+		session_watch(s);
+		return;
+	}
+	time_is_up(s);
+	session_run(s);
+}
+
+void
+session_watch(struct session *s)
+{
+	uint64_t now = uv_now(s->worker->loop), deadline = deadline_of(s);
+
+	if (deadline == 0)
+		uv_timer_stop(&s->clock);
+	else
+		uv_timer_start(
+		    &s->clock, on_clock, deadline > now ? deadline - now : 0, 0);
+}
+
+static void
+on_pause(uv_timer_t *timer)
+{
+	struct session *s = timer->data;
+
+	login_paused(s);
+	session_run(s);
+}
+
+void
+session_pause(struct session *s, uint64_t ms)
+{
+	session_enter(s, SESSION_PAUSED);
+	if (ms == 0)
+		login_paused(s);
+	else
+		uv_timer_start(&s->pause, on_pause, ms, 0);
+}

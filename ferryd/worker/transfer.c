@@ -1,0 +1,295 @@
+/*
+ * The life of a transfer. See transfer.h. Must never answer twice, and never say 226
+ * before every byte is where it belongs: confirmed by the client's system, or on the disk
+ * under its name.
+ */
+#include "transfer.h"
+
+#include <ferry/ferry.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "dispatch.h"
+#include "log.h"
+#include "pump.h"
+#include "session.h"
+#include "xferlog.h"
+
+bool
+transfer_is_possible(struct session *s)
+{
+	if (data_is_set(&s->data))
+		return true;
+	s->rest = 0;
+	answer(
+	    s, 425, "There is no data connection. Use EPSV, PASV, EPRT or PORT first.");
+	return false;
+}
+
+bool
+transfer_prepare(struct session *s, enum transfer_kind kind, const struct buf *path)
+{
+	struct transfer *t = calloc(1, sizeof(*t));
+
+	if (t != NULL)
+		t->path = strndup((const char *)buf_data(path), buf_len(path));
+	if (t == NULL || t->path == NULL) {
+		free(t);
+		answer(s, 451, "Out of memory.");
+		return false;
+	}
+	t->kind = kind;
+	t->fd = -1;
+	s->transfer = t;
+	return true;
+}
+
+void
+transfer_drop(struct session *s)
+{
+	struct transfer *t = s->transfer;
+
+	if (t == NULL)
+		return;
+	s->transfer = NULL;
+	pump_free(t->pump);
+	fd_closep(&t->fd);
+	free(t->path);
+	free(t);
+}
+
+uint64_t
+transfer_bytes(const struct session *s)
+{
+	const struct transfer *t = s->transfer;
+
+	if (t == NULL)
+		return 0;
+	return t->pump != NULL ? pump_bytes(t->pump) : t->bytes;
+}
+
+/* ---- the end ---- */
+
+static void
+note(struct transfer *t, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(t->text, sizeof(t->text), fmt, ap);
+	va_end(ap);
+	t->code = code;
+}
+
+/* Everything that has to happen before the last reply has happened. */
+static void
+transfer_over(struct session *s)
+{
+	struct transfer *t = s->transfer;
+
+	if (t->kind == TRANSFER_UPLOAD)
+		s->bytes_in += t->bytes;
+	else
+		s->bytes_out += t->bytes;
+	answer(s, t->code, "%s", t->text);
+	xferlog_write(s, t);
+	transfer_drop(s);
+	session_done(s);
+}
+
+/* The agent's word: the upload is under its name and on the disk, or it is not. */
+static void
+on_committed(struct session *s, const struct msg_worker_answer *a, int *fd)
+{
+	struct transfer *t = s->transfer;
+	char cause[256];
+
+	if (t->code == 226 && a->error != 0)
+		note(t, answer_code(a->error, 451), "The upload was not kept: %s.",
+		    answer_cause(a, cause, sizeof(cause)));
+	transfer_over(s);
+}
+
+static void
+commit(struct session *s)
+{
+	struct msg m = {
+	    .type = MSG_AGENT_COMMIT,
+	    .agent_commit =
+		{
+		    .upload = s->transfer->upload,
+		    .complete = s->transfer->code == 226,
+		},
+	};
+
+	agent_ask(s, &m, on_committed);
+}
+
+/* The last reply is noted: closes the data connection (RFC 959 5.4: before the reply),
+ * then ends. */
+static void
+transfer_conclude(struct session *s)
+{
+	struct transfer *t = s->transfer;
+
+	if (t->pump != NULL)
+		t->bytes = pump_bytes(t->pump);
+	pump_free(t->pump);
+	t->pump = NULL;
+	fd_closep(&t->fd);
+	/* Half a file must not end like a whole one. */
+	if (t->code != 226 && t->kind != TRANSFER_UPLOAD)
+		data_reset(s);
+	else
+		data_close(s);
+	if (t->upload != 0)
+		commit(s);
+	else
+		transfer_over(s);
+}
+
+void
+transfer_failed(struct session *s, const char *text)
+{
+	note(s->transfer, 425, "%s", text);
+	transfer_conclude(s);
+}
+
+void
+transfer_abort(struct session *s)
+{
+	struct transfer *t = s->transfer;
+
+	if (s->state != SESSION_TRANSFER || t == NULL)
+		return;
+	s->aborted = true;
+	if (t->pump != NULL) {
+		pump_cancel(t->pump);
+		return;
+	}
+	note(t, 426, "Transfer aborted.");
+	transfer_conclude(s);
+}
+
+/* ---- what the pump said ---- */
+
+static void
+note_unwritten(struct transfer *t, int error)
+{
+	note(t, answer_code((unsigned)error, 451), "Writing failed after %llu bytes: %s.",
+	    (unsigned long long)t->bytes, strerror(error));
+}
+
+/* The client ended its upload in order. When it ended its control connection as well it
+ * is more likely that its program was killed (the system then closes both) than that it
+ * meant "complete": nobody is there to be told, and the old file may be all that the user
+ * has. */
+static void
+note_done(struct session *s, struct transfer *t)
+{
+	if (t->kind == TRANSFER_UPLOAD && session_peer_left(s))
+		note(t, 426, "The control connection ended before the upload.");
+	else
+		note(t, 226, "Transfer complete.");
+}
+
+static void
+on_pumped(struct pump *p, enum pump_end end, int error, void *user)
+{
+	struct session *s = user;
+	struct transfer *t = s->transfer;
+
+	t->bytes = pump_bytes(p);
+	switch (end) {
+	case PUMP_DONE:
+		note_done(s, t);
+		break;
+	case PUMP_CANCELLED:
+		note(t, 426, "Transfer aborted.");
+		break;
+	case PUMP_BROKEN:
+		note(t, 426, "The data connection broke after %llu bytes: %s.",
+		    (unsigned long long)t->bytes, strerror(error));
+		break;
+	case PUMP_STALLED:
+		note(t, 426, "No byte moved on the data connection for %llu s.",
+		    (unsigned long long)s->worker->conf->data_connection_timeout);
+		break;
+	case PUMP_UNREAD:
+		note(t, 451, "Reading failed after %llu bytes: %s.",
+		    (unsigned long long)t->bytes,
+		    error != 0 ? strerror(error) : "the file has become shorter");
+		break;
+	case PUMP_UNWRITTEN:
+		note_unwritten(t, error);
+		break;
+	case PUMP_UNLISTED:
+		note(t, 451, "The listing could not be completed.");
+		break;
+	}
+	transfer_conclude(s);
+	session_run(s);
+}
+
+/* ---- the beginning ---- */
+
+static void
+on_moved(struct pump *p, void *user)
+{
+	struct session *s = user;
+	struct slot_view *v = worker_slot_begin(s->worker, s);
+
+	if (v == NULL)
+		return;
+	v->bytes = pump_bytes(p);
+	worker_slot_end(s->worker, s);
+}
+
+void
+transfer_opened(struct session *s)
+{
+	struct transfer *t = s->transfer;
+	const struct pump_plan plan = {
+	    .loop = s->worker->loop,
+	    .conn = s->data.conn,
+	    .fd = fd_take(&t->fd),
+	    .offset = t->offset,
+	    .length = t->length,
+	    .ascii = t->ascii,
+	    .stall = (unsigned)s->worker->conf->data_connection_timeout,
+	    .on_moved = on_moved,
+	    .on_end = on_pumped,
+	    .user = s,
+	};
+
+	if (t->kind == TRANSFER_FILE)
+		t->pump = pump_file(&plan);
+	else if (t->kind == TRANSFER_LISTING)
+		t->pump = pump_listing(&plan);
+	else
+		t->pump = pump_upload(&plan);
+	if (t->pump != NULL)
+		return;
+	note(t, 451, "Out of memory.");
+	transfer_conclude(s);
+}
+
+void
+transfer_begin(struct session *s)
+{
+	struct transfer *t = s->transfer;
+	struct bytes path = {.p = (const uint8_t *)t->path, .n = strlen(t->path)};
+
+	t->begun = uv_now(s->worker->loop);
+	s->after_transfer = true;
+	session_enter(s, SESSION_TRANSFER);
+	session_show(s, t->kind == TRANSFER_UPLOAD ? SLOT_RECEIVING : SLOT_SENDING,
+	    s->verb->name, path);
+	if (s->aborts > 0)
+		transfer_abort(s);
+	else
+		data_begin(s);
+}

@@ -1,0 +1,55 @@
+/*
+ * One transfer, from the command to its last reply: the data connection, the pump, the
+ * agent's word that an upload is safe, the log. cmd_transfer.c and cmd_list.c set it up;
+ * from transfer_begin() on it runs by itself and ends with exactly one final reply.
+ */
+#ifndef FERRYD_WORKER_TRANSFER_H
+#define FERRYD_WORKER_TRANSFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util.h"
+
+struct buf;
+struct pump;
+struct session;
+
+enum transfer_kind { TRANSFER_FILE, TRANSFER_LISTING, TRANSFER_UPLOAD };
+
+struct transfer {
+	enum transfer_kind kind;
+	char *path; /* absolute, as the user sees it */
+	int fd;     /* what the agent opened, until the pump has it */
+	bool ascii;
+	uint64_t offset;   /* REST */
+	uint64_t length;   /* TRANSFER_FILE: bytes to send from there */
+	uint32_t upload;   /* the agent's number for it; 0: none */
+	struct pump *pump; /* set while bytes move */
+	uint64_t begun;    /* loop time of the 1xx reply */
+	uint64_t bytes;    /* moved */
+	int code;          /* the last reply, once it is known */
+	char text[384];
+};
+
+/* May a transfer command run? Answers 425 when there is neither PASV nor PORT. */
+bool transfer_is_possible(struct session *s);
+/* The command is being looked at: s->transfer is made, with the path in buf, which stays
+ * the caller's. False after having told the user that memory is out. */
+bool transfer_prepare(struct session *s, enum transfer_kind kind, const struct buf *path);
+/* It was refused; the command has been answered. Harmless when there is none. Also the
+ * end of a session: an upload that has begun is left to the agent, which ends it with the
+ * grant. */
+void transfer_drop(struct session *s);
+/* Everything is set and the 1xx reply is written: the bytes may go. */
+void transfer_begin(struct session *s);
+/* ABOR. Harmless when no transfer runs. */
+void transfer_abort(struct session *s);
+/* Bytes moved so far by the running transfer. */
+uint64_t transfer_bytes(const struct session *s);
+
+/* From data.c: the data connection is there, or could not be made (text says why). */
+void transfer_opened(struct session *s);
+void transfer_failed(struct session *s, const char *text);
+
+#endif

@@ -1,0 +1,400 @@
+/*
+ * What surrounds the sessions of a worker process: messages from the master and from auth
+ * find their session by its number. Must never open a file, and never believe that a
+ * session is still there.
+ */
+#include "worker.h"
+
+#include <ferry/ferry.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "session.h"
+
+/* Log lines that may wait for a slow master; past this they are dropped, messages that
+ * matter are not. */
+#define LOG_QUEUE_MAX 1024
+
+struct session *
+worker_session(const struct worker *w, uint32_t id)
+{
+	return idtable_get(&w->sessions, id);
+}
+
+static void
+worker_end(struct worker *w, const char *why)
+{
+	if (w->ended)
+		return;
+	w->ended = true;
+	w->on_end(w, why, w->user);
+}
+
+static void
+worker_log(enum log_kind kind, int level, uint32_t session, const char *text, void *user)
+{
+	struct worker *w = user;
+	const struct msg m = {
+	    .type = MSG_MASTER_LOG,
+	    .master_log =
+		{
+		    .kind = (uint8_t)kind,
+		    .level = (uint8_t)level,
+		    .session = session,
+		    .text = bytes_of(text),
+		},
+	};
+
+	if (w->master != NULL && chan_queued(w->master) < LOG_QUEUE_MAX)
+		chan_send(w->master, &m, -1);
+}
+
+/* To the master, who must hear it: without it a slot, a limit or a grant would stay taken
+ * for ever. */
+static void
+worker_tell(struct worker *w, const struct msg *m)
+{
+	if (w->master != NULL && chan_send(w->master, m, -1) < 0)
+		worker_end(w, "the master does not take messages");
+}
+
+static void
+worker_closed(struct worker *w, uint32_t session)
+{
+	worker_tell(w, &(struct msg){
+			   .type = MSG_MASTER_CLOSED,
+			   .master_closed = {.session = session},
+		       });
+}
+
+static void
+worker_taken(struct worker *w, uint32_t session)
+{
+	worker_tell(w, &(struct msg){
+			   .type = MSG_MASTER_TAKEN,
+			   .master_taken = {.session = session},
+		       });
+}
+
+/* ---- the end ---- */
+
+static void
+worker_leave_if_done(struct worker *w)
+{
+	if (w->draining && LIST_EMPTY(&w->all))
+		worker_end(w, "drained");
+}
+
+/* The time that idle sessions were given is over; the others end when their command does.
+ */
+static void
+on_drain(uv_timer_t *timer)
+{
+	struct worker *w = timer->data;
+	struct session *s, *next;
+
+	w->leaving = true;
+	for (s = LIST_FIRST(&w->all); s != NULL; s = next) {
+		next = LIST_NEXT(s, entry);
+		session_run(s);
+	}
+}
+
+static void
+on_worker_drain(struct worker *w, const struct msg_worker_drain *m)
+{
+	w->draining = true;
+	uv_timer_start(&w->drain, on_drain, (uint64_t)m->seconds * 1000, 0);
+	worker_leave_if_done(w);
+}
+
+/* ---- auth ---- */
+
+/* Passwords that are being checked will not be answered any more. */
+static void
+on_auth_end(struct chan *c, const char *why, void *user)
+{
+	struct worker *w = user;
+	struct session *s, *next;
+
+	log_event(LOG_NOTICE, 0, "auth has gone: %s", why);
+	chan_free(w->auth);
+	w->auth = NULL;
+	for (s = LIST_FIRST(&w->all); s != NULL; s = next) {
+		next = LIST_NEXT(s, entry);
+		if (s->state == SESSION_CHECKING)
+			login_denied(s, true);
+		session_run(s);
+	}
+}
+
+/* A session whose password is with auth; NULL when it has left, or is not waiting. */
+static struct session *
+session_checking(const struct worker *w, uint32_t id)
+{
+	struct session *s = worker_session(w, id);
+
+	return s != NULL && s->state == SESSION_CHECKING ? s : NULL;
+}
+
+static void
+on_auth_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
+{
+	struct worker *w = user;
+	struct session *s = session_checking(w, m->worker_denied.session);
+
+	if (s == NULL)
+		return;
+	login_denied(s, m->worker_denied.again);
+	session_run(s);
+}
+
+static void
+on_worker_auth(struct worker *w, int *fd)
+{
+	chan_free(w->auth);
+	w->auth = chan_new(w->loop, fd_take(fd), ROLE_WORKER, ROLE_AUTH, on_auth_message,
+	    on_auth_end, w);
+}
+
+int
+worker_login(
+    struct worker *w, const struct session *s, struct bytes user, struct bytes password)
+{
+	char peer[ENDPOINT_TEXT_MAX];
+	const struct msg m = {
+	    .type = MSG_AUTH_LOGIN,
+	    .auth_login =
+		{
+		    .session = s->id,
+		    .user = user,
+		    .password = password,
+		    .peer = {.p = (uint8_t *)peer,
+			.n = endpoint_format_address(&s->peer, peer)},
+		},
+	};
+
+	return w->auth != NULL ? chan_send(w->auth, &m, -1) : -FERRY_EOF;
+}
+
+void
+worker_logout(struct worker *w, const struct session *s)
+{
+	worker_tell(w, &(struct msg){
+			   .type = MSG_MASTER_LOGOUT,
+			   .master_logout = {.session = s->id},
+		       });
+}
+
+/* ---- the active source port ---- */
+
+int
+worker_bind(struct worker *w, const struct session *s)
+{
+	struct msg m = {
+	    .type = MSG_MASTER_BIND,
+	    .master_bind = {.session = s->id, .scope = s->local.scope},
+	};
+	int r;
+
+	if (s->local.family == AF_INET)
+		m.master_bind.address = (struct bytes){(const uint8_t *)&s->local.v4, 4};
+	else
+		m.master_bind.address = (struct bytes){(const uint8_t *)&s->local.v6, 16};
+	do {
+		m.id = ++w->last_bind;
+	} while (m.id == 0 || idtable_get(&w->binds, m.id) != NULL);
+	r = idtable_put(&w->binds, m.id, idtable_number(s->id));
+	if (r < 0)
+		return r;
+	r = w->master != NULL ? chan_send(w->master, &m, -1) : -FERRY_EOF;
+	if (r < 0)
+		idtable_take(&w->binds, m.id);
+	return r;
+}
+
+static void
+on_worker_bound(struct worker *w, const struct msg *m, int *fd)
+{
+	struct session *s =
+	    worker_session(w, idtable_to_number(idtable_take(&w->binds, m->id)));
+
+	if (s == NULL)
+		return;
+	data_bound(s, (int)m->worker_bound.error, fd);
+	session_run(s);
+}
+
+/* ---- messages from the master ---- */
+
+static void
+on_worker_session(struct worker *w, const struct msg_worker_session *m, int *fd)
+{
+	if (worker_session(w, m->session) != NULL) {
+		log_event(LOG_ERR, m->session, "session=%u exists already", m->session);
+		return;
+	}
+	/* -FERRY_ENOMEM: it never was one, so nobody else tells the master. */
+	if (session_new(w, fd_take(fd), m->session, m->slot) == -FERRY_ENOMEM)
+		worker_closed(w, m->session);
+}
+
+/* The session was told "try again" meanwhile, and stays a stranger. One that has left
+ * needs no word: the master knows from MASTER_CLOSED. */
+static void
+refuse_grant(struct worker *w, uint32_t session)
+{
+	struct session *s = worker_session(w, session);
+
+	if (s != NULL && !session_logged_in(s))
+		worker_logout(w, s);
+}
+
+static void
+on_worker_grant(struct worker *w, const struct msg_worker_grant *m, int *fd)
+{
+	struct session *s = session_checking(w, m->session);
+	struct agent *a = idtable_get(&w->agents, m->agent);
+
+	/* A channel comes with the first grant only: it is kept even if that session has
+	 * left. */
+	if (*fd >= 0) {
+		agent_end(a, "the master has replaced it");
+		a = agent_new(w, m->agent, fd_take(fd));
+	}
+	if (s == NULL) {
+		refuse_grant(w, m->session);
+		return;
+	}
+	if (a != NULL)
+		login_granted(s, a, m);
+	else
+		login_denied(s, true);
+	session_run(s);
+}
+
+static void
+on_worker_refused(struct worker *w, const struct msg_worker_refused *m)
+{
+	struct session *s = session_checking(w, m->session);
+
+	if (s == NULL)
+		return;
+	login_refused(s, m->why);
+	session_run(s);
+}
+
+static void
+on_master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
+{
+	struct worker *w = user;
+	int none = -1;
+	int *fd = nfds > 0 ? &fds[0] : &none;
+
+	switch (m->type) {
+	case MSG_WORKER_AUTH:
+		on_worker_auth(w, fd);
+		break;
+	case MSG_WORKER_SESSION:
+		worker_taken(w, m->worker_session.session);
+		on_worker_session(w, &m->worker_session, fd);
+		break;
+	case MSG_WORKER_GRANT:
+		on_worker_grant(w, &m->worker_grant, fd);
+		break;
+	case MSG_WORKER_REFUSED:
+		on_worker_refused(w, &m->worker_refused);
+		break;
+	case MSG_WORKER_BOUND:
+		on_worker_bound(w, m, fd);
+		break;
+	case MSG_WORKER_DRAIN:
+		on_worker_drain(w, &m->worker_drain);
+		break;
+	default:
+		worker_end(w, "the master sent a message out of its place");
+		break;
+	}
+}
+
+static void
+on_master_end(struct chan *c, const char *why, void *user)
+{
+	struct worker *w = user;
+
+	chan_free(w->master);
+	w->master = NULL;
+	worker_end(w, why);
+}
+
+/* ---- sessions that end, the scoreboard ---- */
+
+void
+worker_forget(struct worker *w, struct session *s)
+{
+	struct slot_view *v = worker_slot_begin(w, s);
+
+	if (v != NULL) {
+		*v = (struct slot_view){.state = SLOT_FREE};
+		worker_slot_end(w, s);
+	}
+	idtable_take(&w->sessions, s->id);
+	LIST_REMOVE(s, entry);
+	worker_closed(w, s->id);
+	worker_leave_if_done(w);
+}
+
+struct slot_view *
+worker_slot_begin(struct worker *w, const struct session *s)
+{
+	return s->slot < w->board.slots ? scoreboard_begin(&w->board, s->slot) : NULL;
+}
+
+void
+worker_slot_end(struct worker *w, const struct session *s)
+{
+	scoreboard_end(&w->board, s->slot);
+}
+
+/* ---- birth and death ---- */
+
+int
+worker_init(struct worker *w, uv_loop_t *loop, const struct conf *conf,
+    const struct scoreboard *board, int master_fd, worker_end_cb *on_end, void *user)
+{
+	*w = (struct worker){.loop = loop, .conf = conf, .on_end = on_end, .user = user};
+	LIST_INIT(&w->all);
+	if (board != NULL)
+		w->board = *board;
+	uv_timer_init(loop, &w->drain);
+	uv_unref((uv_handle_t *)&w->drain);
+	w->drain.data = w;
+	w->master = chan_new(loop, master_fd, ROLE_WORKER, ROLE_MASTER, on_master_message,
+	    on_master_end, w);
+	if (w->master == NULL) {
+		uv_close((uv_handle_t *)&w->drain, NULL);
+		return -FERRY_ENOMEM;
+	}
+	portqueue_init(w);
+	log_to(worker_log, w);
+	return 0;
+}
+
+void
+worker_free(struct worker *w)
+{
+	w->ended = true;
+	while (!LIST_EMPTY(&w->all))
+		session_end(LIST_FIRST(&w->all), "the server ends");
+	log_to(NULL, NULL);
+	while (w->agents.count > 0)
+		agent_end(idtable_any(&w->agents), "the server ends");
+	chan_free(w->auth);
+	chan_free(w->master);
+	idtable_free(&w->binds);
+	idtable_free(&w->agents);
+	idtable_free(&w->sessions);
+	portqueue_free(w);
+	uv_close((uv_handle_t *)&w->drain, NULL);
+}

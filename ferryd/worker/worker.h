@@ -1,0 +1,78 @@
+/*
+ * The worker process around its sessions: channels to master, auth and agents, the table
+ * of sessions, the scoreboard. It never opens a file and knows no path: bytes in, bytes
+ * out, and descriptors that others opened.
+ */
+#ifndef FERRYD_WORKER_WORKER_H
+#define FERRYD_WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "chan.h"
+#include "conf.h"
+#include "idtable.h"
+#include "portqueue.h"
+#include "scoreboard.h"
+
+struct session;
+struct worker;
+
+/* The worker has nothing more to do, or has lost its master: the process is to end.
+ * Called once. */
+typedef void worker_end_cb(struct worker *w, const char *why, void *user);
+
+struct worker {
+	uv_loop_t *loop;
+	const struct conf *conf;
+	struct chan *master;     /* NULL once it has ended */
+	struct chan *auth;       /* NULL while auth is down */
+	struct scoreboard board; /* slots 0: none */
+
+	LIST_HEAD(, session) all;
+	struct idtable sessions; /* session id -> struct session */
+	struct idtable agents;   /* agent number -> struct agent */
+	struct idtable binds; /* id of MASTER_BIND -> number of the session that asked */
+	uint32_t last_bind;
+	struct portqueue ports;
+
+	bool trace;    /* log every change of state, for developers */
+	bool draining; /* no new sessions come */
+	bool leaving;  /* ... and the idle ones go now */
+	bool ended;
+	uv_timer_t drain;
+	worker_end_cb *on_end;
+	void *user;
+};
+
+/* Begins to serve on master_fd, which it takes. conf and board stay the caller's for as
+ * long as w lives; board may be NULL. Lines of this process's log go to the master from
+ * here on. 0 or -FERRY_ENOMEM. */
+int worker_init(struct worker *w, uv_loop_t *loop, const struct conf *conf,
+    const struct scoreboard *board, int master_fd, worker_end_cb *on_end, void *user);
+/* Ends all sessions and channels. Handles finish closing when the loop runs once more. */
+void worker_free(struct worker *w);
+
+struct session *worker_session(const struct worker *w, uint32_t id);
+
+/* ---- for sessions ---- */
+
+/* Asks auth who this is. 0, or a negative code when auth cannot be asked now. */
+int worker_login(
+    struct worker *w, const struct session *s, struct bytes user, struct bytes password);
+/* Tells the master that the grant is not needed any more. */
+void worker_logout(struct worker *w, const struct session *s);
+/* Asks the master for a socket on the active source port; data_bound() hears of it. 0 or
+ * negative. */
+int worker_bind(struct worker *w, const struct session *s);
+/* The session has ended: no table knows it from here on, and the master hears of it. */
+void worker_forget(struct worker *w, struct session *s);
+
+/* Writes to the session's scoreboard slot between these two; NULL when there is no
+ * scoreboard. */
+struct slot_view *worker_slot_begin(struct worker *w, const struct session *s);
+void worker_slot_end(struct worker *w, const struct session *s);
+
+#endif
