@@ -168,7 +168,8 @@ FERRY_API void ferry_set_blocking(struct ferry *h, bool blocking);
 /* What to wait for: up to n entries in fds; *ret_timeout_ms as for poll(), -1 for none. Returns the
  * number of entries (never more than 4). */
 FERRY_API size_t ferry_poll(struct ferry *h, struct pollfd *fds, size_t n, int *ret_timeout_ms);
-/* Goes on as far as it can without blocking. FERRY_AGAIN, or the operation's result. */
+/* Goes on as far as it can without blocking. FERRY_AGAIN, or the operation's result. While no
+ * operation runs: reads what the server says unasked; 0, or -FERRY_ECLOSED when it hung up. */
 FERRY_API int ferry_step(struct ferry *h);
 
 /* The failure of the last operation as one sentence with host, port, mode and cause; "" after a

@@ -580,6 +580,26 @@ endless_unasked(void **state)
 	world_end(&w);
 }
 
+/* Telnet commands for ever are no answer: the timer of the reply still counts. */
+static void
+endless_telnet(void **state)
+{
+	static char script[64000];
+	struct world w;
+	size_t n =
+	    (size_t)snprintf(script, sizeof(script), "%s", PLAIN_SCRIPT "C: NOOP\n");
+
+	for (int i = 0; i < 200; i++)
+		n += (size_t)snprintf(script + n, sizeof(script) - n, "%s",
+		    "raw \\377\\361\\377\\361\\377\\361\\377\\361\n");
+	snprintf(script + n, sizeof(script) - n, "end\n");
+	world_start(&w, state, script);
+	world_login(&w);
+	ferry_set_timer(w.h, FERRY_TIMER_REPLY, 50);
+	assert_int_equal(go(&w, ferry_command(w.h, "NOOP")), -FERRY_ETIMEOUT);
+	world_end(&w);
+}
+
 static void
 closed_with_words(void **state)
 {
@@ -704,6 +724,7 @@ main(void)
 	    BOTH(no_answer),
 	    BOTH(unasked_replies),
 	    BOTH(endless_unasked),
+	    BOTH(endless_telnet),
 	    BOTH(closed_with_words),
 	    cmocka_unit_test(closed_while_idle),
 	    BOTH(connects_again),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client_world.h"
 
@@ -387,6 +388,9 @@ static const char *const calm_ways[] = {
     /* one reply only: NOOP marks the end of what belongs to ABOR */
     "broken\nS: 426 stopped\nC: NOOP\nS: 200 here\n" IN_STEP,
     "broken\nS: 226 aborted\nC: NOOP\nS: 500 what?\n" IN_STEP,
+    /* none at all, or one in disguise, as Pure-FTPd sends it */
+    "broken\nC: NOOP\nS: 200 here\n" IN_STEP,
+    "broken\nS: 150 0.001 seconds\nC: NOOP\nS: 200 here\n" IN_STEP,
     /* the second reply comes late, after NOOP was sent */
     "broken\nS: 426 stopped\nC: NOOP\nS: 226 aborted\nS: 200 here\n" IN_STEP,
 };
@@ -452,7 +456,8 @@ abor_unanswered(void **state)
 	struct world w;
 
 	start(&w, state,
-	    PLAIN_SCRIPT TYPE_I DATA "C: RETR f\nS: 150 here\npour\n" ABOR "end\n");
+	    PLAIN_SCRIPT TYPE_I DATA "C: RETR f\nS: 150 here\npour\n" ABOR
+				     "C: NOOP\nend\n");
 	ferry_set_timer(w.h, FERRY_TIMER_REPLY, 100);
 	w.abort_at = 1;
 	assert_int_equal(get(&w, &s), -FERRY_EABORTED);
@@ -679,6 +684,73 @@ list_raw(void **state)
 	world_end(&w);
 }
 
+/* ---------------------------------------------------------------- threads */
+
+#define THREADS 4
+
+/* One handle per thread, each with its own server: no case of its own for assertions,
+ * which belong to the main thread. */
+static void *
+session_thread(void *arg)
+{
+	struct sink s = {0};
+	struct fake *f = arg;
+	struct ferry *h;
+	int r = ferry_new(&h);
+
+	if (r == 0)
+		r = ferry_connect(h, "localhost", fake_port(f));
+	if (r == 0)
+		r = ferry_login(h, NULL, NULL, NULL);
+	if (r == 0)
+		r = ferry_get(h, "f", 0, sink_write, &s);
+	if (r == 0 && (s.wrong || s.bytes != 1000000))
+		r = -FERRY_ESHORT;
+	if (r == 0)
+		r = ferry_list_raw(h, "LIST", "nowhere", sink_write, &s);
+	ferry_free(h);
+	return (void *)(intptr_t)r;
+}
+
+static void *
+server_thread(void *arg)
+{
+	fake_run(arg);
+	return NULL;
+}
+
+static void
+handles_are_independent(void **state)
+{
+	pthread_t sessions[THREADS], servers[THREADS];
+	struct fake *f[THREADS];
+
+	(void)state;
+	alarm(60);
+	for (int i = 0; i < THREADS; i++) {
+		f[i] = fake_new("127.0.0.1",
+		    LOGIN_SCRIPT TYPE_I "C: SIZE f\nS: 213 1000000\n" DATA
+					"C: RETR f\nS: 150 here\nfill 1000000\n"
+					"eof\nS: 226 done\nC: TYPE A\nS: 200 A\n" DATA
+					"C: LIST nowhere\nS: 550 none\ngone\n");
+		assert_non_null(f[i]);
+		assert_int_equal(
+		    pthread_create(&servers[i], NULL, server_thread, f[i]), 0);
+		assert_int_equal(
+		    pthread_create(&sessions[i], NULL, session_thread, f[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		void *r;
+
+		pthread_join(sessions[i], &r);
+		pthread_join(servers[i], NULL);
+		assert_null(fake_error(f[i]));
+		assert_int_equal((intptr_t)r, -FERRY_EREFUSED);
+		fake_free(f[i]);
+	}
+	alarm(0);
+}
+
 int
 main(void)
 {
@@ -706,6 +778,7 @@ main(void)
 	    BOTH(list_stopped),
 	    BOTH(list_garbage),
 	    BOTH(list_raw),
+	    cmocka_unit_test(handles_are_independent),
 	};
 
 	return cmocka_run_group_tests_name("client: transfers", tests, NULL, NULL);

@@ -1,0 +1,271 @@
+/*
+ * The handle: made, freed, set and asked. For the public interface; never touches the
+ * network.
+ */
+#include "client.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const unsigned timer_defaults[] = {
+    [FERRY_TIMER_CONNECT] = 15000,
+    [FERRY_TIMER_REPLY] = 60000,
+    [FERRY_TIMER_DATA_CONNECT] = 5000,
+    [FERRY_TIMER_ACCEPT] = 10000,
+    [FERRY_TIMER_STALL] = 60000,
+};
+
+int
+ferry_new(struct ferry **ret_handle)
+{
+	struct ferry *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return -FERRY_ENOMEM;
+	memcpy(h->timer, timer_defaults, sizeof(h->timer));
+	h->born_ns = now_ns();
+	h->binary = true;
+	h->error = BUF_INIT(ERROR_TEXT_MAX);
+	h->reply_text = BUF_INIT(REPLY_MAX_BYTES);
+	h->features = BUF_INIT(REPLY_MAX_BYTES + REPLY_MAX_LINES);
+	h->listing.line = BUF_INIT(LISTING_LINE_MAX);
+	h->ladder.tried = BUF_INIT(ERROR_TEXT_MAX / 2);
+	atomic_init(&h->abort_wanted, 0);
+	atomic_init(&h->wake_fd, -1);
+	dial_init(&h->dial);
+	control_init(&h->control);
+	data_init(&h->data);
+	*ret_handle = h;
+	return 0;
+}
+
+void
+ferry_free(struct ferry *h)
+{
+	int wake;
+
+	if (!h)
+		return;
+	h->event_cb = NULL;
+	op_release(h);
+	dial_close(h);
+	data_close(h, 0, false);
+	control_free(&h->control);
+	wake = atomic_exchange(&h->wake_fd, -1);
+	fd_closep(&wake);
+	buf_free(&h->dial.why);
+	buf_free(&h->error);
+	buf_free(&h->reply_text);
+	buf_free(&h->features);
+	buf_free(&h->listing.line);
+	buf_free(&h->ladder.tried);
+	free(h->unique);
+	free(h->host);
+	free(h);
+}
+
+void
+ferry_on_event(struct ferry *h, ferry_event_cb *cb, void *user)
+{
+	h->event_cb = cb;
+	h->event_user = user;
+}
+
+void
+ferry_on_secret(struct ferry *h, ferry_secret_cb *cb, void *user)
+{
+	h->secret_cb = cb;
+	h->secret_user = user;
+}
+
+int
+ferry_set_mode(struct ferry *h, enum ferry_mode mode)
+{
+	if ((int)mode < FERRY_MODE_AUTO || mode > FERRY_MODE_PORT)
+		return fail(
+		    h, FERRY_EINVAL, 0, "there is no transfer mode %d", (int)mode);
+	h->mode = mode;
+	return 0;
+}
+
+enum ferry_mode
+ferry_get_mode(const struct ferry *h)
+{
+	return h->mode;
+}
+
+void
+ferry_set_active_allowed(struct ferry *h, bool allowed)
+{
+	h->active_allowed = allowed;
+}
+
+int
+ferry_set_active_ports(struct ferry *h, uint16_t low, uint16_t high)
+{
+	bool any = low == 0 && high == 0;
+
+	if (!any && (low < 1024 || low > high))
+		return fail(h, FERRY_EINVAL, 0,
+		    "ports %u to %u are no range between 1024 and 65535", low, high);
+	h->active_low = low;
+	h->active_high = high;
+	return 0;
+}
+
+/* Takes a numeric address, or with NULL forgets it. */
+static int
+set_address(struct ferry *h, const char *text, struct endpoint *ret, bool *ret_has)
+{
+	struct endpoint ep;
+
+	if (!text) {
+		*ret_has = false;
+		return 0;
+	}
+	if (endpoint_from_text(text, &ep) < 0) {
+		_cleanup_free_ char *safe = safe_text(text);
+
+		return fail(h, FERRY_EINVAL, 0, "\"%s\" is not a numeric address",
+		    safe ? safe : "");
+	}
+	*ret = ep;
+	*ret_has = true;
+	return 0;
+}
+
+int
+ferry_set_active_address(struct ferry *h, const char *address)
+{
+	return set_address(h, address, &h->active_address, &h->has_active_address);
+}
+
+void
+ferry_set_trust_pasv_address(struct ferry *h, bool trust)
+{
+	h->trust_pasv = trust;
+}
+
+int
+ferry_set_family(struct ferry *h, int family)
+{
+	if (family != AF_UNSPEC && family != AF_INET && family != AF_INET6)
+		return fail(h, FERRY_EINVAL, 0, "address family %d is not IP", family);
+	h->family = family;
+	return 0;
+}
+
+int
+ferry_set_source_address(struct ferry *h, const char *address)
+{
+	return set_address(h, address, &h->source, &h->has_source);
+}
+
+int
+ferry_set_timer(struct ferry *h, enum ferry_timer timer, unsigned ms)
+{
+	if ((size_t)timer >= ARRAY_LEN(timer_defaults))
+		return fail(h, FERRY_EINVAL, 0, "there is no timer %d", (int)timer);
+	h->timer[timer] = ms;
+	return 0;
+}
+
+void
+ferry_set_blocking(struct ferry *h, bool blocking)
+{
+	h->event_driven = !blocking;
+}
+
+void
+ferry_set_binary(struct ferry *h, bool binary)
+{
+	h->binary = binary;
+}
+
+/* The text a buffer holds. buf_cstr() keeps the NUL behind the content: no visible
+ * change. */
+static const char *
+text_of(const struct buf *b)
+{
+	const char *s = buf_cstr((struct buf *)b);
+
+	return s ? s : "";
+}
+
+const char *
+ferry_error_text(const struct ferry *h)
+{
+	return text_of(&h->error);
+}
+
+int
+ferry_reply_code(const struct ferry *h)
+{
+	return h->reply_code;
+}
+
+const char *
+ferry_reply_text(const struct ferry *h)
+{
+	return text_of(&h->reply_text);
+}
+
+int
+ferry_errno(const struct ferry *h)
+{
+	return h->sys_errno;
+}
+
+bool
+ferry_is_connected(const struct ferry *h)
+{
+	return h->connected && h->control.fd >= 0;
+}
+
+bool
+ferry_is_logged_in(const struct ferry *h)
+{
+	return ferry_is_connected(h) && h->logged_in;
+}
+
+int
+ferry_local_address(const struct ferry *h, struct sockaddr_storage *ret)
+{
+	if (h->control.fd < 0)
+		return -FERRY_ESTATE;
+	endpoint_to_sockaddr(&h->control.local, ret);
+	return 0;
+}
+
+int
+ferry_remote_address(const struct ferry *h, struct sockaddr_storage *ret)
+{
+	if (h->control.fd < 0)
+		return -FERRY_ESTATE;
+	endpoint_to_sockaddr(&h->control.remote, ret);
+	return 0;
+}
+
+bool
+ferry_has_feature(const struct ferry *h, const char *feature)
+{
+	const char *line = text_of(&h->features);
+	size_t n = strlen(feature);
+
+	while (n > 0 && *line) {
+		size_t len = strcspn(line, "\n");
+
+		/* "MLST" is offered by "MLST type*;size*;", "REST STREAM" by itself */
+		if (len >= n && strncasecmp(line, feature, n) == 0 &&
+		    (len == n || line[n] == ' '))
+			return true;
+		line += len + (line[len] == '\n');
+	}
+	return false;
+}
+
+const char *
+ferry_unique_name(const struct ferry *h)
+{
+	return h->unique;
+}
