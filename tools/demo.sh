@@ -28,10 +28,13 @@ mkfifo "$work/greeting"
 "$ferryd" --user demo --password-file "$work/password" "$work/served" >"$work/greeting" 2>"$work/log" &
 server=$!
 url=
-while read -r line; do
+while IFS= read -r line; do
 	printf '%s\n' "$line"
 	case $line in
-	ftp://*'(this machine only)'*) url=${line%% *} ;;
+	*ftp://*'(this machine only)'*)
+		line=${line#*ftp://}
+		url=${line%% *}
+		;;
 	Stop*) break ;;
 	esac
 done <"$work/greeting"
@@ -83,11 +86,13 @@ transfer() {
 }
 
 families="IPv4=127.0.0.1"
-if [ -s /proc/net/if_inet6 ] && grep -q ' lo$' /proc/net/if_inet6; then
+if grep -qs ' lo$' /proc/net/if_inet6; then
 	families="$families IPv6=[::1]"
 else
 	echo "This machine has no IPv6: only IPv4 is shown."
 fi
+# PASV, which spells an IPv4 address and a port in six numbers, and the modes as they are by default.
+transfer pasv IPv4 127.0.0.1 get readme.txt
 for pair in $families; do
 	for mode in passive active; do
 		transfer "$mode" "${pair%%=*}" "${pair#*=}" get readme.txt

@@ -1,6 +1,6 @@
 /*
- * The narration, word by word: sequences of events in, the exact text out. The examples are the
- * ones that the documents show.
+ * The narration, word by word: sequences of events in, the exact text out. The examples
+ * are the ones that the documents show.
  */
 #include "explain.h"
 
@@ -85,11 +85,26 @@ struct story {
 	const char *text;
 };
 
-#define DIALLED(l, r) {.kind = FERRY_EV_CONNECTED, .local = l, .remote = r}
-#define MODE(m) {.kind = FERRY_EV_MODE, .mode = m}
-#define SENT(t) {.kind = FERRY_EV_COMMAND, .text = t}
-#define GOT(c, t) {.kind = FERRY_EV_REPLY, .code = c, .text = t}
-#define END {.kind = 0}
+#define DIALLED(l, r)                                                                    \
+	{                                                                                \
+		.kind = FERRY_EV_CONNECTED, .local = l, .remote = r                      \
+	}
+#define MODE(m)                                                                          \
+	{                                                                                \
+		.kind = FERRY_EV_MODE, .mode = m                                         \
+	}
+#define SENT(t)                                                                          \
+	{                                                                                \
+		.kind = FERRY_EV_COMMAND, .text = t                                      \
+	}
+#define GOT(c, t)                                                                        \
+	{                                                                                \
+		.kind = FERRY_EV_REPLY, .code = c, .text = t                             \
+	}
+#define END                                                                              \
+	{                                                                                \
+		.kind = 0                                                                \
+	}
 
 static const struct step active_lan[] = {
     DIALLED("192.168.1.100 49320", "192.168.1.10 21"),
@@ -118,7 +133,9 @@ static const struct step passive_router[] = {
     MODE(FERRY_MODE_PASV),
     SENT("PASV"),
     GOT(227, "227 Entering Passive Mode (203,0,113,10,238,89)"),
-    {.kind = FERRY_EV_ADDRESS, .remote = "203.0.113.10 61017", .used = "203.0.113.10 61017"},
+    {.kind = FERRY_EV_ADDRESS,
+	.remote = "203.0.113.10 61017",
+	.used = "203.0.113.10 61017"},
     {.kind = FERRY_EV_CONNECTED,
 	.channel = FERRY_DATA,
 	.local = "192.168.1.50 49322",
@@ -173,7 +190,9 @@ static const struct step silent_private[] = {
     MODE(FERRY_MODE_PASV),
     SENT("PASV"),
     GOT(227, "227 Entering Passive Mode (192,168,1,100,5,67)"),
-    {.kind = FERRY_EV_ADDRESS, .remote = "192.168.1.100 1347", .used = "203.0.113.10 1347"},
+    {.kind = FERRY_EV_ADDRESS,
+	.remote = "192.168.1.100 1347",
+	.used = "203.0.113.10 1347"},
     {.kind = FERRY_EV_CONNECT_FAILED,
 	.channel = FERRY_DATA,
 	.local = "192.168.1.50 49322",
@@ -201,7 +220,9 @@ static const struct step refused_twice[] = {
     MODE(FERRY_MODE_EPSV),
     SENT("EPSV"),
     GOT(229, "229 Entering Extended Passive Mode (|||61017|)"),
-    {.kind = FERRY_EV_ADDRESS, .remote = "203.0.113.10 61017", .used = "203.0.113.10 61017"},
+    {.kind = FERRY_EV_ADDRESS,
+	.remote = "203.0.113.10 61017",
+	.used = "203.0.113.10 61017"},
     {.kind = FERRY_EV_CONNECT_FAILED,
 	.channel = FERRY_DATA,
 	.remote = "203.0.113.10 61017",
@@ -211,7 +232,9 @@ static const struct step refused_twice[] = {
     MODE(FERRY_MODE_PASV),
     SENT("PASV"),
     GOT(227, "227 Entering Passive Mode (203,0,113,10,238,90)"),
-    {.kind = FERRY_EV_ADDRESS, .remote = "203.0.113.10 61018", .used = "203.0.113.10 61018"},
+    {.kind = FERRY_EV_ADDRESS,
+	.remote = "203.0.113.10 61018",
+	.used = "203.0.113.10 61018"},
     {.kind = FERRY_EV_CONNECT_FAILED,
 	.channel = FERRY_DATA,
 	.remote = "203.0.113.10 61018",
@@ -229,7 +252,10 @@ static const struct step slow_425[] = {
     SENT("PORT 198,51,100,7,196,11"),
     GOT(200, "200 PORT command successful"),
     {.kind = FERRY_EV_COMMAND, .text = "RETR report.txt", .time = 1.0},
-    {.kind = FERRY_EV_REPLY, .code = 425, .text = "425 Failed to establish connection.", .time = 31.0},
+    {.kind = FERRY_EV_REPLY,
+	.code = 425,
+	.text = "425 Failed to establish connection.",
+	.time = 31.0},
     END,
 };
 

@@ -1,0 +1,115 @@
+/*
+ * Addresses of events as text and kind, for the narration and the verdicts. Looks nothing
+ * up.
+ */
+#include "address.h"
+
+#include "own.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+
+/* The IPv4 address in a, mapped ones included. */
+static bool
+as_ipv4(const struct sockaddr_storage *a, uint32_t *ret)
+{
+	if (a->ss_family == AF_INET) {
+		*ret = ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr);
+		return true;
+	}
+	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)a)->sin6_addr;
+	if (a->ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(v6))
+		return false;
+	memcpy(ret, &v6->s6_addr[12], sizeof *ret);
+	*ret = ntohl(*ret);
+	return true;
+}
+
+const char *
+address_text(const struct sockaddr_storage *a, char *out)
+{
+	uint32_t v4;
+
+	snprintf(out, ADDRESS_TEXT_MAX, "?");
+	if (as_ipv4(a, &v4))
+		snprintf(out, ADDRESS_TEXT_MAX, "%u.%u.%u.%u", v4 >> 24, v4 >> 16 & 255,
+		    v4 >> 8 & 255, v4 & 255);
+	else if (a->ss_family == AF_INET6)
+		getnameinfo((const struct sockaddr *)a, sizeof(struct sockaddr_in6), out,
+		    ADDRESS_TEXT_MAX, NULL, 0, NI_NUMERICHOST);
+	return out;
+}
+
+uint16_t
+address_port(const struct sockaddr_storage *a)
+{
+	if (a->ss_family == AF_INET)
+		return ntohs(((const struct sockaddr_in *)a)->sin_port);
+	if (a->ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)a)->sin6_port);
+	return 0;
+}
+
+bool
+address_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	uint32_t x = 0, y = 0;
+	bool x4 = as_ipv4(a, &x), y4 = as_ipv4(b, &y);
+
+	if (x4 || y4)
+		return x4 && y4 && x == y;
+	return a->ss_family == AF_INET6 && b->ss_family == AF_INET6 &&
+	       IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)a)->sin6_addr,
+		   &((const struct sockaddr_in6 *)b)->sin6_addr);
+}
+
+static enum address_kind
+kind_ipv4(uint32_t a)
+{
+	if (a == 0)
+		return ADDRESS_NOWHERE;
+	if (a >> 24 == 127)
+		return ADDRESS_LOOPBACK;
+	if (a >> 24 == 10 || a >> 20 == 0xac1 || a >> 16 == 0xc0a8)
+		return ADDRESS_PRIVATE;
+	if (a >> 22 == 0x191) /* 100.64/10 */
+		return ADDRESS_SHARED;
+	if (a >> 16 == 0xa9fe)
+		return ADDRESS_LINK;
+	return ADDRESS_PUBLIC;
+}
+
+static enum address_kind
+kind_ipv6(const struct in6_addr *a)
+{
+	if (IN6_IS_ADDR_UNSPECIFIED(a))
+		return ADDRESS_NOWHERE;
+	if (IN6_IS_ADDR_LOOPBACK(a))
+		return ADDRESS_LOOPBACK;
+	if (IN6_IS_ADDR_LINKLOCAL(a))
+		return ADDRESS_LINK;
+	if ((a->s6_addr[0] & 0xfe) == 0xfc)
+		return ADDRESS_PRIVATE;
+	return ADDRESS_PUBLIC;
+}
+
+enum address_kind
+address_kind(const struct sockaddr_storage *a)
+{
+	uint32_t v4;
+
+	if (as_ipv4(a, &v4))
+		return kind_ipv4(v4);
+	if (a->ss_family == AF_INET6)
+		return kind_ipv6(&((const struct sockaddr_in6 *)a)->sin6_addr);
+	return ADDRESS_UNKNOWN;
+}
+
+bool
+address_is_inner(const struct sockaddr_storage *a)
+{
+	enum address_kind kind = address_kind(a);
+
+	return kind != ADDRESS_PUBLIC && kind != ADDRESS_UNKNOWN;
+}

@@ -1,0 +1,34 @@
+/*
+ * Socket addresses for people: text, port, and what kind of place an address is.
+ */
+#ifndef FERRY_ADDRESS_H
+#define FERRY_ADDRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define ADDRESS_TEXT_MAX 64
+
+/* What the narration says about an address; decided by its bits alone. */
+enum address_kind {
+	ADDRESS_UNKNOWN, /* no address */
+	ADDRESS_PUBLIC,
+	ADDRESS_PRIVATE,
+	ADDRESS_SHARED, /* of a provider's address translation, 100.64/10 */
+	ADDRESS_LINK,
+	ADDRESS_LOOPBACK,
+	ADDRESS_NOWHERE, /* 0.0.0.0, :: */
+};
+
+/* "192.0.2.1", "2001:db8::1", "?" if there is none. An IPv4 address mapped into IPv6 is
+ * shown as IPv4. Returns out, which holds ADDRESS_TEXT_MAX bytes. */
+const char *address_text(const struct sockaddr_storage *a, char *out);
+uint16_t address_port(const struct sockaddr_storage *a);
+/* The address without the port. */
+bool address_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+enum address_kind address_kind(const struct sockaddr_storage *a);
+/* Can nobody outside its own network call this address? */
+bool address_is_inner(const struct sockaddr_storage *a);
+
+#endif

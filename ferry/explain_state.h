@@ -1,0 +1,73 @@
+/*
+ * The inside of the narration: its state, and what its three files share. Only explain*.c
+ * include this header.
+ */
+#ifndef FERRY_EXPLAIN_STATE_H
+#define FERRY_EXPLAIN_STATE_H
+
+#include "explain.h"
+#include "verdict.h"
+
+#define ATTEMPTS_MAX 8
+#define CHORES_MAX 200
+
+struct explain {
+	struct draw draw;
+	/* the command connection */
+	char *host;
+	struct sockaddr_storage own, peer;
+	bool connected;
+	bool dial_untold; /* the call was made before there was a title */
+	bool has_columns;
+	/* the transfer */
+	bool planned; /* between explain_plan() and explain_end() */
+	bool titled;
+	bool active; /* the title said active */
+	char *verb, *path;
+	unsigned calls_by_you, calls_by_server;
+	struct sockaddr_storage caller; /* the server's end of its call */
+	struct attempt attempts[ATTEMPTS_MAX];
+	size_t n_attempts;
+	/* the conversation */
+	char command[16]; /* verb of the last command sent */
+	char *line;       /* that command */
+	double sent_at;
+	bool in_story;           /* is its reply told? */
+	char chores[CHORES_MAX]; /* commands that are only named */
+	bool has_login;
+	char *reply; /* the last reply that was not told */
+	int reply_code;
+	char *held; /* the final reply, if it came before the last bytes: told behind them
+		     */
+	int held_code;
+	/* the data connection */
+	bool data_open;
+	uint16_t data_own, data_peer;
+};
+
+/* explain.c */
+void explain_replace(char **field, const char *text);
+/* The attempt under way; a spare one if there is none. */
+struct attempt *explain_attempt(struct explain *x);
+/* Whatever is drawn next needs the columns above it, and the call that came before. */
+void explain_open_story(struct explain *x);
+
+/* explain_talk.c: commands and replies */
+bool explain_is_upload(const char *verb);
+bool explain_is_listing(const char *verb);
+const char *explain_last_line(const char *text);
+void explain_on_command(struct explain *x, const struct ferry_event *ev);
+void explain_on_reply(struct explain *x, const struct ferry_event *ev);
+/* A final reply that waited for the last bytes. */
+void explain_tell_held(struct explain *x);
+
+/* explain_data.c: addresses and calls */
+void explain_on_address(struct explain *x, const struct ferry_event *ev);
+void explain_on_listening(struct explain *x, const struct ferry_event *ev);
+void explain_on_accepted(struct explain *x, const struct ferry_event *ev);
+void explain_on_stranger(struct explain *x, const struct ferry_event *ev);
+void explain_on_called(struct explain *x, const struct ferry_event *ev);
+void explain_on_connect_failed(struct explain *x, const struct ferry_event *ev);
+void explain_on_data_end(struct explain *x, const struct ferry_event *ev);
+
+#endif

@@ -1,0 +1,260 @@
+/*
+ * The narration's part for the command connection: each command of the story with its
+ * reason, each reply with what it means.
+ */
+#include "explain_state.h"
+
+#include "address.h"
+#include "own.h"
+#include "safe.h"
+
+bool
+explain_is_upload(const char *verb)
+{
+	return verb != NULL && (strcmp(verb, "STOR") == 0 || strcmp(verb, "STOU") == 0 ||
+				   strcmp(verb, "APPE") == 0);
+}
+
+bool
+explain_is_listing(const char *verb)
+{
+	return verb != NULL && (strcmp(verb, "LIST") == 0 || strcmp(verb, "NLST") == 0 ||
+				   strcmp(verb, "MLSD") == 0);
+}
+
+/* The commands whose lines are drawn; all others are chores and only named. */
+static bool
+verb_is_story(const char *verb)
+{
+	static const char *const story[] = {"EPSV", "PASV", "EPRT", "PORT", "REST",
+	    "RETR", "STOR", "STOU", "APPE", "LIST", "NLST", "MLSD", "ABOR"};
+
+	for (size_t i = 0; i < ARRAY_LEN(story); i++)
+		if (strcmp(verb, story[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool
+verb_is_transfer(const char *verb)
+{
+	return strcmp(verb, "RETR") == 0 || explain_is_upload(verb) ||
+	       explain_is_listing(verb);
+}
+
+/* "192,168,1,100,5,67" taken apart. */
+static bool
+parse_port_argument(const char *line, unsigned v[6])
+{
+	const char *digits = strchr(line, ' ');
+
+	return digits != NULL && sscanf(digits, " %3u,%3u,%3u,%3u,%3u,%3u", &v[0], &v[1],
+				     &v[2], &v[3], &v[4], &v[5]) == 6;
+}
+
+static void
+explain_port(struct explain *x, const char *line)
+{
+	unsigned v[6];
+	char own[ADDRESS_TEXT_MAX], told[ADDRESS_TEXT_MAX];
+
+	if (!parse_port_argument(line, v))
+		return;
+	snprintf(told, sizeof told, "%u.%u.%u.%u", v[0], v[1], v[2], v[3]);
+	address_text(&x->own, own);
+	draw_sentence(&x->draw,
+	    "You tell the server where to call: the first four numbers are %s %s, the "
+	    "last two are the "
+	    "port: %u x 256 + %u = %u.",
+	    strcmp(own, told) == 0 ? "your address" : "the address", told, v[4], v[5],
+	    v[4] * 256 + v[5]);
+	if (strcmp(own, told) != 0)
+		draw_sentence(&x->draw,
+		    "That is not your own address %s but the one that --active-address "
+		    "names.",
+		    own);
+}
+
+static void
+explain_eprt(struct explain *x, const char *line)
+{
+	char family[4], told[ADDRESS_TEXT_MAX];
+	unsigned port;
+
+	if (sscanf(line, "%*s |%3[^|]|%63[^|]|%5u|", family, told, &port) != 3)
+		return;
+	draw_sentence(&x->draw,
+	    "You tell the server where to call: %s is IPv%s, then the address %s, then "
+	    "the port %u as it "
+	    "is. No arithmetic: EPRT was made for addresses of any length.",
+	    family, strcmp(family, "2") == 0 ? "6" : "4", told, port);
+}
+
+static void
+explain_command(struct explain *x, const char *line)
+{
+	if (strcmp(x->command, "EPSV") == 0 || strcmp(x->command, "PASV") == 0)
+		draw_sentence(&x->draw, "You ask: \"open a port and tell me which\".");
+	else if (strcmp(x->command, "PORT") == 0)
+		explain_port(x, line);
+	else if (strcmp(x->command, "EPRT") == 0)
+		explain_eprt(x, line);
+	else if (strcmp(x->command, "REST") == 0)
+		draw_sentence(&x->draw, "The part that is there already is left out: the "
+					"transfer starts behind it.");
+	else if (strcmp(x->command, "ABOR") == 0)
+		draw_sentence(&x->draw, "You tell the server to stop.");
+	else if (explain_is_upload(x->command))
+		draw_sentence(&x->draw, "You announce the file%s.",
+		    x->active ? "; now the server has to call you"
+			      : "; it will travel over the data connection");
+	else
+		draw_sentence(&x->draw, "You ask for the %s%s.",
+		    explain_is_listing(x->command) ? "listing" : "file",
+		    x->active ? "; now the server has to call you"
+			      : "; it will come over the data connection");
+}
+
+static void
+add_chore(struct explain *x, const char *verb)
+{
+	size_t n = strlen(x->chores);
+
+	if (strcmp(verb, "USER") == 0)
+		x->has_login = true;
+	if (n + strlen(verb) + 3 < CHORES_MAX)
+		snprintf(x->chores + n, CHORES_MAX - n, "%s%s", n > 0 ? ", " : "", verb);
+}
+
+void
+explain_on_command(struct explain *x, const struct ferry_event *ev)
+{
+	const char *line = ev->text == NULL ? "" : ev->text;
+
+	snprintf(
+	    x->command, sizeof x->command, "%.*s", (int)strcspn(line, " \r\n"), line);
+	explain_replace(&x->line, line);
+	x->sent_at = ev->time;
+	x->in_story = x->titled && verb_is_story(x->command);
+	if (!x->in_story) {
+		add_chore(x, x->command);
+		return;
+	}
+	explain_open_story(x);
+	draw_message(
+	    &x->draw, address_port(&x->own), address_port(&x->peer), false, line);
+	explain_command(x, line);
+}
+
+static void
+explain_refusal(struct explain *x, int code)
+{
+	struct attempt *a = explain_attempt(x);
+	char own[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX];
+
+	if (strcmp(x->command, "EPSV") == 0 || strcmp(x->command, "PASV") == 0) {
+		a->refused = code;
+		draw_sentence(
+		    &x->draw, "The server will not, or cannot, open a port this way.");
+	} else if (strcmp(x->command, "PORT") == 0 || strcmp(x->command, "EPRT") == 0) {
+		a->refused = code;
+		if (address_is_inner(&x->own) && !address_is_inner(&x->peer))
+			draw_sentence(&x->draw,
+			    "The server is told to call %s, but that address exists only "
+			    "inside your own network, and "
+			    "the server most likely sees you coming from another one. It "
+			    "calls nobody but the caller: "
+			    "otherwise FTP servers could be used to attack third "
+			    "parties.",
+			    address_text(&x->own, own));
+		else
+			draw_sentence(&x->draw, "The server %s will not call you.",
+			    address_text(&x->peer, peer));
+	} else if (verb_is_transfer(x->command) && (code == 425 || code == 426)) {
+		a->answer = code;
+		draw_sentence(&x->draw,
+		    x->active ? "The server says that its call to you did not succeed."
+			      : "The server says that the data connection failed.");
+	} else if (verb_is_transfer(x->command)) {
+		draw_sentence(&x->draw,
+		    "The server refuses this %s. The connections are not the cause.",
+		    explain_is_listing(x->command) ? "listing" : "file");
+	}
+}
+
+static void
+explain_reply(struct explain *x, int code)
+{
+	struct attempt *a = explain_attempt(x);
+
+	if (code >= 400) {
+		explain_refusal(x, code);
+	} else if (strcmp(x->command, "PORT") == 0 || strcmp(x->command, "EPRT") == 0) {
+		a->agreed = true;
+		draw_sentence(&x->draw, "The server has noted your port; it calls when "
+					"it is asked for something.");
+	} else if (!verb_is_transfer(x->command)) {
+		return; /* 227 and 229 are explained with the address that was found in
+			   them */
+	} else if (code < 200) {
+		draw_sentence(&x->draw, explain_is_upload(x->command)
+					    ? "The server is ready to receive."
+					    : "The server starts to send.");
+	} else if (explain_is_upload(x->command)) {
+		draw_sentence(
+		    &x->draw, "The server confirms that it has the whole file.");
+	} else {
+		draw_sentence(&x->draw,
+		    "The server confirms that it has sent everything: without "
+		    "this line, what came could be cut short.");
+	}
+}
+
+/* The last line of a reply of several lines stands for all. */
+const char *
+explain_last_line(const char *text)
+{
+	const char *lf = strrchr(text, '\n');
+
+	return lf == NULL ? text : lf + 1;
+}
+
+static void
+tell_reply(struct explain *x, const char *text, int code)
+{
+	explain_open_story(x);
+	draw_message(&x->draw, address_port(&x->own), address_port(&x->peer), true,
+	    explain_last_line(text));
+	explain_reply(x, code);
+}
+
+void
+explain_tell_held(struct explain *x)
+{
+	if (x->held == NULL)
+		return;
+	tell_reply(x, x->held, x->held_code);
+	explain_replace(&x->held, NULL);
+}
+
+void
+explain_on_reply(struct explain *x, const struct ferry_event *ev)
+{
+	const char *text = ev->text == NULL ? "" : ev->text;
+	struct attempt *a = explain_attempt(x);
+
+	explain_replace(&x->reply, text);
+	x->reply_code = ev->code;
+	if (!x->in_story)
+		return;
+	snprintf(a->words, sizeof a->words, "%s", text);
+	a->answered_after = ev->time - x->sent_at;
+	explain_replace(&x->reply, NULL);
+	if (x->data_open && verb_is_transfer(x->command) && ev->code >= 200 &&
+	    ev->code < 300) {
+		explain_replace(&x->held, text);
+		x->held_code = ev->code;
+		return;
+	}
+	tell_reply(x, text, ev->code);
+}

@@ -1,0 +1,264 @@
+/*
+ * Sessions of the client program. Secrets pass through here and stay nowhere.
+ */
+#include "session.h"
+
+#include "interrupt.h"
+#include "netrc.h"
+#include "own.h"
+#include "safe.h"
+#include "secret.h"
+
+#include <stdarg.h>
+
+#define ANONYMOUS_PASSWORD "ferry@"
+
+int
+session_fail(struct session *s, int result, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(s->message, sizeof s->message, format, ap);
+	va_end(ap);
+	return result;
+}
+
+char *
+session_error(const struct session *s, int result)
+{
+	const char *text = s->message;
+
+	if (*text == '\0')
+		text = ferry_error_text(s->h);
+	if (text == NULL || *text == '\0')
+		text = ferry_strerror(result);
+	return safe_string(text);
+}
+
+/* ---------------------------------------------------------------- settings */
+
+static char *
+ask_secret(int code, void *user)
+{
+	struct session *s = user;
+	char *secret = NULL;
+	const char *question = code == 332 ? "Account: " : s->prompt_password;
+
+	if (!s->may_ask)
+		return NULL;
+	if (s->secret_from_input)
+		return secret_from_fd(STDIN_FILENO, &secret) < 0 ? NULL : secret;
+	return secret_ask(question, &secret) < 0 ? NULL : secret;
+}
+
+static void
+apply_timeout(struct ferry *h, unsigned ms)
+{
+	if (ms == 0)
+		return;
+	ferry_set_timer(h, FERRY_TIMER_CONNECT, ms);
+	ferry_set_timer(h, FERRY_TIMER_REPLY, ms);
+	ferry_set_timer(h, FERRY_TIMER_STALL, ms);
+	/* attempts at a data connection have short budgets of their own; only a shorter
+	 * one counts */
+	if (ms < 5000)
+		ferry_set_timer(h, FERRY_TIMER_DATA_CONNECT, ms);
+	if (ms < 10000)
+		ferry_set_timer(h, FERRY_TIMER_ACCEPT, ms);
+}
+
+void
+session_apply(struct session *s)
+{
+	ferry_set_mode(s->h, s->mode);
+	ferry_set_active_allowed(s->h, s->active_allowed);
+	ferry_set_binary(s->h, s->binary);
+}
+
+static int
+apply_options(struct session *s)
+{
+	const struct options *o = s->opt;
+
+	ferry_set_blocking(s->h, false);
+	ferry_on_event(s->h, view_event, &s->view);
+	ferry_on_secret(s->h, ask_secret, s);
+	ferry_set_trust_pasv_address(s->h, o->trust_pasv);
+	apply_timeout(s->h, o->timeout_ms);
+	session_apply(s);
+	if (ferry_set_family(s->h, o->family) < 0)
+		return session_fail(
+		    s, -FERRY_EINVAL, "this address family is not available");
+	if (o->source != NULL && ferry_set_source_address(s->h, o->source) < 0)
+		return session_fail(
+		    s, -FERRY_EINVAL, "--source: \"%s\" is no address", o->source);
+	if (o->active_address != NULL &&
+	    ferry_set_active_address(s->h, o->active_address) < 0)
+		return session_fail(s, -FERRY_EINVAL,
+		    "--active-address: \"%s\" is no address", o->active_address);
+	if (o->active_high != 0 &&
+	    ferry_set_active_ports(s->h, o->active_low, o->active_high) < 0)
+		return session_fail(s, -FERRY_EINVAL, "--active-ports: %u-%u will not do",
+		    (unsigned)o->active_low, (unsigned)o->active_high);
+	return 0;
+}
+
+int
+session_init(struct session *s, const struct options *opt)
+{
+	*s = (struct session){.opt = opt,
+	    .mode = opt->mode,
+	    .binary = !opt->ascii,
+	    .prompt_password = "Password: "};
+	s->view.out = stderr;
+	s->view.hash_size = 1024;
+	int rc = ferry_new(&s->h);
+	if (rc < 0)
+		return rc;
+	return apply_options(s);
+}
+
+void
+session_free(struct session *s)
+{
+	ferry_free(s->h);
+	s->h = NULL;
+	explain_free(s->view.explain);
+	s->view.explain = NULL;
+	view_end(&s->view);
+}
+
+void
+session_drop(struct session *s)
+{
+	struct ferry *fresh = NULL;
+
+	if (ferry_new(&fresh) < 0)
+		abort();
+	ferry_free(s->h);
+	s->h = fresh;
+	apply_options(s);
+}
+
+/* ---------------------------------------------------------------- running */
+
+/* ^C: what becomes of the operation. */
+static int
+stop(struct session *s)
+{
+	interrupt_clear();
+	if (!s->stopping && ferry_is_logged_in(s->h)) {
+		s->stopping = true;
+		ferry_abort(s->h);
+		return FERRY_AGAIN;
+	}
+	session_drop(s);
+	return session_fail(s, -FERRY_EABORTED, "interrupted; the connection is closed");
+}
+
+int
+session_run(struct session *s, int result)
+{
+	s->message[0] = '\0';
+	s->stopping = false;
+	while (result == FERRY_AGAIN) {
+		struct pollfd fds[4];
+		int timeout = -1;
+		nfds_t n = ferry_poll(s->h, fds, ARRAY_LEN(fds), &timeout);
+		if (interrupt_poll(fds, n, timeout) < 0 && interrupt_seen()) {
+			result = stop(s);
+			if (result != FERRY_AGAIN)
+				break;
+		}
+		result = ferry_step(s->h);
+	}
+	return result;
+}
+
+/* ---------------------------------------------------------------- connect and log in */
+
+int
+session_connect(struct session *s, const char *host, uint16_t port)
+{
+	interrupt_clear();
+	s->view.host = host;
+	return session_run(s, ferry_connect(s->h, host, port));
+}
+
+int
+session_login(
+    struct session *s, const char *user, const char *password, const char *account)
+{
+	return session_run(s, ferry_login(s->h, user, password, account));
+}
+
+int
+session_netrc(
+    struct session *s, const char *host, const char *user, struct netrc_entry *ret)
+{
+	_cleanup_free_ char *home = netrc_default_path();
+	const char *path = s->opt->netrc != NULL ? s->opt->netrc : home;
+	unsigned line = 0;
+	int rc;
+
+	if (s->opt->no_netrc || path == NULL)
+		return 0;
+	rc = netrc_lookup(path, host, user, ret, &line);
+	if (rc == -FERRY_EINVAL)
+		return session_fail(s, rc, "%s: line %u is not understood", path, line);
+	if (rc == -FERRY_ESYS && errno == EPERM)
+		return session_fail(s, rc,
+		    "%s holds a password and other users can read it: chmod 600 %s", path,
+		    path);
+	if (rc == -FERRY_ESYS)
+		return session_fail(s, rc, "%s: %s", path, strerror(errno));
+	return rc;
+}
+
+int
+session_password(struct session *s, char **ret)
+{
+	const struct options *o = s->opt;
+	int rc;
+
+	if (o->password_file == NULL && o->password_fd < 0)
+		return 0;
+	rc = o->password_file != NULL ? secret_from_file(o->password_file, ret)
+				      : secret_from_fd(o->password_fd, ret);
+	if (rc == -FERRY_ESYS && errno == EPERM)
+		return session_fail(s, rc, "%s: other users can read it: chmod 600 %s",
+		    o->password_file, o->password_file);
+	if (rc < 0)
+		return session_fail(s, rc, "%s: %s",
+		    o->password_file != NULL ? o->password_file : "--password-fd",
+		    strerror(errno));
+	return 1;
+}
+
+int
+session_open(struct session *s, const struct target *t)
+{
+	const char *user = s->opt->user != NULL ? s->opt->user : t->user;
+	_cleanup_secret_ char *given = NULL;
+	_cleanup_(netrc_clear)
+	struct netrc_entry rc_entry = {.login = NULL};
+	const char *password = NULL;
+	int rc = session_password(s, &given);
+
+	if (rc == 0 && t->password == NULL)
+		rc = session_netrc(s, t->host, user, &rc_entry);
+	if (rc < 0)
+		return rc;
+	if (user == NULL)
+		user = rc_entry.login;
+	password = given != NULL         ? given
+		   : t->password != NULL ? t->password
+					 : rc_entry.password;
+	if (password == NULL && (user == NULL || strcmp(user, "anonymous") == 0))
+		password = ANONYMOUS_PASSWORD;
+	rc = session_connect(s, t->host, t->port);
+	if (rc < 0)
+		return rc;
+	return session_login(s, user, password, rc_entry.account);
+}

@@ -1,0 +1,64 @@
+/*
+ * One session with one server, for the one-shot commands and the prompt: a handle of
+ * libferry, its settings, the view of its events, and ^C.
+ *
+ * Every call to libferry runs event-driven here, as session_run(s, ferry_call(s->h,
+ * ...)), so that ^C is obeyed wherever it comes: the first stops the operation (ABOR) and
+ * keeps the session, the second, or one before the login is done, ends the connection.
+ */
+#ifndef FERRY_SESSION_H
+#define FERRY_SESSION_H
+
+#include "options.h"
+#include "target.h"
+#include "view.h"
+
+struct session {
+	struct ferry *h; /* never NULL; a new one after the connection was dropped */
+	const struct options *opt;
+	struct view view;
+	enum ferry_mode mode;
+	bool active_allowed;
+	bool binary;
+	bool may_ask;                /* is there a person to ask for a password? */
+	bool secret_from_input;      /* a script: the next line of standard input is the
+					password */
+	bool stopping;               /* ^C was typed once in this operation */
+	const char *prompt_password; /* text of the question */
+	char message[600]; /* a failure on our side, in words; "" when the handle has the
+			      words */
+};
+
+/* 0 or -FERRY_ENOMEM, or -FERRY_EINVAL for an address in the options that is none. */
+int session_init(struct session *s, const struct options *opt);
+void session_free(struct session *s);
+/* Applies mode, active_allowed and binary to the handle. */
+void session_apply(struct session *s);
+
+/* Runs what a call began to its end: 0, or a negative enum ferry_error. */
+int session_run(struct session *s, int result);
+/* Ends the connection at once. */
+void session_drop(struct session *s);
+
+int session_connect(struct session *s, const char *host, uint16_t port);
+/* Logs in as user (NULL: anonymous). password NULL: from the terminal if asked for and
+ * there is one. */
+int session_login(
+    struct session *s, const char *user, const char *password, const char *account);
+/* Both, with what options, target and netrc say. */
+int session_open(struct session *s, const struct target *t);
+/* Fills user, password and account for a host from the netrc file: 1, 0 for none, or an
+ * error with s->message. Wipe with netrc_clear(). */
+struct netrc_entry;
+int session_netrc(
+    struct session *s, const char *host, const char *user, struct netrc_entry *ret);
+/* The password that --password-file or --password-fd gives: 1, 0 for none, or an error.
+ */
+int session_password(struct session *s, char **ret);
+
+/* The sentence for the last failure: harmless text; free(). */
+char *session_error(const struct session *s, int result);
+__attribute__((format(printf, 3, 4))) int session_fail(
+    struct session *s, int result, const char *format, ...);
+
+#endif

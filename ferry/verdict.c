@@ -1,0 +1,217 @@
+/*
+ * The verdicts of FERRY's narration. The codes are fixed names for causes, so that a
+ * message can be searched for and sent on. "Certain" is said only of what the client
+ * itself saw.
+ */
+#include "verdict.h"
+
+#include "address.h"
+#include "own.h"
+
+/* A reply that comes sooner than this was not waited for: somebody answered the server's
+ * call. */
+#define FAST_ANSWER 2.0
+
+static bool
+is_silence(int sys_errno)
+{
+	return sys_errno == 0 || sys_errno == ETIMEDOUT || sys_errno == EINPROGRESS;
+}
+
+static void
+find(struct verdict *v, enum verdict_code code, enum verdict_certainty certainty)
+{
+	if (v->found[code] < certainty)
+		v->found[code] = certainty;
+}
+
+static void
+judge_passive(const struct attempt *a, struct verdict *v)
+{
+	/* an inner address is no fault if we are inside too */
+	if (a->sent.ss_family != AF_UNSPEC && address_is_inner(&a->sent) &&
+	    !address_is_inner(&a->peer))
+		find(v, VERDICT_P01, VERDICT_CERTAIN);
+	if (!a->dial_failed)
+		return;
+	v->passive = a;
+	if (is_silence(a->sys_errno))
+		find(v, VERDICT_P11, VERDICT_LIKELY);
+	else if (a->sys_errno == ECONNREFUSED)
+		find(v, VERDICT_P12, VERDICT_LIKELY);
+	else if (a->sys_errno == EHOSTUNREACH || a->sys_errno == ENETUNREACH)
+		find(v, VERDICT_P13,
+		    address_same(&a->used, &a->peer) ? VERDICT_CERTAIN : VERDICT_LIKELY);
+}
+
+static void
+judge_active(const struct attempt *a, struct verdict *v)
+{
+	v->active = a;
+	if (a->refused != 0) {
+		if (address_is_inner(&a->own) && !address_is_inner(&a->peer))
+			find(v, VERDICT_A01, VERDICT_LIKELY);
+		return;
+	}
+	if (!a->agreed || a->called)
+		return;
+	if (a->answer == 0 || strcasestr(a->words, "timed out") != NULL)
+		find(v, VERDICT_A02, VERDICT_LIKELY);
+	else if (a->answer == 425 || a->answer == 426)
+		find(v,
+		    a->answered_after < FAST_ANSWER ||
+			    strcasestr(a->words, "refused") != NULL
+			? VERDICT_A03
+			: VERDICT_A02,
+		    VERDICT_LIKELY);
+}
+
+void
+verdict_judge(const struct attempt *attempts, size_t n, struct verdict *ret)
+{
+	*ret = (struct verdict){.passive = NULL};
+	for (size_t i = 0; i < n; i++) {
+		const struct attempt *a = &attempts[i];
+		if (a->mode == FERRY_MODE_EPSV || a->mode == FERRY_MODE_PASV ||
+		    a->mode == FERRY_MODE_PASSIVE)
+			judge_passive(a, ret);
+		else
+			judge_active(a, ret);
+	}
+}
+
+bool
+verdict_is_empty(const struct verdict *v)
+{
+	for (size_t i = 0; i < VERDICT_CODES; i++)
+		if (v->found[i] != VERDICT_NO)
+			return false;
+	return true;
+}
+
+static const struct {
+	const char *code;
+	const char *headline; /* NULL: never the main cause */
+} rows[VERDICT_CODES] = {
+    [VERDICT_P01] = {"P01", NULL},
+    [VERDICT_P11] = {"P11", "the server's passive ports are not open from outside"},
+    [VERDICT_P12] = {"P12", "the server's passive port refuses calls"},
+    [VERDICT_P13] = {"P13", "a firewall rejects calls to the server's passive ports"},
+    [VERDICT_A01] = {"A01", "active mode cannot work from behind this router"},
+    [VERDICT_A02] = {"A02", "the server's call did not reach you"},
+    [VERDICT_A03] = {"A03", "the server's call was refused on its way to you"},
+};
+
+/* The main cause: what is certain goes before what is likely. */
+static const char *
+main_cause(const struct verdict *v)
+{
+	static const enum verdict_certainty order[] = {VERDICT_CERTAIN, VERDICT_LIKELY};
+
+	for (size_t k = 0; k < ARRAY_LEN(order); k++)
+		for (size_t i = 0; i < VERDICT_CODES; i++)
+			if (v->found[i] == order[k] && rows[i].headline != NULL)
+				return rows[i].headline;
+	return "no data connection could be made";
+}
+
+static void
+draw_headline(const struct verdict *v, struct draw *d)
+{
+	bool private = v->found[VERDICT_P01] != VERDICT_NO && v->passive != NULL;
+
+	draw_paragraph(d, DRAW_BAD, 8, "FAILED: %s%s.", main_cause(v),
+	    private ? ", and it announces a private address" : "");
+}
+
+static void
+draw_passive_advice(const struct verdict *v, struct draw *d)
+{
+	const struct attempt *a = v->passive;
+	bool behind = address_is_inner(&a->own) && !address_is_inner(&a->peer);
+	char peer[ADDRESS_TEXT_MAX], admin[512];
+
+	if (v->active == NULL)
+		draw_advice(d, "You can:",
+		    behind ? "try active mode, option -A (likely to fail: you are behind "
+			     "a router too), "
+			     "or send this to the administrator of the server."
+			   : "try active mode, option -A, or send this to the "
+			     "administrator of the server.");
+	else
+		draw_advice(
+		    d, "You can:", "send this to the administrator of the server.");
+	if (v->found[VERDICT_P12] != VERDICT_NO && v->found[VERDICT_P11] == VERDICT_NO)
+		draw_advice(d, "It may be:",
+		    "that only the command port is forwarded or published, or that "
+		    "another machine answers.");
+	snprintf(admin, sizeof admin,
+	    "1. choose a passive range, for example 61000-61199; 2. open it in the "
+	    "firewall, and forward "
+	    "it in the router with the same numbers%s%s.",
+	    v->found[VERDICT_P01] != VERDICT_NO ? "; 3. announce the public address "
+						: "",
+	    v->found[VERDICT_P01] != VERDICT_NO ? address_text(&a->peer, peer) : "");
+	draw_advice(d, "Admin, do:", admin);
+	snprintf(admin, sizeof admin, "pasv_min_port=61000 pasv_max_port=61199%s%s",
+	    v->found[VERDICT_P01] != VERDICT_NO ? " pasv_address=" : "",
+	    v->found[VERDICT_P01] != VERDICT_NO ? address_text(&a->peer, peer) : "");
+	draw_advice(d, "ferryd and vsftpd:", admin);
+}
+
+static void
+draw_active_advice(const struct verdict *v, struct draw *d)
+{
+	const struct attempt *a = v->active;
+	char own[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX], text[512];
+
+	address_text(&a->own, own);
+	address_text(&a->peer, peer);
+	if (v->passive == NULL)
+		draw_advice(d, "You can:",
+		    "use passive mode (the default, or -p). Nothing on the server needs "
+		    "to change.");
+	if (v->found[VERDICT_A01] != VERDICT_NO)
+		snprintf(text, sizeof text,
+		    "--active-address with your router's public address and "
+		    "--active-ports 50000-50010; "
+		    "forward TCP 50000-50010 in the router to %s.",
+		    own);
+	else
+		snprintf(text, sizeof text,
+		    "--active-ports 50000-50010, and let TCP 50000-50010 in from %s in "
+		    "your firewall (not "
+		    "\"from port 20\": anybody can call from that port).",
+		    peer);
+	draw_advice(d, "If active is a must:", text);
+	if (v->found[VERDICT_A02] != VERDICT_NO || v->found[VERDICT_A03] != VERDICT_NO)
+		draw_advice(d, "Admin, check:",
+		    "whether the server may make calls to the outside at all; many "
+		    "firewalls forbid it.");
+}
+
+static void
+draw_codes(const struct verdict *v, struct draw *d)
+{
+	char text[256] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < VERDICT_CODES; i++)
+		if (v->found[i] != VERDICT_NO)
+			n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %s",
+			    n > 0 ? ", " : "", rows[i].code,
+			    v->found[i] == VERDICT_CERTAIN ? "certain" : "likely");
+	if (n > 0)
+		draw_advice(d, strchr(text, ',') != NULL ? "Codes:" : "Code:", text);
+}
+
+void
+verdict_draw(const struct verdict *v, struct draw *d)
+{
+	draw_headline(v, d);
+	if (v->passive != NULL)
+		draw_passive_advice(v, d);
+	if (v->active != NULL)
+		draw_active_advice(v, d);
+	draw_codes(v, d);
+}

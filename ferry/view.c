@@ -1,0 +1,148 @@
+/*
+ * Events to text. Has no opinion about the protocol except which replies are
+ * housekeeping.
+ */
+#include "view.h"
+
+#include "own.h"
+#include "safe.h"
+
+#include <time.h>
+
+/* Replies that only the machinery wants, at the prompt. */
+static bool
+is_housekeeping(const char *verb)
+{
+	static const char *const verbs[] = {
+	    "FEAT", "OPTS", "TYPE", "SIZE", "MDTM", "MLST", "NOOP", "REST"};
+
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (strcmp(verb, verbs[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Every line of a reply by itself: a bar that is on the screen goes first. */
+static void
+show_lines(struct view *v, const char *mark, const char *text)
+{
+	progress_clear(&v->progress);
+	for (const char *p = text; *p != '\0';) {
+		size_t n = strcspn(p, "\n");
+		fputs(mark, v->out);
+		safe_write(v->out, p, n > 0 && p[n - 1] == '\r' ? n - 1 : n, 0);
+		putc('\n', v->out);
+		p += n + (p[n] == '\n');
+	}
+	fflush(v->out);
+}
+
+static void
+on_command(struct view *v, const struct ferry_event *ev)
+{
+	const char *line = ev->text == NULL ? "" : ev->text;
+
+	snprintf(v->verb, sizeof v->verb, "%.*s", (int)strcspn(line, " \r\n"), line);
+	if (v->talk == TALK_ALL)
+		show_lines(v, "---> ", line);
+}
+
+static void
+on_reply(struct view *v, const struct ferry_event *ev)
+{
+	bool wanted = v->talk == TALK_REPLIES && !is_housekeeping(v->verb) &&
+		      !explain_is_telling(v->explain);
+
+	if (v->talk == TALK_ALL || v->asked || wanted)
+		show_lines(v, "", ev->text == NULL ? "" : ev->text);
+}
+
+static double
+monotonic(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void
+on_accepted(struct view *v, const struct ferry_event *ev)
+{
+	v->data_opened = monotonic();
+}
+
+static void
+on_connected(struct view *v, const struct ferry_event *ev)
+{
+	_cleanup_free_ char *host = safe_string(v->host == NULL ? "" : v->host);
+
+	if (ev->channel != FERRY_CONTROL) {
+		v->data_opened = monotonic();
+		return;
+	}
+	v->verb[0] = '\0';
+	if (v->greet)
+		fprintf(v->out, "Connected to %s.\n", host == NULL ? "" : host);
+}
+
+static void
+on_progress(struct view *v, const struct ferry_event *ev)
+{
+	if (!v->hash) {
+		progress_update(&v->progress, ev->bytes, ev->size, ev->time);
+		return;
+	}
+	for (; ev->bytes - v->hashed >= v->hash_size; v->hashed += v->hash_size)
+		putc('#', v->out);
+	fflush(v->out);
+}
+
+static void
+on_data_end(struct view *v, const struct ferry_event *ev)
+{
+	v->data_seconds = monotonic() - v->data_opened; /* finer than the event's */
+	v->data_bytes = ev->bytes;
+	v->moved = true;
+	if (v->hash && ev->bytes > 0)
+		fprintf(v->out, "%s\n", ev->bytes > v->hashed ? "#" : "");
+}
+
+void
+view_event(const struct ferry_event *ev, void *user)
+{
+	static void (*const handlers[])(struct view *, const struct ferry_event *) = {
+	    [FERRY_EV_CONNECTED] = on_connected,
+	    [FERRY_EV_ACCEPTED] = on_accepted,
+	    [FERRY_EV_COMMAND] = on_command,
+	    [FERRY_EV_REPLY] = on_reply,
+	    [FERRY_EV_PROGRESS] = on_progress,
+	    [FERRY_EV_DATA_END] = on_data_end,
+	};
+	struct view *v = user;
+
+	v->clock = ev->time;
+	if (v->quiet)
+		return;
+	if ((size_t)ev->kind < ARRAY_LEN(handlers) && handlers[ev->kind] != NULL)
+		handlers[ev->kind](v, ev);
+	if (v->explain != NULL)
+		explain_event(v->explain, ev);
+}
+
+void
+view_begin(struct view *v, const char *name, uint64_t offset)
+{
+	v->moved = false;
+	v->hashed = 0;
+	v->data_bytes = 0;
+	v->data_seconds = 0;
+	progress_begin(
+	    &v->progress, v->hash ? NULL : v->progress_out, name, offset, v->clock);
+}
+
+void
+view_end(struct view *v)
+{
+	progress_end(&v->progress);
+}
