@@ -1,0 +1,261 @@
+"""A server that does what it is told, for what no honest server does: wrong names, silence, half a file."""
+import socket
+import threading
+
+SECONDS = 20
+
+
+class FakeServer:
+    """Speaks FTP on loopback, with one thread per session. Start it with `with`.
+
+    files: {path: bytes} that RETR and SIZE know; names: what NLST lists, and facts: what MLSD lists (bytes,
+    without line ends); features: of FEAT. replies: {verb: line} answered instead of doing anything. hold: verbs
+    that are answered only after release(). uploads: {path: bytes} that STOR received whole. commands: every line
+    that came, in order.
+    """
+
+    def __init__(self, files=None, names=(), facts=(), features=(), replies=None, hold=(), greeting="220 ready",
+                 password=None, host="127.0.0.1", source_port=0, half=False, size=None, calls=True):
+        self.files, self.names, self.facts = dict(files or {}), list(names), list(facts)
+        self.features, self.replies, self.hold = list(features), dict(replies or {}), set(hold)
+        self.greeting, self.password, self.host = greeting, password, host
+        self.source_port, self.half, self.size, self.calls = source_port, half, size, calls
+        self.commands, self.uploads = [], {}
+        self.changed = threading.Condition()
+        self.released = threading.Event()
+        self.open = []
+
+    def __enter__(self):
+        self.listener = socket.create_server((self.host, 0), family=self.family())
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.released.set()
+        # shutdown() wakes accept() and recv(), which close() does not.
+        for s in [self.listener] + self.open:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            s.close()
+
+    def family(self):
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+    def release(self):
+        self.released.set()
+
+    def wait_command(self, beginning):
+        """Waits until a line that begins so has come; returns it."""
+        def come():
+            return next((c for c in self.commands if c.startswith(beginning)), None)
+
+        with self.changed:
+            assert self.changed.wait_for(come, SECONDS), f"no {beginning}, only {self.commands}"
+            return come()
+
+    def accept(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            self.open.append(s)
+            threading.Thread(target=self.session, args=(s,), daemon=True).start()
+
+    def session(self, s):
+        try:
+            Session(self, s).run()
+        except OSError:
+            pass
+        finally:
+            s.close()
+
+
+class Session:
+    def __init__(self, server, sock):
+        self.server, self.sock = server, sock
+        self.listener = self.told = self.data = None
+        self.offset = 0
+
+    def say(self, text):
+        self.sock.sendall(text.encode("utf-8", "surrogateescape") + b"\r\n")
+
+    def run(self):
+        server = self.server
+        if "greeting" in server.hold:
+            server.released.wait(SECONDS)
+        self.say(server.greeting)
+        pending = b""
+        while data := self.sock.recv(4096):
+            # What comes urgently with ABOR (Telnet IP and Synch) is no part of the line.
+            pending += data.replace(b"\xff\xf4", b"").replace(b"\xff\xf2", b"").replace(b"\xff", b"")
+            while b"\r\n" in pending:
+                line, pending = pending.split(b"\r\n", 1)
+                if not self.obey(line.decode("utf-8", "surrogateescape")):
+                    return
+
+    def obey(self, line):
+        server = self.server
+        with server.changed:
+            server.commands.append(line)
+            server.changed.notify_all()
+        verb, _, arg = line.partition(" ")
+        if verb in server.hold:
+            server.released.wait(SECONDS)
+        if verb in server.replies:
+            reply = server.replies[verb]
+            if reply is None:
+                return False
+            self.say(reply)
+        else:
+            getattr(self, "do_" + verb, self.unknown)(arg)
+        return verb != "QUIT"
+
+    def unknown(self, arg):
+        self.say("502 what")
+
+    def do_USER(self, arg):
+        self.say("331 the password")
+
+    def do_PASS(self, arg):
+        wanted = self.server.password
+        self.say("230 in" if wanted is None or arg == wanted else "530 no")
+
+    def do_QUIT(self, arg):
+        self.say("221 bye")
+
+    def do_FEAT(self, arg):
+        self.say("\r\n".join(["211-Features"] + [f" {f}" for f in self.server.features] + ["211 End"]))
+
+    def do_TYPE(self, arg):
+        self.say("200 ok")
+
+    def do_NOOP(self, arg):
+        self.say("200 ok")
+
+    def do_CWD(self, arg):
+        self.say("250 ok")
+
+    def do_PWD(self, arg):
+        self.say('257 "/"')
+
+    def do_SIZE(self, arg):
+        if arg not in self.server.files:
+            return self.say("550 no such file")
+        size = self.server.size
+        self.say(f"213 {len(self.server.files[arg]) if size is None else size}")
+
+    def do_REST(self, arg):
+        self.offset = int(arg)
+        self.say("350 ok")
+
+    def do_ABOR(self, arg):
+        self.say("226 stopped")
+
+    # ---- data connections ----
+
+    def listen(self):
+        if self.listener is not None:
+            self.listener.close()
+        self.listener = socket.create_server((self.server.host, 0), family=self.server.family())
+        self.listener.settimeout(SECONDS)
+        return self.listener.getsockname()[1]
+
+    def do_EPSV(self, arg):
+        self.say(f"229 ok (|||{self.listen()}|)")
+
+    def do_PASV(self, arg):
+        port = self.listen()
+        self.say(f"227 ok (127,0,0,1,{port // 256},{port % 256})")
+
+    def do_PORT(self, arg):
+        n = [int(x) for x in arg.split(",")]
+        self.told = (".".join(str(x) for x in n[:4]), n[4] * 256 + n[5])
+        self.say("200 ok")
+
+    def do_EPRT(self, arg):
+        _, _, host, port, _ = arg.split("|")
+        self.told = (host, int(port))
+        self.say("200 ok")
+
+    def connect(self):
+        if self.told is None:
+            self.data, _ = self.listener.accept()
+            self.listener.close()
+            self.listener = None
+        else:
+            self.data = socket.socket(self.server.family())
+            self.data.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Unlike SO_REUSEADDR alone, this lets a port of a listener be called from, too.
+            self.data.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            self.data.bind((self.server.host, self.server.source_port))
+            self.data.connect(self.told)
+            self.told = None
+        self.data.settimeout(SECONDS)
+
+    def send(self, data):
+        if not self.server.calls:
+            return self.say("150 I am about to call")
+        self.connect()
+        self.say("150 here it comes")
+        try:
+            self.data.sendall(data)
+            if "data" in self.server.hold:
+                # A byte now and then, so that the client has something to show.
+                while not self.server.released.wait(0.02):
+                    self.data.sendall(b".")
+        except OSError:
+            return self.say("426 you hung up")
+        self.data.close()
+        self.say("226 done")
+
+    def do_RETR(self, arg):
+        if arg not in self.server.files:
+            return self.say("550 no such file")
+        data, self.offset = self.server.files[arg][self.offset:], 0
+        self.send(data[:len(data) // 2] if self.server.half else data)
+
+    def do_NLST(self, arg):
+        self.send(b"".join(n + b"\r\n" for n in self.server.names))
+
+    def do_LIST(self, arg):
+        self.do_NLST(arg)
+
+    def do_MLSD(self, arg):
+        self.send(b"".join(n + b"\r\n" for n in self.server.facts))
+
+    def do_STOR(self, arg):
+        self.connect()
+        self.say("150 go on")
+        got = b""
+        while piece := self.data.recv(65536):
+            got += piece
+        self.data.close()
+        self.server.uploads[arg] = got
+        self.say("226 done")
+
+
+class SilentPort:
+    """A port whose calls are never answered, neither yes nor no: its queue is full."""
+
+    def __enter__(self):
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(0)
+        self.port = self.listener.getsockname()[1]
+        self.fill = []
+        for _ in range(4):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(("127.0.0.1", self.port))
+            self.fill.append(s)
+        return self
+
+    def __exit__(self, *_):
+        for s in self.fill + [self.listener]:
+            s.close()
+
+
