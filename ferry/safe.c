@@ -20,10 +20,11 @@ utf8_decode(const uint8_t *p, size_t n, uint32_t *ret)
 		  : p[0] < 0xe0 ? 2
 		  : p[0] < 0xf0 ? 3
 				: 4;
-	uint32_t c = len == 1 ? p[0] : p[0] & (0x7fu >> len);
+	uint32_t c;
 
 	if (len < 0 || p[0] > 0xf4)
 		return -1;
+	c = len == 1 ? p[0] : p[0] & (0x7fu >> len);
 	for (int i = 1; i < len; i++) {
 		if ((size_t)i >= n)
 			return 0;
