@@ -343,16 +343,28 @@ append_fact(struct buf *out, const struct fact_row *row, const struct listing_it
 }
 
 int
-listing_format_mlsx(struct buf *out, const struct listing_item *it, unsigned facts)
+listing_format_facts(struct buf *out, const struct listing_item *it, unsigned facts)
 {
 	size_t before = buf_len(out);
 	int r = 0;
 
-	if (!listing_name_fits(it->name, it->name_len))
-		return -FERRY_EINVAL;
 	for (size_t i = 0; i < ARRAY_LEN(fact_rows) && r == 0; i++)
 		if ((facts & fact_rows[i].fact) && has_fact(it, fact_rows[i].fact))
 			r = append_fact(out, &fact_rows[i], it);
+	if (r < 0)
+		buf_truncate(out, before);
+	return r;
+}
+
+int
+listing_format_mlsx(struct buf *out, const struct listing_item *it, unsigned facts)
+{
+	size_t before = buf_len(out);
+	int r;
+
+	if (!listing_name_fits(it->name, it->name_len))
+		return -FERRY_EINVAL;
+	r = listing_format_facts(out, it, facts);
 	if (r == 0)
 		r = buf_append_byte(out, ' ');
 	if (r == 0)
