@@ -1,6 +1,7 @@
 /*
- * TYPE A in stream mode, RFC 959 3.1.1.1: LF here is CR LF on the wire, both ways, across any
- * cut of the stream. Nothing else is changed: a bare CR or a bare LF from the wire is kept.
+ * TYPE A in stream mode, RFC 959 3.1.1.1: LF here is CR LF on the wire, both ways, across
+ * any cut of the stream. Nothing else is changed: a bare CR or a bare LF from the wire is
+ * kept.
  */
 #ifndef FERRY_LIB_ASCII_H
 #define FERRY_LIB_ASCII_H
@@ -9,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Local to wire: every LF becomes CR LF. Stateless between calls except for a LF whose CR was
- * already written when the output was full. */
+/* Local to wire: every LF becomes CR LF. Stateless between calls except for a LF whose CR
+ * was already written when the output was full. */
 struct ascii_encoder {
 	bool owe_lf;
 };
@@ -20,8 +21,8 @@ struct ascii_decoder {
 	bool held_cr;
 };
 
-/* Both: convert as much as fits. *ret_used bytes of in were taken, *ret_made bytes written to out
- * (cap >= 2). */
+/* Both: convert as much as fits. *ret_used bytes of in were taken, *ret_made bytes
+ * written to out (cap >= 2). */
 void ascii_encode(struct ascii_encoder *e, const uint8_t *in, size_t n, size_t *ret_used,
     uint8_t *out, size_t cap, size_t *ret_made);
 void ascii_decode(struct ascii_decoder *d, const uint8_t *in, size_t n, size_t *ret_used,

@@ -1,9 +1,9 @@
 /*
  * A growing byte buffer with a hard maximum: the one type for bytes from the wire.
  *
- * Bytes are appended at the end and consumed from the front. The maximum is chosen where the
- * buffer is created, so that no peer can make it grow without bound. Raw pointers into a
- * buffer are valid until the next call that appends, reserves, clears or frees.
+ * Bytes are appended at the end and consumed from the front. The maximum is chosen where
+ * the buffer is created, so that no peer can make it grow without bound. Raw pointers
+ * into a buffer are valid until the next call that appends, reserves, clears or frees.
  */
 #ifndef FERRY_LIB_BUF_H
 #define FERRY_LIB_BUF_H
@@ -21,7 +21,7 @@ struct buf {
 	size_t max;    /* buf_len() never exceeds this */
 };
 
-#define BUF_INIT(maximum) ((struct buf){ .max = (maximum) })
+#define BUF_INIT(maximum) ((struct buf){.max = (maximum)})
 
 /* Makes b empty with the given maximum; allocates nothing. */
 void buf_init(struct buf *b, size_t max);
@@ -59,8 +59,9 @@ int buf_append_str(struct buf *b, const char *s);
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 
-/* Makes n contiguous bytes writable behind the content and returns them in *ret_p; they count
- * as content only after buf_commit(b, used) with used <= n. Same errors as buf_append. */
+/* Makes n contiguous bytes writable behind the content and returns them in *ret_p; they
+ * count as content only after buf_commit(b, used) with used <= n. Same errors as
+ * buf_append. */
 int buf_reserve(struct buf *b, size_t n, uint8_t **ret_p);
 void buf_commit(struct buf *b, size_t used);
 
@@ -69,8 +70,8 @@ void buf_consume(struct buf *b, size_t n);
 /* Keeps the first n bytes and drops what is behind them; n <= buf_len(b). */
 void buf_truncate(struct buf *b, size_t n);
 
-/* The content as a C string (a NUL is kept behind it, not counted). "" when empty. NULL only
- * when memory is exhausted. Content with NUL bytes looks shorter than it is. */
+/* The content as a C string (a NUL is kept behind it, not counted). "" when empty. NULL
+ * only when memory is exhausted. Content with NUL bytes looks shorter than it is. */
 const char *buf_cstr(struct buf *b);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Small things every file needs: cleanup attributes, array length, descriptors that close.
- * Nothing with a subject of its own belongs here.
+ * Small things every file needs: cleanup attributes, array length, descriptors that
+ * close. Nothing with a subject of its own belongs here.
  */
 #ifndef FERRY_LIB_UTIL_H
 #define FERRY_LIB_UTIL_H
@@ -53,12 +53,13 @@ struct bytes {
 	size_t n;
 };
 
-/* Are n bytes of both the same but for the case of ASCII letters? In every locale: strncasecmp()
- * does not know FILE and file for the same in Turkey. */
+/* Are n bytes of both the same but for the case of ASCII letters? In every locale:
+ * strncasecmp() does not know FILE and file for the same in Turkey. */
 bool equal_nocase(const char *a, const char *b, size_t n);
 
-/* Decimal digits only, no sign, no blanks, 0..max. 0 or -FERRY_EINVAL (not digits, empty, or
- * past max); *ret untouched on failure. Leading zeros are accepted and mean nothing. */
+/* Decimal digits only, no sign, no blanks, 0..max. 0 or -FERRY_EINVAL (not digits, empty,
+ * or past max); *ret untouched on failure. Leading zeros are accepted and mean nothing.
+ */
 int parse_uint(const char *s, size_t n, uint64_t max, uint64_t *ret);
 /* The same with octal digits, for modes and umasks. */
 int parse_octal(const char *s, size_t n, uint64_t max, uint64_t *ret);

@@ -95,10 +95,10 @@ enum ferry_event_kind {
 	FERRY_EV_LISTENING,    /* local: where we wait for the server's call (active) */
 	FERRY_EV_ACCEPTED,     /* local, remote: the server's call came */
 	FERRY_EV_STRANGER,     /* remote: a call from another address, closed unread */
-	FERRY_EV_TRANSFER,     /* a transfer or listing begins; comes before its first FERRY_EV_MODE.
-	                          verb in text; path in path; upload; size or -1 */
+	FERRY_EV_TRANSFER,     /* the bytes of a transfer or listing begin: its 1xx reply came, or its
+	                          first byte. verb in text; path in path; upload; mode; size or -1 */
 	FERRY_EV_PROGRESS,     /* bytes moved so far, size or -1 */
-	FERRY_EV_DATA_END,     /* bytes; seconds. upload: who hung up */
+	FERRY_EV_DATA_END,     /* bytes; seconds; upload: who hung up */
 	FERRY_EV_CLOSED,       /* channel; error when it broke */
 	FERRY_EV_WARNING,      /* text: something worth knowing that is no failure */
 };

@@ -124,10 +124,14 @@ enum transfer_state {
 	XFER_CALM,   /* ABOR sent: replies are read until the session is in step again */
 };
 
+/* A type of transfer: as it is, but not TYPE I (RFC 959 4.1.3 wants LIST and NLST in A).
+ */
+#define TYPE_LISTING 'L'
+
 struct transfer {
 	enum transfer_state state;
 	const char *verb;
-	char type; /* 'A', 'I', or 0: as it is (MLSD) */
+	char type; /* 'A', 'I', TYPE_LISTING, or 0: whatever is set (MLSD) */
 	bool upload;
 	bool convert;    /* TYPE A conversion of the bytes */
 	bool check_size; /* ask SIZE, compare the count */
@@ -201,7 +205,7 @@ struct op {
 	bool aborting;              /* ferry_abort() was seen */
 	bool keep_reply; /* replies do not become the last reply (FEAT after login) */
 	char *path, *path2;
-	char *secret, *account; /* wiped at the end */
+	char *secret, *account; /* wiped at the end, as path is */
 	char *kept;             /* ferry_stat: where to go back to */
 	int64_t number;
 	struct ferry_entry entry;
@@ -388,6 +392,10 @@ const char *mode_name(enum ferry_mode mode);
 bool mode_is_active(enum ferry_mode mode);
 
 /* transfer.c */
+/* What all operations with a data connection share. */
+#define TRANSFER_OP                                                                      \
+	.preliminary = true, .begin = transfer_begin, .lost = transfer_lost,             \
+	.abort = transfer_abort
 /* Clears h->xfer for an operation that is prepared. */
 void transfer_prepare(struct ferry *h, const char *verb, char type);
 int transfer_begin(struct ferry *h);

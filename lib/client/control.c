@@ -9,7 +9,6 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 /* Blocks that are read at once without a complete reply in them. */
@@ -140,8 +139,7 @@ control_check(struct ferry *h, const char *what, const char *text)
 static bool
 is_secret(const char *verb, size_t n)
 {
-	return n == 4 &&
-	       (strncasecmp(verb, "PASS", 4) == 0 || strncasecmp(verb, "ACCT", 4) == 0);
+	return n == 4 && (equal_nocase(verb, "PASS", 4) || equal_nocase(verb, "ACCT", 4));
 }
 
 /* The command as events and sentences show it. */
@@ -376,6 +374,9 @@ control_next(struct ferry *h, bool *ret_got, int *ret_errno)
 		if (r < 0)
 			return fail_memory(h);
 		c->in_pos += used;
+		/* its end may never come */
+		if (event == LINE_MORE && c->lines.discarding)
+			event = LINE_TOO_LONG;
 		r = take_event(h, event, ret_got);
 		if (r < 0) {
 			c->broken = true;

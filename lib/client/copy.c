@@ -5,23 +5,17 @@
 
 static const struct op_type op_get = {
     .name = "get",
-    .preliminary = true,
-    .begin = transfer_begin,
+    TRANSFER_OP,
     .reply = transfer_reply,
     .work = transfer_work,
-    .lost = transfer_lost,
-    .abort = transfer_abort,
     .end = transfer_end,
 };
 
 static const struct op_type op_put = {
     .name = "put",
-    .preliminary = true,
-    .begin = transfer_begin,
+    TRANSFER_OP,
     .reply = transfer_reply,
     .work = transfer_work,
-    .lost = transfer_lost,
-    .abort = transfer_abort,
     .end = transfer_end,
 };
 

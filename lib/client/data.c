@@ -71,6 +71,30 @@ data_socket(struct ferry *h, uint16_t port)
 	return fd_take(&fd);
 }
 
+/* What the peer sees when the socket is closed, by us or because we died: a reset, or an
+ * end of file. */
+static void
+set_reset(int fd, bool reset)
+{
+	struct linger now = {.l_onoff = reset};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+/* A program that is killed in the middle of an upload must not look like one that has
+ * sent it all: an end of file would make the server replace the old file with half a new
+ * one. */
+static void
+opened(struct ferry *h, enum ferry_event_kind kind)
+{
+	struct data *d = &h->data;
+
+	d->open = true;
+	d->deadline = 0;
+	set_reset(d->fd, h->xfer.upload);
+	data_event(h, kind, 0, 0);
+}
+
 /* ---------------------------------------------------------------- passive */
 
 static int
@@ -93,9 +117,7 @@ dial_done(struct ferry *h)
 
 	if (get_local(d->fd, &d->local) < 0)
 		return dial_failed(h, ENOTCONN);
-	d->open = true;
-	d->deadline = 0;
-	data_event(h, FERRY_EV_CONNECTED, 0, 0);
+	opened(h, FERRY_EV_CONNECTED);
 	return 0;
 }
 
@@ -117,7 +139,11 @@ data_dial(struct ferry *h, const struct endpoint *to)
 		return dial_failed(h, errno);
 	if (connect(d->fd, (struct sockaddr *)&sa, len) == 0)
 		return dial_done(h);
-	return errno == EINPROGRESS ? FERRY_AGAIN : dial_failed(h, errno);
+	if (errno != EINPROGRESS)
+		return dial_failed(h, errno);
+	/* for those who want to know which port of ours got no answer */
+	(void)get_local(d->fd, &d->local);
+	return FERRY_AGAIN;
 }
 
 int
@@ -236,9 +262,7 @@ data_accept(struct ferry *h, bool *ret_moved)
 	if (r != 0)
 		return r;
 	fd_closep(&d->listener);
-	d->deadline = 0;
-	d->open = true;
-	data_event(h, FERRY_EV_ACCEPTED, 0, 0);
+	opened(h, FERRY_EV_ACCEPTED);
 	return 0;
 }
 
@@ -248,11 +272,10 @@ void
 data_close(struct ferry *h, int error, bool reset)
 {
 	struct data *d = &h->data;
-	struct linger now = {.l_onoff = 1};
 	bool was_open = d->open;
 
-	if (reset && d->fd >= 0)
-		(void)setsockopt(d->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	if (d->fd >= 0)
+		set_reset(d->fd, reset);
 	fd_closep(&d->fd);
 	fd_closep(&d->listener);
 	d->open = false;

@@ -5,7 +5,6 @@
 #include "client.h"
 
 #include <string.h>
-#include <strings.h>
 
 static const unsigned timer_defaults[] = {
     [FERRY_TIMER_CONNECT] = 15000,
@@ -256,7 +255,7 @@ ferry_has_feature(const struct ferry *h, const char *feature)
 		size_t len = strcspn(line, "\n");
 
 		/* "MLST" is offered by "MLST type*;size*;", "REST STREAM" by itself */
-		if (len >= n && strncasecmp(line, feature, n) == 0 &&
+		if (len >= n && equal_nocase(line, feature, n) &&
 		    (len == n || line[n] == ' '))
 			return true;
 		line += len + (line[len] == '\n');

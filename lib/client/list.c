@@ -8,7 +8,6 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "listing.h"
@@ -17,12 +16,9 @@ static int list_reply(struct ferry *h);
 
 static const struct op_type op_list_raw = {
     .name = "list",
-    .preliminary = true,
-    .begin = transfer_begin,
+    TRANSFER_OP,
     .reply = transfer_reply,
     .work = transfer_work,
-    .lost = transfer_lost,
-    .abort = transfer_abort,
     .end = transfer_end,
 };
 
@@ -31,12 +27,9 @@ static int list_work(struct ferry *h, bool *ret_moved);
 
 static const struct op_type op_list = {
     .name = "list",
-    .preliminary = true,
-    .begin = transfer_begin,
+    TRANSFER_OP,
     .reply = list_reply,
     .work = list_work,
-    .lost = transfer_lost,
-    .abort = transfer_abort,
     .end = list_end,
 };
 
@@ -45,7 +38,7 @@ static const struct op_type op_list = {
 static char
 listing_type(const char *verb)
 {
-	return strcasecmp(verb, "MLSD") == 0 ? 0 : 'L';
+	return equal_nocase(verb, "MLSD", sizeof("MLSD")) ? 0 : TYPE_LISTING;
 }
 
 static bool
@@ -179,7 +172,7 @@ prepare_list(struct ferry *h)
 	l->skipping = false;
 	l->warnings = 0;
 	buf_clear(&l->line);
-	transfer_prepare(h, l->mlsx ? "MLSD" : "LIST", l->mlsx ? 0 : 'L');
+	transfer_prepare(h, l->mlsx ? "MLSD" : "LIST", l->mlsx ? 0 : TYPE_LISTING);
 	h->xfer.write = take_bytes;
 	h->xfer.user = h;
 }

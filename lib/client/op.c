@@ -28,7 +28,7 @@ op_release(struct ferry *h)
 
 	if (op->type && op->type->end)
 		op->type->end(h, -FERRY_EABORTED);
-	free(op->path);
+	wipe_string(&op->path); /* ferry_command() may have sent a password */
 	free(op->path2);
 	free(op->kept);
 	wipe_string(&op->secret);

@@ -3,10 +3,8 @@
  */
 #include "client.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #define FTP_PORT 21
 #define HOST_MAX 255 /* RFC 1035 2.3.4 */
@@ -362,7 +360,7 @@ line_is(const char *line, const char *verb)
 {
 	size_t n = strlen(verb);
 
-	return strncasecmp(line, verb, n) == 0 && (line[n] == ' ' || line[n] == '\0');
+	return equal_nocase(line, verb, n) && (line[n] == ' ' || line[n] == '\0');
 }
 
 /* The line is sent as it is, split at its first blank so that a password in it is masked.
@@ -408,5 +406,5 @@ static const struct op_type op_command = {
 int
 ferry_command(struct ferry *h, const char *line)
 {
-	return op_simple(h, &op_command, line);
+	return op_simple(h, &op_command, line ? line : "");
 }

@@ -9,10 +9,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-
-#define TYPE_LISTING                                                                     \
-	'L' /* as it is, but not I: RFC 959 4.1.3 wants LIST and NLST in TYPE A */
 
 static int after_type(struct ferry *h);
 
@@ -140,14 +136,10 @@ static int
 data_ready(struct ferry *h)
 {
 	char number[24];
-	struct buf b = BUF_INIT(sizeof(number));
 
 	if (h->xfer.offset == 0)
 		return send_verb(h);
-	buf_printf(&b, "%llu", (unsigned long long)h->xfer.offset);
-	memcpy(number, buf_data(&b), buf_len(&b));
-	number[buf_len(&b)] = '\0';
-	buf_free(&b);
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)h->xfer.offset);
 	transfer_set_state(h, XFER_REST);
 	return op_send(h, 0, "REST", number);
 }
@@ -168,7 +160,7 @@ announced_size(const char *text, int64_t *ret)
 	size_t n = open ? strspn(open + 1, "0123456789") : 0;
 	uint64_t size;
 
-	if (n == 0 || strncasecmp(open + 1 + n, " byte", 5) != 0 ||
+	if (n == 0 || !equal_nocase(open + 1 + n, " byte", 5) ||
 	    parse_uint(open + 1, n, INT64_MAX, &size) < 0)
 		return false;
 	*ret = (int64_t)size;
@@ -192,7 +184,7 @@ note_announced(struct ferry *h, const char *text)
 static void
 note_unique(struct ferry *h, const char *text)
 {
-	if (strcmp(h->xfer.verb, "STOU") != 0 || strncasecmp(text, "FILE: ", 6) != 0)
+	if (strcmp(h->xfer.verb, "STOU") != 0 || !equal_nocase(text, "FILE: ", 6))
 		return;
 	free(h->unique);
 	h->unique = strdup(text + 6);
