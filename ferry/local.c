@@ -5,6 +5,7 @@
  */
 #include "local.h"
 
+#include "interrupt.h"
 #include "own.h"
 #include "safe.h"
 
@@ -243,7 +244,7 @@ fd_write(int fd, const char *p, size_t n)
 {
 	while (n > 0) {
 		ssize_t done = write(fd, p, n);
-		if (done < 0 && errno == EINTR)
+		if (done < 0 && errno == EINTR && !interrupt_seen())
 			continue;
 		if (done < 0)
 			return -1;
@@ -399,11 +400,15 @@ int64_t
 local_source_read(void *data, size_t max, void *user)
 {
 	struct local_source *src = user;
+	struct pollfd p = {.fd = src->fd, .events = POLLIN};
 	ssize_t n;
 
-	do
-		n = read(src->fd, data, max);
-	while (n < 0 && errno == EINTR);
+	/* a terminal or a pipe may keep us waiting; ^C ends that as a failure */
+	do {
+		n = interrupt_poll(&p, 1, -1);
+		if (n > 0)
+			n = read(src->fd, data, max);
+	} while (n < 0 && errno == EINTR && !interrupt_seen());
 	if (n < 0)
 		fail(src->error, "cannot read: %s", strerror(errno));
 	return n;

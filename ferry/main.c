@@ -100,6 +100,7 @@ main(int argc, char **argv)
 	argv[skip] = argv[0]; /* the name in getopt's messages */
 
 	setlocale(LC_ALL, "");
+	setlocale(LC_NUMERIC, "C"); /* scripts read our numbers */
 	interrupt_init();
 	enum exitcode code = run(c, argc - skip, argv + skip);
 	if (fflush(stdout) != 0 && code == EXITCODE_OK)

@@ -18,6 +18,7 @@ struct work {
 	struct target open; /* the login of the open session, or an empty one */
 	enum exitcode code;
 	bool has_session;
+	const char *output; /* of get and cat; NULL: the name in the URL */
 };
 
 /* Before anything fails visibly: the first failure decides. */
@@ -108,7 +109,7 @@ work_open(struct work *w, const struct target *t)
 	return rc;
 }
 
-/* Parses a URL of argv and wipes the password there. */
+/* Parses a URL, and wipes the password in it: from here on it may be shown. */
 static int
 work_parse(struct work *w, char *url, struct target *t)
 {
@@ -119,6 +120,34 @@ work_parse(struct work *w, char *url, struct target *t)
 	if (rc < 0)
 		complain(w, url, rc, why);
 	return rc;
+}
+
+static bool
+is_interrupted(const struct work *w)
+{
+	return w->code == EXITCODE_INTERRUPTED;
+}
+
+/* One after the other. All of them are wiped in argv, where everybody on this machine can
+ * read them, before the first is dealt with. */
+static void
+each_url(struct work *w, int n, char **args, void (*one)(struct work *w, char *url))
+{
+	_cleanup_free_ char **urls = calloc((size_t)n, sizeof *urls);
+
+	for (int i = 0; i < n; i++) {
+		if (urls != NULL)
+			urls[i] = strdup(args[i]);
+		secret_scrub_url(args[i]);
+	}
+	for (int i = 0; i < n && !is_interrupted(w); i++) {
+		if (urls != NULL && urls[i] != NULL)
+			one(w, urls[i]);
+		else
+			complain(w, args[i], -FERRY_ENOMEM, "out of memory");
+	}
+	for (int i = 0; urls != NULL && i < n; i++)
+		wipep(&urls[i]);
 }
 
 static void
@@ -148,16 +177,10 @@ tell_done(struct work *w, const char *name)
 			rate));
 }
 
-static bool
-is_interrupted(const struct work *w)
-{
-	return w->code == EXITCODE_INTERRUPTED;
-}
-
 /* ---------------------------------------------------------------- get and cat */
 
 static void
-get_one(struct work *w, char *url, const char *output)
+get_one(struct work *w, char *url)
 {
 	const struct options *opt = w->s.opt;
 	_cleanup_(target_clear)
@@ -170,7 +193,7 @@ get_one(struct work *w, char *url, const char *output)
 		    w, url, -FERRY_EINVAL, "this names a directory; ferry ls lists it");
 		return;
 	}
-	const char *local = output != NULL ? output : local_last_component(t.path);
+	const char *local = w->output != NULL ? w->output : local_last_component(t.path);
 	w->s.binary = !(opt->ascii || t.type == 'a');
 	session_apply(&w->s);
 	plan(w, "RETR", t.path);
@@ -179,7 +202,7 @@ get_one(struct work *w, char *url, const char *output)
 		rc = transfer_download(
 		    &w->s, &(struct download){.remote = t.path,
 			       .local = local,
-			       .who = output != NULL ? LOCAL_TYPED : LOCAL_FOREIGN,
+			       .who = w->output != NULL ? LOCAL_TYPED : LOCAL_FOREIGN,
 			       .resume = opt->resume,
 			       .keep_time = true});
 	if (rc < 0)
@@ -199,9 +222,10 @@ oneshot_get(const struct options *opt, int n, char **args)
 		fprintf(stderr, "ferry: -o FILE takes one URL\n");
 		return EXITCODE_USAGE;
 	}
-	if (work_begin(&w, opt, to_stdout ? stderr : stdout) == 0)
-		for (int i = 0; i < n && !is_interrupted(&w); i++)
-			get_one(&w, args[i], opt->output);
+	if (work_begin(&w, opt, to_stdout ? stderr : stdout) == 0) {
+		w.output = opt->output;
+		each_url(&w, n, args, get_one);
+	}
 	return work_end(&w);
 }
 
@@ -213,8 +237,8 @@ oneshot_cat(const struct options *opt, int n, char **args)
 	if (work_begin(&w, opt, stderr) == 0) {
 		w.s.view.progress_out =
 		    isatty(STDOUT_FILENO) ? NULL : w.s.view.progress_out;
-		for (int i = 0; i < n && !is_interrupted(&w); i++)
-			get_one(&w, args[i], "-");
+		w.output = "-";
+		each_url(&w, n, args, get_one);
 	}
 	return work_end(&w);
 }
@@ -356,8 +380,7 @@ oneshot_ls(const struct options *opt, int n, char **args)
 	struct work w;
 
 	if (work_begin(&w, opt, stderr) == 0)
-		for (int i = 0; i < n && !is_interrupted(&w); i++)
-			ls_one(&w, args[i]);
+		each_url(&w, n, args, ls_one);
 	if (fflush(stdout) != 0)
 		note(&w, -FERRY_ELOCAL);
 	return work_end(&w);

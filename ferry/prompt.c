@@ -89,10 +89,10 @@ load_names(struct shell *sh, const char *dir)
 	if (sh->cache_dir != NULL && strcmp(sh->cache_dir, dir) == 0)
 		return 0;
 	shell_forget_names(sh);
-	sh->s.view.quiet = true;
+	sh->s.view.quiet = sh->s.view.mute = true;
 	rc = session_run(
 	    &sh->s, ferry_list(sh->s.h, *dir == '\0' ? NULL : dir, on_remote_name, &r));
-	sh->s.view.quiet = false;
+	sh->s.view.quiet = sh->s.view.mute = false;
 	if (rc == 0)
 		sh->cache_dir = strdup(dir);
 	return rc;
@@ -151,13 +151,18 @@ run_shell(struct shell *sh, char *line)
 	return cmd_shell(sh, *rest == '\0' ? 1 : 2, word);
 }
 
+/* Commands that take passwords are left out, and so are URLs with a password. */
 static void
 remember(struct shell *sh, const char *line, const char *name)
 {
+	_cleanup_secret_ char *scrubbed = strdup(line);
 	bool ambiguous;
 	const struct command *c = commands_find(name, &ambiguous);
 
-	if (c == NULL || (c->needs & SECRET) == 0)
+	if (scrubbed == NULL || (c != NULL && (c->needs & SECRET) != 0))
+		return;
+	secret_scrub_url(scrubbed);
+	if (strcmp(scrubbed, line) == 0)
 		reader_remember(sh->reader, line);
 }
 

@@ -179,7 +179,8 @@ candidates_add(struct candidates *c, const char *word)
 		c->word = more;
 		c->cap = cap;
 	}
-	c->word[c->n] = strdup(word);
+	c->bytes += sizeof *c->word + strlen(word) + 1;
+	c->word[c->n] = c->bytes > CANDIDATES_BYTES_MAX ? NULL : strdup(word);
 	if (c->word[c->n] == NULL)
 		c->out_of_memory = true;
 	else
@@ -187,10 +188,16 @@ candidates_add(struct candidates *c, const char *word)
 }
 
 void
+candidates_keep(struct candidates *c, size_t n)
+{
+	while (c->n > n)
+		free(c->word[--c->n]);
+}
+
+void
 candidates_clear(struct candidates *c)
 {
-	for (size_t i = 0; i < c->n; i++)
-		free(c->word[i]);
+	candidates_keep(c, 0);
 	free(c->word);
 	*c = (struct candidates){.n = 0};
 }
@@ -296,7 +303,8 @@ edit_init(struct reader *r)
 	el_set(r->el, EL_PROMPT, show_prompt);
 	el_set(r->el, EL_EDITOR, "emacs");
 	el_set(r->el, EL_GETCFN, read_character);
-	el_set(r->el, EL_ADDFN, "ferry-complete", "Complete a word", complete_word);
+	/* el_set() would keep copies of these texts and never free them */
+	el_wset(r->el, EL_ADDFN, L"ferry-complete", L"Complete a word", complete_word);
 	el_set(r->el, EL_BIND, "^I", "ferry-complete", NULL);
 	el_set(r->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
 	history_load(r);

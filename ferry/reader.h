@@ -11,12 +11,17 @@ struct reader;
 
 /* What completion offers. */
 struct candidates {
-	size_t n, cap;
-	char **word; /* owned */
-	bool out_of_memory;
+	size_t n, cap, bytes;
+	char **word;        /* owned */
+	bool out_of_memory; /* or more than CANDIDATES_BYTES_MAX */
 };
 
+/* A server may list names without end. */
+#define CANDIDATES_BYTES_MAX (64u << 20)
+
 void candidates_add(struct candidates *c, const char *word);
+/* Forgets all but the first n. */
+void candidates_keep(struct candidates *c, size_t n);
 void candidates_clear(struct candidates *c);
 
 /* All words that may stand where the cursor is: index words precede it, of which the

@@ -173,6 +173,11 @@ session_run(struct session *s, int result)
 		}
 		result = ferry_step(s->h);
 	}
+	/* ^C was seen first where the local file is read or written */
+	if (result == -FERRY_ELOCAL && interrupt_seen()) {
+		interrupt_clear();
+		return session_fail(s, -FERRY_EABORTED, "the transfer was stopped");
+	}
 	return result;
 }
 
@@ -181,9 +186,13 @@ session_run(struct session *s, int result)
 int
 session_connect(struct session *s, const char *host, uint16_t port)
 {
+	int rc;
+
 	interrupt_clear();
 	s->view.host = host;
-	return session_run(s, ferry_connect(s->h, host, port));
+	rc = session_run(s, ferry_connect(s->h, host, port));
+	s->view.host = NULL;
+	return rc;
 }
 
 int

@@ -339,6 +339,11 @@ shell_expand(
 	sh->s.view.quiet = true;
 	rc = list_names(sh, &x);
 	sh->s.view.quiet = false;
+	if (rc < 0)
+		candidates_keep(ret, before); /* half a list is none */
+	if (rc < 0 && ret->out_of_memory)
+		rc = session_fail(&sh->s, -FERRY_ETOOBIG,
+		    "the server lists more names than can be kept");
 	if (rc < 0 && !(rc == -FERRY_EREFUSED || rc == -FERRY_ETEMPORARY))
 		return shell_result(sh, rc);
 	if (ret->n == before)

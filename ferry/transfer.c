@@ -100,6 +100,7 @@ transfer_download(struct session *s, const struct download *d)
 	int rc;
 
 	s->message[0] = '\0';
+	s->view.moved = false;
 	plan(s, "RETR", d->remote);
 	rc = local_sink_open(&sink, d->local, d->who, d->resume, &offset);
 	if (rc < 0)
@@ -171,6 +172,7 @@ transfer_upload(struct session *s, const struct upload *u)
 	int rc;
 
 	s->message[0] = '\0';
+	s->view.moved = false;
 	plan(s, verbs[u->how], u->remote);
 	rc = local_source_open(&src, u->local, u->who);
 	if (rc < 0)

@@ -57,6 +57,14 @@ on_reply(struct view *v, const struct ferry_event *ev)
 		show_lines(v, "", ev->text == NULL ? "" : ev->text);
 }
 
+/* The narration has a note of its own for it. */
+static void
+on_warning(struct view *v, const struct ferry_event *ev)
+{
+	if (!explain_is_telling(v->explain))
+		show_lines(v, "Warning: ", ev->text == NULL ? "" : ev->text);
+}
+
 static double
 monotonic(void)
 {
@@ -118,11 +126,12 @@ view_event(const struct ferry_event *ev, void *user)
 	    [FERRY_EV_REPLY] = on_reply,
 	    [FERRY_EV_PROGRESS] = on_progress,
 	    [FERRY_EV_DATA_END] = on_data_end,
+	    [FERRY_EV_WARNING] = on_warning,
 	};
 	struct view *v = user;
 
 	v->clock = ev->time;
-	if (v->quiet)
+	if (v->quiet && (v->mute || ev->kind != FERRY_EV_WARNING))
 		return;
 	if ((size_t)ev->kind < ARRAY_LEN(handlers) && handlers[ev->kind] != NULL)
 		handlers[ev->kind](v, ev);

@@ -22,9 +22,10 @@ struct view {
 	FILE *out; /* commands and replies */
 	enum view_talk talk;
 	bool greet;       /* "Connected to HOST." */
-	bool quiet;       /* for a while: nothing is shown (completion) */
+	bool quiet;       /* for a while: nothing is shown but warnings */
+	bool mute;        /* those neither (completion: somebody types) */
 	bool asked;       /* the user asked for this reply: it is shown in any case */
-	const char *host; /* as typed; borrowed */
+	const char *host; /* as typed; borrowed while connecting */
 	struct explain *explain; /* or NULL */
 	FILE *progress_out;      /* or NULL */
 	bool hash;               /* a "#" per hash_size bytes instead of the bar */
@@ -32,7 +33,7 @@ struct view {
 	struct progress progress;
 	char verb[16];       /* of the last command */
 	double clock;        /* time of the last event */
-	double data_opened;     /* monotonic clock */
+	double data_opened;  /* monotonic clock */
 	double data_seconds; /* of the last data connection */
 	uint64_t data_bytes;
 	bool moved; /* did the last transfer have a data connection? */
