@@ -261,7 +261,10 @@ op_facts(struct request *q, struct answer *a)
 		return fail_path(q, fd < 0 ? fd : -errno, a);
 	facts_fill(&f, q->grant, q->path, &st);
 	facts_mlsx(&f, q->grant, place_of(q), fd, "", AT_EMPTY_PATH, NULL);
-	if (listing_format_mlsx(&a->text, &f.item, q->msg->agent_facts.facts) < 0)
+	/* The path has any bytes: the worker knows how to send them. */
+	if (listing_format_facts(&a->text, &f.item, q->msg->agent_facts.facts) < 0 ||
+	    buf_append_byte(&a->text, ' ') < 0 ||
+	    buf_append_str(&a->text, q->path) < 0)
 		return answer_fail(a, ENOMEM, "%s", answer_cause(ENOMEM));
 	answer_stat(a, &st);
 	return 0;
@@ -302,7 +305,8 @@ change_rmdir(struct request *q, struct answer *a)
 	int r = q->store->remove(q->grant->root, q->path, true);
 
 	if (r == -EBUSY)
-		return answer_fail(a, EPERM, "it is in use, or the root directory itself");
+		return answer_fail(
+		    a, EPERM, "it is in use, or the root directory itself");
 	if (r == -EEXIST)
 		r = -ENOTEMPTY; /* POSIX lets a file system say either */
 	return r < 0 ? fail_path(q, r, a) : 0;
@@ -376,7 +380,8 @@ fail_rename(struct request *q, int r, const char *to, struct answer *a)
 		    "'%s' exists, and changing files is not allowed for this account",
 		    path_base(to));
 	if (r == -EBUSY)
-		return answer_fail(a, EPERM, "the root directory itself cannot be renamed");
+		return answer_fail(
+		    a, EPERM, "the root directory itself cannot be renamed");
 	if (r == -EINVAL)
 		return answer_fail(a, r, "a directory cannot be moved into itself");
 	if (r == -EISDIR || r == -EEXIST || r == -ENOTEMPTY)

@@ -13,8 +13,9 @@
 #include "log.h"
 #include "session.h"
 
-/* The longest reply: a banner or message file with all its bytes escaped. */
-#define ANSWER_MAX (48 * 1024)
+/* The longest reply: 8 KiB of empty lines from a message file, each with its code, and a
+ * path of which every byte is escaped. */
+#define ANSWER_MAX (80 * 1024)
 
 static void
 log_reply(const struct session *s, const struct buf *text)
@@ -74,6 +75,15 @@ answer_name(struct answer *a, struct bytes name, bool quote)
 }
 
 void
+answer_line_of_name(struct answer *a, struct bytes line)
+{
+	if (line.n > 0 && memchr(line.p, '\n', line.n) != NULL)
+		answer_safe(a, line);
+	else
+		answer_name(a, line, false);
+}
+
+void
 answer_safe(struct answer *a, struct bytes text)
 {
 	keep(a, line_append_safe(&a->text, text.p, text.n));
@@ -121,22 +131,6 @@ answer(struct session *s, int code, const char *fmt, ...)
 
 	answer_begin(&a, s, code);
 	answer_line(&a, ANSWER_LAST);
-	va_start(ap, fmt);
-	keep(&a, buf_vprintf(&a.text, fmt, ap));
-	va_end(ap);
-	answer_send(&a);
-}
-
-void
-answer_about(struct session *s, int code, struct bytes name, const char *fmt, ...)
-{
-	struct answer a;
-	va_list ap;
-
-	answer_begin(&a, s, code);
-	answer_line(&a, ANSWER_LAST);
-	answer_safe(&a, name);
-	answer_text(&a, ": ");
 	va_start(ap, fmt);
 	keep(&a, buf_vprintf(&a.text, fmt, ap));
 	va_end(ap);

@@ -15,9 +15,6 @@ struct session;
 /* One line: "ddd text". The arguments must be our own words or numbers. */
 void answer(struct session *s, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* "ddd name: text", the name escaped. */
-void answer_about(struct session *s, int code, struct bytes name, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
 
 /* A failure that the agent reported: code and words made from its errno and cause. usual
  * is the code for errors that say something about the name (550 or 553, or 450). */
@@ -48,6 +45,10 @@ void answer_line(struct answer *a, enum answer_line kind);
 void answer_text(struct answer *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void answer_name(struct answer *a, struct bytes name, bool quote);
+/* A line that ends in a name which the client knows already (MLST, MFMT): as
+ * answer_name(), but with an LF in it all is escaped. Only CR LF ends a line, but most
+ * clients end one at any LF, and what follows would be a reply for them. */
+void answer_line_of_name(struct answer *a, struct bytes line);
 void answer_safe(struct answer *a, struct bytes text);
 /* Text of several lines that comes from outside (a banner, a message file): all of its
  * lines as "ddd-", control bytes escaped. */

@@ -147,7 +147,7 @@ on_mfmt(struct session *s, const struct msg_worker_answer *a, int *fd)
 	answer_begin(&reply, s, 213);
 	answer_line(&reply, ANSWER_LAST);
 	answer_text(&reply, "Modify=%s; ", text);
-	answer_name(&reply, bytes_of(name), false);
+	answer_line_of_name(&reply, bytes_of(name));
 	answer_send(&reply);
 }
 

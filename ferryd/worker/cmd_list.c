@@ -25,8 +25,9 @@
 #include "replylist.h"
 #include "transfer.h"
 
-/* As the pattern field of AGENT_LIST in messages.def. */
+/* As the fields pattern and shown of AGENT_LIST in messages.def. */
 #define PATTERN_MAX 255
+#define SHOWN_MAX 4095
 
 /* ---- what was asked for ---- */
 
@@ -143,6 +144,11 @@ ask_listing(struct session *s, struct bytes arg, bool pattern)
 	/* The "/" between belongs to neither, unless it is all there is. */
 	while (shown.n > 1 && shown.p[shown.n - 1] == '/')
 		shown.n--;
+	/* "././././" is a short path, but long words for the lines of NLST. */
+	if (shown.n > SHOWN_MAX) {
+		answer(s, 550, "The name is too long.");
+		return;
+	}
 	if (!command_path_or_cwd(s, dir, &path))
 		return;
 	m.agent_list.path = bytes_of_buf(&path);
@@ -259,7 +265,7 @@ on_facts(struct session *s, const struct msg_worker_answer *a, int *fd)
 	answer_line(&reply, ANSWER_MORE);
 	answer_text(&reply, "Facts:");
 	answer_line(&reply, ANSWER_INNER);
-	answer_name(&reply, a->text, false);
+	answer_line_of_name(&reply, a->text);
 	answer_line(&reply, ANSWER_LAST);
 	answer_text(&reply, "End");
 	answer_send(&reply);

@@ -12,12 +12,23 @@
  */
 #include <ferry/ferry.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "answer.h"
 #include "commands.h"
 #include "grant.h"
 #include "path.h"
 #include "transfer.h"
+
+/* Whatever an agent hands over is read and written by threads that all sessions share: at
+ * a pipe or a terminal one of them could wait for ever. */
+static bool
+is_file(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
 
 /* Takes REST for this command: it does not reach a later one (RFC 3659 5.3). */
 static uint64_t
@@ -66,7 +77,7 @@ on_opened(struct session *s, const struct msg_worker_answer *a, int *fd)
 {
 	struct transfer *t = s->transfer;
 
-	if (a->error != 0 || *fd < 0) {
+	if (a->error != 0 || !is_file(*fd)) {
 		bool past_end = t->offset > 0 && a->error == EINVAL;
 
 		answer_failure(s, a, past_end ? 554 : 550);
@@ -132,7 +143,7 @@ on_stored(struct session *s, const struct msg_worker_answer *a, int *fd)
 {
 	struct transfer *t = s->transfer;
 
-	if (a->error != 0 || *fd < 0 || a->upload == 0) {
+	if (a->error != 0 || !is_file(*fd) || a->upload == 0) {
 		bool past_end = t->offset > 0 && a->error == EINVAL;
 
 		answer_failure(s, a, past_end ? 554 : 553);

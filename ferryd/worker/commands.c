@@ -8,7 +8,6 @@
 #include <ferry/ferry.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "answer.h"
 #include "path.h"
@@ -18,7 +17,7 @@ command_is(struct bytes arg, const char *word)
 {
 	size_t n = strlen(word);
 
-	return arg.n == n && strncasecmp((const char *)arg.p, word, n) == 0;
+	return arg.n == n && equal_nocase((const char *)arg.p, word, n);
 }
 
 struct bytes

@@ -19,7 +19,7 @@
 #include "util.h"
 
 /* Room above the high-water mark: the largest reply, and answers to Telnet commands. */
-#define CONN_MAX (CONN_HIGH_WATER + 64 * 1024)
+#define CONN_MAX (CONN_HIGH_WATER + 96 * 1024)
 
 struct conn {
 	uv_poll_t poll;

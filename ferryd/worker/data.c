@@ -19,6 +19,9 @@
 #include "transfer.h"
 #include "util.h"
 
+/* Strangers at one port that the log names; more of them are only counted. */
+#define STRANGERS_LOGGED 10
+
 static void
 data_enter(struct session *s, enum data_state state)
 {
@@ -103,6 +106,7 @@ accept_failed(struct session *s, int error)
 		return;
 	log_event(
 	    LOG_WARNING, s->id, "data connection not accepted: %s", strerror(error));
+	/* A transfer that waits must hear of it: nothing else would end its wait. */
 	if (s->data.wanted)
 		transfer_failed(
 		    s, "I cannot take your connection just now. Please try again.");
@@ -133,7 +137,8 @@ on_listener(struct conn *c, unsigned events, void *user)
 	if (!s->worker->conf->pasv_promiscuous &&
 	    !endpoint_same_address(&peer, &s->peer)) {
 		close(fd);
-		s->data.strangers++;
+		if (s->data.strangers++ >= STRANGERS_LOGGED)
+			return;
 		endpoint_format(&peer, text);
 		log_event(LOG_NOTICE, s->id, "stranger peer=%s port=%u: closed unread",
 		    text, s->data.target.port);
@@ -143,11 +148,10 @@ on_listener(struct conn *c, unsigned events, void *user)
 	conn_free(c);
 	portqueue_wake(s->worker);
 	s->data.conn = conn_new(s->worker->loop, fd, on_early, s);
-	if (s->data.conn == NULL) {
-		data_close(s);
-		return;
-	}
-	opened(s, &peer);
+	if (s->data.conn == NULL)
+		accept_failed(s, ENOMEM);
+	else
+		opened(s, &peer);
 }
 
 /* Binds and listens on the control connection's own address. A descriptor, or
@@ -266,19 +270,42 @@ data_address(struct session *s, const struct endpoint *to)
 
 static void dial(struct session *s, int bound);
 
+/* strerror() in the middle of a sentence. */
+static const char *
+error_words(int error, char out[64])
+{
+	snprintf(out, 64, "%s", strerror(error));
+	if (out[0] >= 'A' && out[0] <= 'Z')
+		out[0] = (char)(out[0] - 'A' + 'a');
+	return out;
+}
+
 static void
 could_not_reach(struct session *s, int error)
 {
 	char to[ENDPOINT_TEXT_MAX], cause[64], text[256];
-	size_t n = strlen(strerror(error));
 
-	snprintf(cause, sizeof(cause), "%s", strerror(error));
-	if (n > 0 && cause[0] >= 'A' && cause[0] <= 'Z')
-		cause[0] = (char)(cause[0] - 'A' + 'a');
 	endpoint_format_address(&s->data.target, to);
 	snprintf(text, sizeof(text),
 	    "I could not reach %s port %u: %s. Use passive mode or open that port.", to,
-	    s->data.target.port, cause);
+	    s->data.target.port, error_words(error, cause));
+	transfer_failed(s, text);
+	session_run(s);
+}
+
+/* The administrator wants the call to come from this port and no other (a firewall waits
+ * for it), and did not give us the right to it. */
+static void
+may_not_bind(struct session *s, int error)
+{
+	unsigned port = (unsigned)s->worker->conf->ftp_data_port;
+	char cause[64], text[256];
+
+	snprintf(text, sizeof(text),
+	    "I may not call from port %u as connect_from_port_20 wants: %s. Use passive "
+	    "mode, or start the server as root.",
+	    port, error_words(error, cause));
+	log_event(LOG_WARNING, s->id, "no right to source port %u (connect_from_port_20)", port);
 	transfer_failed(s, text);
 	session_run(s);
 }
@@ -390,6 +417,10 @@ data_bound(struct session *s, int error, int *fd)
 	/* ABOR or a timer was quicker. */
 	if (s->data.state != DATA_BINDING)
 		return;
+	if (*fd < 0 && (error == EACCES || error == EPERM)) {
+		may_not_bind(s, error);
+		return;
+	}
 	if (*fd < 0)
 		log_event(LOG_NOTICE, s->id,
 		    "no socket on ftp_data_port: %s; dialling from another",

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "answer.h"
 #include "commands.h"
@@ -104,7 +103,7 @@ list_has(const char *list, const char *name)
 	while (*list != '\0') {
 		list += strspn(list, ", \t");
 		size_t len = strcspn(list, ", \t");
-		if (len == n && strncasecmp(list, name, n) == 0)
+		if (len == n && equal_nocase(list, name, n))
 			return true;
 		list += len;
 	}
@@ -299,6 +298,9 @@ dispatch_urgent(struct session *s, struct bytes line)
 		return false;
 	}
 	if (code != 0 || s->state != SESSION_TRANSFER || !input_is_empty(&s->input))
+		return false;
+	/* Who asks without reading the answers waits for them. */
+	if (conn_is_full(s->control))
 		return false;
 	if (cmd.verb->run != cmd_noop && (cmd.verb->run != cmd_stat || cmd.arg.n > 0))
 		return false;

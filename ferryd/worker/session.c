@@ -218,9 +218,15 @@ settle(struct session *s)
 		settle_closing(s);
 	if (s->state == SESSION_ENDED)
 		return;
-	bool listen = !s->input_ended && !conn_is_full(s->control) &&
-		      (s->state == SESSION_CLOSING || !input_is_full(&s->input));
-	conn_want(s->control, listen ? CONN_READABLE : 0);
+	unsigned want = 0;
+	if (!s->input_ended && !conn_is_full(s->control) &&
+	    (s->state == SESSION_CLOSING || !input_is_full(&s->input)))
+		want |= CONN_READABLE;
+	/* This session's turn is over, its commands are not: there may be nothing else
+	 * that wakes it, when the system has taken all replies. */
+	if (s->state == SESSION_READY && !input_is_empty(&s->input))
+		want |= CONN_WRITABLE;
+	conn_want(s->control, want);
 }
 
 void
@@ -477,6 +483,8 @@ session_end(struct session *s, const char *why)
 	portqueue_leave(s);
 	data_reset(s);
 	session_enter(s, SESSION_ENDED);
+	/* The line says what is so: the place is free. */
+	worker_forget(s->worker, s);
 	log_end(s, why);
 	conn_free(s->control);
 	line_free(&s->reader);
@@ -487,7 +495,6 @@ session_end(struct session *s, const char *why)
 	free(s->rename_from);
 	s->user = s->cwd = s->pending = s->rename_from = NULL;
 	s->agent = NULL;
-	worker_forget(s->worker, s);
 	uv_close((uv_handle_t *)&s->clock, on_handle_closed);
 	uv_close((uv_handle_t *)&s->pause, on_handle_closed);
 	uv_close((uv_handle_t *)&s->data.timer, on_handle_closed);

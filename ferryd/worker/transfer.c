@@ -47,20 +47,6 @@ transfer_prepare(struct session *s, enum transfer_kind kind, const struct buf *p
 	return true;
 }
 
-void
-transfer_drop(struct session *s)
-{
-	struct transfer *t = s->transfer;
-
-	if (t == NULL)
-		return;
-	s->transfer = NULL;
-	pump_free(t->pump);
-	fd_closep(&t->fd);
-	free(t->path);
-	free(t);
-}
-
 uint64_t
 transfer_bytes(const struct session *s)
 {
@@ -84,18 +70,50 @@ note(struct transfer *t, int code, const char *fmt, ...)
 	t->code = code;
 }
 
+/* The session ends before its transfer does. */
+static void
+note_cut_off(struct session *s, struct transfer *t)
+{
+	t->bytes = transfer_bytes(s);
+	note(t, 426, "The session ended before the transfer.");
+}
+
+static void
+count(struct session *s, const struct transfer *t)
+{
+	if (t->kind == TRANSFER_UPLOAD)
+		s->bytes_in += t->bytes;
+	else
+		s->bytes_out += t->bytes;
+	xferlog_write(s, t);
+}
+
+void
+transfer_drop(struct session *s)
+{
+	struct transfer *t = s->transfer;
+
+	if (t == NULL)
+		return;
+	if (t->begun != 0 && !t->over)
+		note_cut_off(s, t);
+	if (t->begun != 0)
+		count(s, t);
+	s->transfer = NULL;
+	pump_free(t->pump);
+	fd_closep(&t->fd);
+	free(t->path);
+	free(t);
+}
+
 /* Everything that has to happen before the last reply has happened. */
 static void
 transfer_over(struct session *s)
 {
 	struct transfer *t = s->transfer;
 
-	if (t->kind == TRANSFER_UPLOAD)
-		s->bytes_in += t->bytes;
-	else
-		s->bytes_out += t->bytes;
 	answer(s, t->code, "%s", t->text);
-	xferlog_write(s, t);
+	t->over = true;
 	transfer_drop(s);
 	session_done(s);
 }

@@ -28,6 +28,7 @@ struct transfer {
 	struct pump *pump; /* set while bytes move */
 	uint64_t begun;    /* loop time of the 1xx reply */
 	uint64_t bytes;    /* moved */
+	bool over;         /* the last reply is written */
 	int code;          /* the last reply, once it is known */
 	char text[384];
 };
@@ -37,9 +38,9 @@ bool transfer_is_possible(struct session *s);
 /* The command is being looked at: s->transfer is made, with the path in buf, which stays
  * the caller's. False after having told the user that memory is out. */
 bool transfer_prepare(struct session *s, enum transfer_kind kind, const struct buf *path);
-/* It was refused; the command has been answered. Harmless when there is none. Also the
- * end of a session: an upload that has begun is left to the agent, which ends it with the
- * grant. */
+/* The end of it, for the log too if it had begun: it was refused, its last reply is
+ * written, or the session ends. An upload that has begun is then left to the agent, which
+ * ends it with the grant. Harmless when there is none. */
 void transfer_drop(struct session *s);
 /* Everything is set and the 1xx reply is written: the bytes may go. */
 void transfer_begin(struct session *s);

@@ -267,10 +267,12 @@ on_worker_grant(struct worker *w, const struct msg_worker_grant *m, int *fd)
 		refuse_grant(w, m->session);
 		return;
 	}
-	if (a != NULL)
+	if (a != NULL) {
 		login_granted(s, a, m);
-	else
+	} else {
+		worker_logout(w, s);
 		login_denied(s, true);
+	}
 	session_run(s);
 }
 

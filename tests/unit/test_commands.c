@@ -145,6 +145,27 @@ every_error_has_a_code(void **state)
 	assert_int_equal(exitcode_of(-9999), EXITCODE_PROTOCOL);
 }
 
+/* A server may list names without end: they are kept up to a limit. */
+static void
+candidates_are_bounded(void **state)
+{
+	static char name[1 << 20];
+	struct candidates c = {.n = 0};
+	size_t n = 0;
+
+	memset(name, 'x', sizeof name - 1);
+	for (; !c.out_of_memory && n < 1000; n++)
+		candidates_add(&c, name);
+	assert_true(c.out_of_memory);
+	assert_in_range(n, 32, 128);
+	assert_int_equal(c.n, n - 1);
+	candidates_keep(&c, 2);
+	assert_int_equal(c.n, 2);
+	assert_string_equal(c.word[1], name);
+	candidates_clear(&c);
+	assert_false(c.out_of_memory);
+}
+
 int
 main(void)
 {
@@ -154,6 +175,7 @@ main(void)
 	    cmocka_unit_test(finds_prefixes),
 	    cmocka_unit_test(table_is_sane),
 	    cmocka_unit_test(every_error_has_a_code),
+	    cmocka_unit_test(candidates_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

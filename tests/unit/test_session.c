@@ -596,6 +596,42 @@ test_commands_during_a_transfer(void **state)
 	free(got);
 }
 
+/* STAT is answered at once during a transfer, but not to one who reads no answer: then it
+ * waits like everything else, and the session does not end. */
+static void
+test_stat_that_nobody_reads(void **state)
+{
+	struct world *w = *state;
+	const char stat[] = "STAT\r\nSTAT\r\nSTAT\r\nSTAT\r\n";
+	int client, small = 4096;
+	struct session *s;
+
+	world_add_file(w, "/f", "12345", 5);
+	world_login(w);
+	s = session_of(w);
+	int data = world_epsv(w);
+	close(data);
+	world_ask(w, "EPSV", "229 ");
+	world_ask(w, "RETR /f", "150 ");
+	client = w->client;
+	setsockopt(conn_fd(s->control), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	setsockopt(client, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	w->client = -1; /* nobody reads */
+	while (!conn_is_full(s->control)) {
+		send(client, stat, sizeof(stat) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+		assert_false(w->too_late);
+		assert_int_equal(s->state, SESSION_TRANSFER);
+	}
+	for (int i = 0; i < 1000; i++) {
+		send(client, stat, sizeof(stat) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+	}
+	assert_true(conn_pending(s->control) < CONN_HIGH_WATER + 1024);
+	assert_int_equal(s->state, SESSION_TRANSFER);
+	close(client);
+}
+
 /* ---- files from the client ---- */
 
 static void
@@ -792,13 +828,19 @@ test_port(void **state)
 	retr_active(w, listener);
 	/* From the well-known port, as far as it can be had. */
 	w->conf.connect_from_port_20 = true;
-	w->bind_gives = true;
 	say_port(w, "127.0.0.1", ntohs(at.sin_port), "200 ");
 	retr_active(w, listener);
-	w->bind_gives = false;
+	w->bind_error = EADDRINUSE;
 	say_port(w, "127.0.0.1", ntohs(at.sin_port), "200 ");
 	retr_active(w, listener);
 	assert_int_equal(w->binds, 2);
+	w->bind_error = EACCES;
+	say_port(w, "127.0.0.1", ntohs(at.sin_port), "200 ");
+	world_ask(w, "RETR /f", "150 ");
+	world_expect(w,
+	    "425 I may not call from port 20 as connect_from_port_20 wants: permission "
+	    "denied. Use passive mode, or start the server as root.");
+	world_ask(w, "NOOP", "200 ");
 	close(listener);
 }
 
@@ -1022,6 +1064,14 @@ test_listings(void **state)
 	assert_string_equal(w->asked_pattern, "");
 	w->listing = "";
 	assert_int_equal(listing(w, "LIST", got, sizeof(got), "226 "), 0);
+	/* A short path in more words than the agent takes. */
+	char longest[4113] = "LIST ";
+	memset(longest + 5, '/', sizeof(longest) - 6);
+	for (size_t i = 6; i < sizeof(longest) - 1; i += 2)
+		longest[i] = '.';
+	world_ask(w, "EPSV", "229 ");
+	world_ask(w, longest, "550 The name is too long.");
+	world_ask(w, "NOOP", "200 ");
 }
 
 static void
@@ -1103,6 +1153,44 @@ test_message_of_a_directory(void **state)
 	world_expect(w, "250 ");
 }
 
+/* A message of empty lines is the longest reply there is: 8 KiB become 48. */
+static void
+test_longest_message(void **state)
+{
+	struct world *w = *state;
+	static char lines[8193];
+
+	memset(lines, '\n', sizeof(lines) - 1);
+	w->message = lines;
+	w->conf.dirmessage_enable = true;
+	world_connect(w);
+	world_expect(w, "220 ");
+	world_ask(w, "USER somebody", "331 ");
+	world_say(w, "PASS right");
+	for (size_t i = 0; i < sizeof(lines) - 1; i++)
+		world_expect(w, "230-");
+	world_expect(w, "230 Login successful.");
+}
+
+/* An LF in a name ends no line, but many clients think so: where they know the name
+ * anyway it is escaped. */
+static void
+test_names_with_lf(void **state)
+{
+	struct world *w = *state;
+
+	world_login(w);
+	w->facts = "type=file; /a\n250 forged";
+	world_ask(w, "MLST a\n250 forged", "250-");
+	world_expect(w, " type=file; /a\\012250 forged");
+	world_expect(w, "250 End");
+	world_ask(w, "MFMT 20240101000000 a\n213 forged",
+	    "213 Modify=20240101000000; a\\012213 forged");
+	/* RFC 959 appendix II: a path to be used as it is. */
+	world_ask(w, "CWD a\nb", "250 Directory changed to /home/a\\012b");
+	world_ask(w, "PWD", "257 \"/home/a\nb\"");
+}
+
 static void
 test_mdtm_that_sets(void **state)
 {
@@ -1151,6 +1239,25 @@ test_agent_that_answers_unasked(void **state)
 	assert_int_equal(chan_send(w->agent, &lie, -1), 0);
 	world_expect(w, "421 ");
 	WORLD_UNTIL(w, w->agent == NULL);
+}
+
+/* A thread would wait for ever at a pipe or a terminal: only files are taken. */
+static void
+test_agent_that_gives_no_file(void **state)
+{
+	struct world *w = *state;
+
+	world_add_file(w, "/f", "12345", 5);
+	world_login(w);
+	w->gives_devices = true;
+	world_ask(w, "EPSV", "229 ");
+	world_ask(w, "RETR /f", "451 ");
+	world_ask(w, "STOR /f", "451 ");
+	w->gives_devices = false;
+	int data = world_epsv(w);
+	close(data);
+	world_ask(w, "STOR /f", "150 ");
+	world_expect(w, "226 ");
 }
 
 static void
@@ -1277,6 +1384,26 @@ test_logs(void **state)
 	assert_non_null(strstr(w->log, "0 disconnect user=\"somebody\" in=0 out=20 "));
 }
 
+/* Who goes away in the middle is in the transfer log all the same. */
+static void
+test_log_of_a_session_that_ends(void **state)
+{
+	struct world *w = *state;
+	const struct linger at_once = {.l_onoff = 1};
+
+	world_add_file(w, "/f", "0123456789", 10);
+	w->conf.xferlog_enable = w->conf.xferlog_std_format = true;
+	world_login(w);
+	world_ask(w, "EPSV", "229 ");
+	world_ask(w, "RETR /f", "150 ");
+	setsockopt(w->client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(w->client);
+	w->client = -1;
+	WORLD_UNTIL(w, w->closed == 1);
+	assert_non_null(strstr(w->log, " 127.0.0.1 0 /f a _ o r somebody ftp 0 * i\n"));
+	assert_non_null(strstr(w->log, "0 transfer failed path=\"/f\" bytes=0: 426 "));
+}
+
 #define WORLD_TEST(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 
 int
@@ -1304,6 +1431,7 @@ main(int argc, char **argv)
 	    WORLD_TEST(test_retr_client_goes_away),
 	    WORLD_TEST(test_abor),
 	    WORLD_TEST(test_commands_during_a_transfer),
+	    WORLD_TEST(test_stat_that_nobody_reads),
 	    WORLD_TEST(test_stor),
 	    WORLD_TEST(test_stor_ascii),
 	    WORLD_TEST(test_stor_that_fails),
@@ -1320,15 +1448,19 @@ main(int argc, char **argv)
 	    WORLD_TEST(test_listings_that_fail),
 	    WORLD_TEST(test_listing_in_pieces),
 	    WORLD_TEST(test_message_of_a_directory),
+	    WORLD_TEST(test_longest_message),
+	    WORLD_TEST(test_names_with_lf),
 	    WORLD_TEST(test_mdtm_that_sets),
 	    WORLD_TEST(test_agent_goes_away),
 	    WORLD_TEST(test_agent_that_answers_unasked),
+	    WORLD_TEST(test_agent_that_gives_no_file),
 	    WORLD_TEST(test_answer_for_a_session_that_left),
 	    WORLD_TEST(test_master_goes_away),
 	    WORLD_TEST(test_drain),
 	    WORLD_TEST(test_idle),
 	    WORLD_TEST(test_stalled_transfer),
 	    WORLD_TEST(test_logs),
+	    WORLD_TEST(test_log_of_a_session_that_ends),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -523,7 +523,12 @@ test_tiny_disk(void **state)
 	assert_int_equal(ask_commit(ALL, number, false), 0);
 	assert_true(holds("d/old", "old"));
 	fd_closep(&fd);
-	assert_int_equal(ask_store(ALL, STORE_REPLACE, "/d/old", 0, 200000), 0);
+	/* The thread that gave the descriptor out may be about to close its own one: as long as
+	 * that is open the blocks are in use. */
+	int r = ENOSPC;
+	for (int tries = 0; tries < 1000 && r == ENOSPC; tries++)
+		r = ask_store(ALL, STORE_REPLACE, "/d/old", 0, 200000);
+	assert_int_equal(r, 0);
 }
 
 static bool

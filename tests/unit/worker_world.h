@@ -54,6 +54,9 @@ struct world {
 	int stored;               /* memfd of the last upload, or -1 */
 	unsigned commits, aborts; /* COMMIT complete, and not */
 	unsigned commit_error;
+	const char *message; /* of directories */
+	const char *facts;   /* what MLST tells */
+	bool gives_devices;  /* OPEN and STORE give no file, but /dev/zero */
 	const char *listing; /* what LIST sends */
 	int listing_status;  /* its last byte; -1: none */
 	int listing_end;     /* a pipe's write end that the test keeps, or -1 */
@@ -63,7 +66,7 @@ struct world {
 	char asked_peer[65];
 	struct msg_agent_change asked_change;
 	unsigned logins, logouts, closed, binds, stats;
-	bool bind_gives;
+	int bind_error; /* what MASTER_BIND is answered with; 0: a socket */
 	char log[65536]; /* lines, kind in front */
 	int listener;    /* the "public" port: clients connect here */
 	struct endpoint at;
@@ -170,12 +173,11 @@ world_on_master(struct chan *c, const struct msg *m, int *fds, size_t nfds, void
 		w->binds++;
 		assert_int_equal(m->master_bind.address.n, 4);
 		memcpy(&sin.sin_addr, m->master_bind.address.p, 4);
-		if (w->bind_gives) {
+		back.worker_bound.error = (uint32_t)w->bind_error;
+		if (w->bind_error == 0) {
 			fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 			assert_int_equal(
 			    bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
-		} else {
-			back.worker_bound.error = EACCES;
 		}
 		assert_int_equal(chan_send(w->master, &back, fd), 0);
 	}
@@ -231,6 +233,12 @@ world_add_file(struct world *w, const char *path, const void *p, size_t n)
 	fail();
 }
 
+static inline int
+world_device(void)
+{
+	return open("/dev/zero", O_RDWR | O_CLOEXEC);
+}
+
 static inline void
 world_answer_file(struct world *w, const char *path, bool open, uint64_t offset,
     struct msg *back, int *ret_fd)
@@ -248,7 +256,8 @@ world_answer_file(struct world *w, const char *path, bool open, uint64_t offset,
 	if (open && offset > back->worker_answer.size)
 		back->worker_answer.error = EINVAL;
 	else if (open)
-		*ret_fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+		*ret_fd = w->gives_devices ? world_device()
+					   : fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
 }
 
 static inline int
@@ -303,7 +312,8 @@ world_on_agent(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 		if (strstr(w->asked_path, "missing") != NULL)
 			back.worker_answer.error = ENOENT;
 		else if (m->agent_chdir.message)
-			back.worker_answer.text = bytes_of("226 hello\r\nsecond\n");
+			back.worker_answer.text = bytes_of(
+			    w->message != NULL ? w->message : "226 hello\r\nsecond\n");
 		break;
 	case MSG_AGENT_LIST:
 		w->asked_list = m->agent_list;
@@ -317,7 +327,8 @@ world_on_agent(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 			fd = world_list(w);
 		break;
 	case MSG_AGENT_FACTS:
-		back.worker_answer.text = bytes_of("type=dir; /home");
+		back.worker_answer.text =
+		    bytes_of(w->facts != NULL ? w->facts : "type=dir; /home");
 		break;
 	case MSG_AGENT_STORE:
 		world_keep(w->asked_path, sizeof(w->asked_path), m->agent_store.path);
@@ -327,7 +338,8 @@ world_on_agent(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 		}
 		if (w->stored >= 0)
 			close(w->stored);
-		w->stored = memfd_create("upload", MFD_CLOEXEC);
+		w->stored = w->gives_devices ? world_device()
+					     : memfd_create("upload", MFD_CLOEXEC);
 		fd = fcntl(w->stored, F_DUPFD_CLOEXEC, 3);
 		back.worker_answer.upload = 9;
 		if (m->agent_store.how == STORE_UNIQUE)
