@@ -191,16 +191,16 @@ agent_add_worker(struct agent *a, uint32_t worker, int sock)
 	c->threads = 1;
 	for (int i = 0; i < AGENT_THREADS && r == 0; i++)
 		r = channel_start_thread(c);
-	bool alone = c->threads == 1;
-	if (r < 0)
+	/* Fewer threads than wanted still serve. */
+	bool alone = r < 0 && c->threads == 1;
+	if (alone)
 		channel_end(c);
 	if (--c->threads == 0) {
 		channel_unlist(c);
 		grants_revoke_channel(a->grants, c);
 	}
 	channel_unref(c);
-	/* Fewer threads than wanted still serve. */
-	return r < 0 && alone ? r : 0;
+	return alone ? r : 0;
 }
 
 /* ---- the master's channel ---- */
@@ -229,8 +229,10 @@ agent_make_grant(
 	struct channel *c = channel_find(a, m->worker);
 	bool shared = true;
 	int root = -1;
-	int r = c && !c->ended ? agent_root(a, m->root, &root, &shared) : -EPIPE;
+	int r = c && !c->ended ? a->unable : -EPIPE;
 
+	if (r == 0)
+		r = agent_root(a, m->root, &root, &shared);
 	if (r == 0)
 		r = a->store->access(root, "/", X_OK);
 	struct grant *g = NULL;
@@ -330,6 +332,13 @@ agent_run(struct agent *a)
 
 	while (r == 0) {
 		r = wire_recv(a->master, ROLE_AGENT, ROLE_MASTER, box);
+		/* A worker's channel that we had no descriptor for is lost: its grants
+		 * are refused, and the master makes another one for the next. */
+		if (r == -FERRY_ESYS && errno == EMFILE) {
+			log_event(LOG_ERR, 0, "event=no_descriptors");
+			r = 0;
+			continue;
+		}
 		if (r < 0)
 			break;
 		r = agent_take(a, box);

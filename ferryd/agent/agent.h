@@ -47,7 +47,8 @@ struct agent {
 	const struct store *store;
 	const struct names *names; /* NULL: numbers */
 	int master;                /* the master's channel */
-	int root; /* the directory that grants with root "" begin at, or -1 */
+	int root;   /* the directory that grants with root "" begin at, or -1 */
+	int unable; /* negative errno with which every grant is refused, or 0 */
 	struct grants *grants;
 	pthread_mutex_t lock;
 	struct channel *channels;

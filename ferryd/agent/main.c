@@ -61,19 +61,24 @@ agent_become(const struct msg_start *start)
 }
 
 /* The directory that Landlock shuts us into: the one we were given, or what all grants
- * lie under. The second kind is opened as the user we have become; when that fails its
- * grants will fail too, and say why. */
+ * lie under. The second kind is opened as the user we have become; when that fails we are
+ * of no use to anybody (*ret_unable, a negative errno), and the master soon starts
+ * another one. */
 static int
-agent_sandbox(const struct msg_start *start, int root)
+agent_sandbox(const struct msg_start *start, int root, int *ret_unable)
 {
 	_cleanup_free_ char *prefix = bytes_dup(start->prefix);
 	_cleanup_close_ int below = -1;
 
 	if (!prefix)
 		return -FERRY_ENOMEM;
-	if (root < 0 && prefix[0] != '\0')
-		below = jail_open_root(prefix);
-	return sandbox_agent(root >= 0 ? root : below);
+	if (root >= 0)
+		return sandbox_agent(root);
+	if (prefix[0] == '\0')
+		return sandbox_agent(SANDBOX_EVERYWHERE);
+	below = jail_open_root(prefix);
+	*ret_unable = below < 0 ? below : 0;
+	return sandbox_agent(below < 0 ? SANDBOX_NOWHERE : below);
 }
 
 static int
@@ -91,7 +96,7 @@ main(void)
 	static struct conf conf;
 	static struct agent agent;
 	struct names *names = NULL;
-	int root = -1;
+	int root = -1, unable = 0;
 
 	if (sandbox_basics() < 0)
 		return failed("cannot shed privileges");
@@ -109,11 +114,12 @@ main(void)
 		names = names_load();
 	if (agent_become(&box.msg.start) < 0)
 		return failed("cannot become the user");
-	if (agent_sandbox(&box.msg.start, root) < 0)
+	if (agent_sandbox(&box.msg.start, root, &unable) < 0)
 		return failed("cannot put up the sandbox");
 	wire_box_close(&box);
 	if (agent_init(&agent, &conf, &store_dir, names, master, root) < 0)
 		return failed("cannot start");
+	agent.unable = unable;
 	/* Threads may be in the middle of something: what they do is safe to stop at any
 	 * point. */
 	_exit(agent_run(&agent) < 0 ? 1 : 0);

@@ -78,8 +78,7 @@ login_find(struct worker *w, uint32_t session, bool pending)
 {
 	struct login *l;
 
-	TAILQ_FOREACH(l, bucket_of(w, session), next)
-	{
+	TAILQ_FOREACH(l, bucket_of(w, session), next) {
 		if (l->session == session && (!pending || l->state != LOGIN_GRANTED))
 			return l;
 	}
@@ -326,8 +325,7 @@ forget_others(void *user)
 	struct auth *a = user;
 	struct login *l;
 
-	TAILQ_FOREACH(l, &a->waiting, waiting)
-	{
+	TAILQ_FOREACH(l, &a->waiting, waiting) {
 		explicit_bzero(l->password, strlen(l->password));
 	}
 }
@@ -368,7 +366,7 @@ worker_find(struct auth *a, uint32_t index)
 {
 	struct worker *w;
 
-	LIST_FOREACH (w, &a->workers, next) {
+	LIST_FOREACH(w, &a->workers, next) {
 		if (w->index == index)
 			return w;
 	}
@@ -533,16 +531,7 @@ log_to_master(
     enum log_kind kind, int level, uint32_t session, const char *text, void *user)
 {
 	struct auth *a = user;
-	const struct msg m = {
-	    .type = MSG_MASTER_LOG,
-	    .master_log =
-		{
-		    .kind = kind,
-		    .level = level,
-		    .session = session,
-		    .text = bytes_of(text),
-		},
-	};
+	const struct msg m = log_message(kind, level, session, text);
 
 	(void)chan_send(a->master, &m, -1); /* a master that does not read loses lines */
 }

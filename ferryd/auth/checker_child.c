@@ -15,8 +15,8 @@
 static int
 send_report(const struct check_job *job, const struct decision *d)
 {
-	static uint8_t
-	    bytes[REPORT_MAX]; /* one thread, and too large for a module's stack */
+	/* one thread, and too large for a module's stack */
+	static uint8_t bytes[REPORT_MAX];
 	size_t n = report_encode(d, job->worker, job->attempt.session, bytes);
 	ssize_t sent;
 

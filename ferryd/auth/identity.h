@@ -36,8 +36,8 @@ bool account_shell_listed(const char *shell);
 
 struct identity_source {
 	const struct conf *conf;
-	bool
-	    root; /* ferryd can become others; otherwise everything runs as uid and gid */
+	/* ferryd can become others; otherwise everything runs as uid and gid */
+	bool root;
 	uid_t uid;
 	gid_t gid;
 	int (*find)(const char *name, struct account *ret);

@@ -1,10 +1,12 @@
 /*
- * ferryd.conf: vsftpd.conf's syntax and option names, and ours. Every option is one row of options.def:
- * name, type, default, bounds, whether it works, one line of help. Parser, checks, error messages,
+ * ferryd.conf: vsftpd.conf's syntax and option names, and ours. Every option is one row
+ * of options.def: name, type, default, bounds, whether it works, one line of help.
+ * Parser, checks, error messages,
  * --show-config and the manual page all come from those rows.
  *
- * Pure: reads no file and writes no log. The master feeds it text; each child gets the options that
- * differ from their default over its channel (MSG_OPTION) and fills its own struct conf.
+ * Pure: reads no file and writes no log. The master feeds it text; each child gets the
+ * options that differ from their default over its channel (MSG_OPTION) and fills its own
+ * struct conf.
  */
 #ifndef FERRYD_CONF_CONF_H
 #define FERRYD_CONF_CONF_H
@@ -13,7 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* BOOL options are bool, NUMBER and OCTAL options uint64_t, STRING options char * (NULL: unset). */
+/* BOOL options are bool, NUMBER and OCTAL options uint64_t, STRING options char * (NULL:
+ * unset). */
 struct conf {
 #define OPTION_BOOL(name, def, status, help) bool name;
 #define OPTION_NUMBER(name, def, min, max, status, help) uint64_t name;
@@ -28,8 +31,8 @@ struct conf {
 
 enum conf_severity { CONF_WARNING, CONF_ERROR };
 
-/* One thing to tell the operator, as a whole sentence: "listen_prot is not an option; did you mean
- * listen_port?". line 0: not about one line. */
+/* One thing to tell the operator, as a whole sentence: "listen_prot is not an option; did
+ * you mean listen_port?". line 0: not about one line. */
 typedef void conf_problem_cb(enum conf_severity severity, const char *file, unsigned line,
     const char *text, void *user);
 
@@ -40,22 +43,25 @@ int conf_copy(const struct conf *from, struct conf *ret);
 
 /* Sets one option from text, as if it stood in a file. 0; -FERRY_EINVAL after telling cb;
  * -FERRY_ENOMEM. cb may be NULL. */
-int conf_set(struct conf *c, const char *name, const char *value, const char *file, unsigned line,
+int conf_set(struct conf *c, const char *name, const char *value, const char *file,
+    unsigned line, conf_problem_cb *cb, void *user);
+
+/* A whole file. Every problem is told, not only the first; 0 or -FERRY_EINVAL if one was
+ * an error (c is then half-filled: throw it away); -FERRY_ENOMEM. Lines may end with LF
+ * or CR LF. */
+int conf_parse(struct conf *c, const char *file, const char *text, size_t n,
     conf_problem_cb *cb, void *user);
 
-/* A whole file. Every problem is told, not only the first; 0 or -FERRY_EINVAL if one was an error (c is
- * then half-filled: throw it away); -FERRY_ENOMEM. Lines may end with LF or CR LF. */
-int conf_parse(struct conf *c, const char *file, const char *text, size_t n, conf_problem_cb *cb,
-    void *user);
-
-/* What only the whole can tell: nobody can log in, pasv_min_port over pasv_max_port, pasv_address no
- * IPv4 address, options that are known but not yet honoured, ... 0 or -FERRY_EINVAL. */
+/* What only the whole can tell: nobody can log in, pasv_min_port over pasv_max_port,
+ * pasv_address no IPv4 address, options that are known but not yet honoured, ... 0 or
+ * -FERRY_EINVAL. */
 int conf_check(const struct conf *c, conf_problem_cb *cb, void *user);
 
-/* Calls fn for each option in table order: its text value as it would stand in a file ("" for an unset
- * string), its default, and its help. Stops when fn returns non-zero and returns that. */
-typedef int conf_each_cb(const char *name, const char *value, const char *def, const char *help,
-    bool changed, bool honoured, void *user);
+/* Calls fn for each option in table order: its text value as it would stand in a file (""
+ * for an unset string), its default, and its help. Stops when fn returns non-zero and
+ * returns that. */
+typedef int conf_each_cb(const char *name, const char *value, const char *def,
+    const char *help, bool changed, bool honoured, void *user);
 int conf_each(const struct conf *c, conf_each_cb *fn, void *user);
 
 #endif

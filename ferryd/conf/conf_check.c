@@ -110,6 +110,7 @@ check_paths(const struct conf *c, struct conf_teller *t)
 	} paths[] = {
 	    {"anon_root", c->anon_root},
 	    {"banner_file", c->banner_file},
+	    {"vsftpd_log_file", c->vsftpd_log_file},
 	    {"xferlog_file", c->xferlog_file},
 	};
 	char shown[SHOWN_MAX];
@@ -123,6 +124,24 @@ check_paths(const struct conf *c, struct conf_teller *t)
 	if (c->banner_file != NULL && c->ftpd_banner != NULL)
 		conf_tell(t, CONF_WARNING,
 		    "banner_file and ftpd_banner are both set; banner_file wins");
+}
+
+static void
+check_logs(const struct conf *c, struct conf_teller *t)
+{
+	if (c->background && !c->syslog_enable && c->vsftpd_log_file == NULL)
+		conf_tell(t, CONF_ERROR,
+		    "vsftpd_log_file is empty, but background=YES needs a log: name a "
+		    "file, or set syslog_enable=YES");
+	if (option_changed(c, option_find("vsftpd_log_file")) &&
+	    (!c->background || c->syslog_enable))
+		conf_tell(t, CONF_WARNING, "vsftpd_log_file has no effect %s",
+		    c->syslog_enable
+			? "with syslog_enable=YES"
+			: "without background=YES: the log goes to standard error");
+	if (c->xferlog_enable && c->xferlog_std_format && c->xferlog_file == NULL)
+		conf_tell(t, CONF_ERROR,
+		    "xferlog_file is empty, but xferlog_std_format=YES needs a file");
 }
 
 static void
@@ -299,6 +318,7 @@ conf_check(const struct conf *c, conf_problem_cb *cb, void *user)
 	    check_logins,
 	    check_accounts,
 	    check_paths,
+	    check_logs,
 	    check_modes,
 	    check_port_range,
 	    check_pasv_address,

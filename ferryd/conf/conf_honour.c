@@ -95,7 +95,6 @@ static const struct consequence consequences[] = {
     {"async_abor_enable", "ABOR is taken at once however it comes"},
     {"better_stou", "STOU's names are always random"},
     {"reverse_lookup_enable", "no host name is ever looked up"},
-    {"vsftpd_log_file", "nothing is written to that file"},
     {"dual_log_enable", "only one transfer log is written"},
 };
 

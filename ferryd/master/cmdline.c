@@ -32,35 +32,37 @@ struct help {
 };
 
 static const struct help table[] = {
-	{ { "user", required_argument, NULL, OPT_USER }, "NAME",
-	    "only this user, with full rights; the password is asked for" },
-	{ { "password-file", required_argument, NULL, OPT_PASSWORD_FILE }, "FILE",
-	    "the password of --user is the file's first line" },
-	{ { "password-fd", required_argument, NULL, OPT_PASSWORD_FD }, "N",
-	    "... or the first line from descriptor N" },
-	{ { "port", required_argument, NULL, OPT_PORT }, "N",
-	    "control port (default: 2121, or the next free one)" },
-	{ { "listen", required_argument, NULL, OPT_LISTEN }, "ADDRESS",
-	    "only this local address (default: all, IPv4 and IPv6)" },
-	{ { "passive-ports", required_argument, NULL, OPT_PASSIVE }, "LOW-HIGH",
-	    "ports for passive mode (default: 61000-61199)" },
-	{ { "config", required_argument, NULL, OPT_CONFIG }, "FILE",
-	    "be the daemon that FILE describes (vsftpd.conf's syntax, see ferryd.conf(5))" },
-	{ { "show-config", no_argument, NULL, OPT_SHOW }, NULL,
-	    "print every option with its value; with --config, that file's" },
-	{ { "check-config", required_argument, NULL, OPT_CHECK }, "FILE",
-	    "say what is wrong with FILE; exit status 0 if it can be used" },
-	{ { "version", no_argument, NULL, OPT_VERSION }, NULL, "print the version" },
-	{ { "help", no_argument, NULL, OPT_HELP }, NULL, "print this" },
+    {{"user", required_argument, NULL, OPT_USER}, "NAME",
+	"only this user, with full rights; the password is asked for"},
+    {{"password-file", required_argument, NULL, OPT_PASSWORD_FILE}, "FILE",
+	"the password of --user is the file's first line"},
+    {{"password-fd", required_argument, NULL, OPT_PASSWORD_FD}, "N",
+	"... or the first line from descriptor N"},
+    {{"port", required_argument, NULL, OPT_PORT}, "N",
+	"control port (default: 2121, or the next free one)"},
+    {{"listen", required_argument, NULL, OPT_LISTEN}, "ADDRESS",
+	"only this local address (default: all, IPv4 and IPv6)"},
+    {{"passive-ports", required_argument, NULL, OPT_PASSIVE}, "LOW-HIGH",
+	"ports for passive mode (default: 61000-61199)"},
+    {{"config", required_argument, NULL, OPT_CONFIG}, "FILE",
+	"be the daemon that FILE describes (vsftpd.conf's syntax, see ferryd.conf(5))"},
+    {{"show-config", no_argument, NULL, OPT_SHOW}, NULL,
+	"print every option with its value; with --config, that file's"},
+    {{"check-config", required_argument, NULL, OPT_CHECK}, "FILE",
+	"say what is wrong with FILE; exit status 0 if it can be used"},
+    {{"version", no_argument, NULL, OPT_VERSION}, NULL, "print the version"},
+    {{"help", no_argument, NULL, OPT_HELP}, NULL, "print this"},
 };
 
 void
 cmdline_help(void)
 {
-	printf("usage: ferryd [options] DIR             serve DIR, read-only, to anonymous\n"
-	       "       ferryd [options] --user NAME DIR serve DIR to NAME, who may change it\n"
-	       "       ferryd --config FILE [-oNAME=VALUE ...]\n"
-	       "       ferryd --show-config [--config FILE] | --check-config FILE\n\n");
+	printf(
+	    "usage: ferryd [options] DIR             serve DIR, read-only, to anonymous\n"
+	    "       ferryd [options] --user NAME DIR serve DIR to NAME, who may change "
+	    "it\n"
+	    "       ferryd --config FILE [-oNAME=VALUE ...]\n"
+	    "       ferryd --show-config [--config FILE] | --check-config FILE\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		char left[64];
 
@@ -68,14 +70,15 @@ cmdline_help(void)
 		    table[i].argument != NULL ? table[i].argument : "");
 		printf("  %-24s %s\n", left, table[i].text);
 	}
-	printf("  %-24s %s\n", "-oNAME=VALUE", "set one option of ferryd.conf, after the file");
+	printf("  %-24s %s\n", "-oNAME=VALUE",
+	    "set one option of ferryd.conf, after the file");
 }
 
 static int
 complain(const char *what, const char *value)
 {
-	fprintf(stderr, "ferryd: %s%s%s\nTry: ferryd --help\n", what, value != NULL ? ": " : "",
-	    value != NULL ? value : "");
+	fprintf(stderr, "ferryd: %s%s%s\nTry: ferryd --help\n", what,
+	    value != NULL ? ": " : "", value != NULL ? value : "");
 	return -FERRY_EINVAL;
 }
 
@@ -114,7 +117,8 @@ take_option(int opt, const char *value, struct cmdline *c)
 		return 0;
 	case OPT_PASSWORD_FD:
 		if (parse_uint(value, strlen(value), 1 << 16, &fd) < 0)
-			return complain("--password-fd wants a descriptor's number", value);
+			return complain(
+			    "--password-fd wants a descriptor's number", value);
 		c->password_fd = (int)fd;
 		return 0;
 	case OPT_PORT:
@@ -145,11 +149,17 @@ check_together(const struct cmdline *c)
 
 	if (c->action != ACTION_SERVE_DIRECTORY) {
 		if (c->directory != NULL)
-			return complain(
-			    "a directory to serve goes without --config; there anon_root and local_root say it",
+			return complain("a directory to serve goes without --config; "
+					"there anon_root and local_root say it",
 			    c->directory);
 		if (c->user != NULL || secret)
-			return complain("--user and its password go with a directory", NULL);
+			return complain(
+			    "--user and its password go with a directory", NULL);
+		if (c->port != NULL || c->listen != NULL || c->pasv_ports != NULL)
+			return complain("--port, --listen and --passive-ports go with a "
+					"directory; else say it "
+					"with options, for example -olisten_port=2121",
+			    NULL);
 		return 0;
 	}
 	if (c->directory == NULL)
@@ -159,15 +169,16 @@ check_together(const struct cmdline *c)
 	if (secret && c->user == NULL)
 		return complain("a password needs --user NAME", NULL);
 	if (c->password_file != NULL && c->password_fd >= 0)
-		return complain("--password-file and --password-fd exclude each other", NULL);
+		return complain(
+		    "--password-file and --password-fd exclude each other", NULL);
 	return 0;
 }
 
 int
 cmdline_parse(int argc, char **argv, struct cmdline *ret)
 {
-	struct option options[ARRAY_LEN(table) + 1] = { 0 };
-	struct cmdline c = { .action = ACTION_SERVE_DIRECTORY, .password_fd = -1 };
+	struct option options[ARRAY_LEN(table) + 1] = {0};
+	struct cmdline c = {.action = ACTION_SERVE_DIRECTORY, .password_fd = -1};
 	int opt, r;
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)

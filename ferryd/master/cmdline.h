@@ -35,7 +35,8 @@ struct cmdline {
 	size_t noptions;
 };
 
-/* 0, or -FERRY_EINVAL after saying on standard error what is wrong and what would be right. */
+/* 0, or -FERRY_EINVAL after saying on standard error what is wrong and what would be
+ * right. */
 int cmdline_parse(int argc, char **argv, struct cmdline *ret);
 
 /* The text of --help. */

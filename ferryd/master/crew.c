@@ -1,8 +1,10 @@
 /*
- * A crew's processes: starting them, handing out sessions, noticing deaths, starting again.
+ * A crew's processes: starting them, handing out sessions, noticing deaths, starting
+ * again.
  */
 #include "crew.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ferry/ferry.h>
@@ -18,12 +20,18 @@
 #include "log.h"
 #include "util.h"
 
-/* A child that lives less than this before it dies is started again only after RESTART_PAUSE. */
+/* A child that lives less than this before it dies is started again only after
+ * RESTART_PAUSE. */
 #define RESTART_SOON 1000
 #define RESTART_PAUSE 1000
+/* Bound sockets that wait for a worker to take them: one that asks on and does not read
+ * gets no more, or it could use up our descriptors. */
+#define BIND_QUEUE_MAX 64
 
-static void worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user);
-static void auth_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user);
+static void worker_message(
+    struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user);
+static void auth_message(
+    struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user);
 
 /* ---- any child ---- */
 
@@ -34,7 +42,8 @@ child_ended(struct chan *c, const char *why, void *user)
 	struct child *child = user;
 
 	if (child->wanted)
-		log_event(LOG_WARNING, 0, "process=%s index=%u pid=%d channel=ended why=\"%s\"",
+		log_event(LOG_WARNING, 0,
+		    "process=%s index=%u pid=%d channel=ended why=\"%s\"",
 		    role_name(child->role), child->index, (int)child->pid, why);
 	chan_free(c);
 	child->chan = NULL;
@@ -43,13 +52,13 @@ child_ended(struct chan *c, const char *why, void *user)
 }
 
 static int
-send_option(const char *name, const char *value, const char *def, const char *help, bool changed,
-    bool honoured, void *user)
+send_option(const char *name, const char *value, const char *def, const char *help,
+    bool changed, bool honoured, void *user)
 {
 	struct child *child = user;
 	struct msg m = {
-		.type = MSG_OPTION,
-		.option = { .name = bytes_of(name), .value = bytes_of(value) },
+	    .type = MSG_OPTION,
+	    .option = {.name = bytes_of(name), .value = bytes_of(value)},
 	};
 
 	return changed ? chan_send(child->chan, &m, -1) : 0;
@@ -58,14 +67,14 @@ send_option(const char *name, const char *value, const char *def, const char *he
 static int
 send_served_user(struct child *child, const struct served *served)
 {
-	struct msg m = { .type = MSG_AUTH_USER };
+	struct msg m = {.type = MSG_AUTH_USER};
 
 	m.auth_user = (struct msg_auth_user){
-		.user = bytes_of(served->user != NULL ? served->user : ""),
-		.password = bytes_of(served->password != NULL ? served->password : ""),
-		.uid = served->uid,
-		.gid = served->gid,
-		.anonymous = served->user == NULL,
+	    .user = bytes_of(served->user != NULL ? served->user : ""),
+	    .password = bytes_of(served->password != NULL ? served->password : ""),
+	    .uid = served->uid,
+	    .gid = served->gid,
+	    .anonymous = served->user == NULL,
 	};
 	return chan_send(child->chan, &m, -1);
 }
@@ -73,16 +82,39 @@ send_served_user(struct child *child, const struct served *served)
 static void
 close_all(const int *fds, size_t nfds)
 {
-	for (size_t i = 0; i < nfds; i++)
-		close(fds[i]);
+	for (size_t i = 0; i < nfds; i++) {
+		int fd = fds[i];
+
+		fd_closep(&fd);
+	}
 }
 
 int
-child_start(struct child *child, const struct msg_start *start, const int *fds, size_t nfds,
-    chan_msg_cb *on_msg)
+child_tell(struct child *child, const struct msg *m, int fd)
+{
+	int r;
+
+	if (child->chan == NULL) {
+		fd_closep(&fd);
+		return -FERRY_EOF;
+	}
+	r = chan_send(child->chan, m, fd);
+	if (r == 0 || r == -FERRY_EOF || child->pid == 0)
+		return r;
+	log_event(LOG_ERR, 0,
+	    "process=%s index=%u pid=%d killed=yes why=\"it does not take %s: %s\"",
+	    role_name(child->role), child->index, (int)child->pid, msg_name(m->type),
+	    ferry_strerror(r));
+	kill(child->pid, SIGKILL); /* and it is reaped */
+	return r;
+}
+
+int
+child_start(struct child *child, const struct msg_start *start, const int *fds,
+    size_t nfds, chan_msg_cb *on_msg)
 {
 	struct crew *crew = child->crew;
-	struct msg m = { .type = MSG_START, .start = *start };
+	struct msg m = {.type = MSG_START, .start = *start};
 	int sock = -1, r;
 
 	r = spawn_child(crew->programs, child->role, &child->pid, &sock);
@@ -93,16 +125,19 @@ child_start(struct child *child, const struct msg_start *start, const int *fds, 
 	}
 	LIST_INSERT_HEAD(&crew->children, child, next);
 	child->started = uv_now(crew->loop);
-	child->chan = chan_new(crew->loop, sock, ROLE_MASTER, child->role, on_msg, child_ended, child);
-	r = child->chan != NULL ? conf_each(&crew->conf, send_option, child) : -FERRY_ENOMEM;
+	child->chan = chan_new(
+	    crew->loop, sock, ROLE_MASTER, child->role, on_msg, child_ended, child);
+	r = child->chan != NULL ? conf_each(&crew->conf, send_option, child)
+				: -FERRY_ENOMEM;
 	if (r == 0 && child->role == ROLE_AUTH && crew->served != NULL)
 		r = send_served_user(child, crew->served);
-	if (r < 0) {
+	if (r == 0)
+		r = chan_send_fds(child->chan, &m, fds, nfds);
+	else
 		close_all(fds, nfds);
+	if (r < 0)
 		kill(child->pid, SIGKILL); /* and it is reaped */
-		return r;
-	}
-	return chan_send_fds(child->chan, &m, fds, nfds);
+	return r;
 }
 
 void
@@ -133,39 +168,51 @@ auth_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *u
 	}
 }
 
-/* Auth and a worker get the two ends of a new channel. */
+/* Auth and a worker get the two ends of a new channel. Whoever starts last makes the
+ * link: 0 when the other one is not there. */
 static int
 link_auth(struct crew *crew, struct worker *w)
 {
-	struct msg to_auth = { .type = MSG_AUTH_WORKER };
-	struct msg to_worker = { .type = MSG_WORKER_AUTH };
+	struct msg to_auth = {.type = MSG_AUTH_WORKER};
+	struct msg to_worker = {.type = MSG_WORKER_AUTH};
 	int pair[2], r;
 
 	if (crew->auth.child.chan == NULL || w->child.chan == NULL)
-		return 0; /* whoever starts last makes the link */
+		return 0;
 	r = fdpass_pair(pair);
 	if (r < 0)
 		return r;
 	to_auth.auth_worker.worker = w->child.index;
-	r = chan_send(crew->auth.child.chan, &to_auth, pair[0]);
+	r = child_tell(&crew->auth.child, &to_auth, pair[0]);
 	if (r == 0)
-		r = chan_send(w->child.chan, &to_worker, pair[1]);
+		r = child_tell(&w->child, &to_worker, pair[1]);
 	else
 		close(pair[1]);
+	return r == -FERRY_EOF ? 0 : r;
+}
+
+/* A child without its link is of no use: it is started anew. */
+static int
+unlinked(struct child *child, int r)
+{
+	if (r < 0 && child->pid > 0)
+		kill(child->pid, SIGKILL);
 	return r;
 }
 
 static int
 auth_start(struct crew *crew)
 {
-	struct msg_start start = { 0 };
+	struct msg_start start = {0};
 	int r;
 
-	crew->auth.child = (struct child){ .crew = crew, .role = ROLE_AUTH, .wanted = true };
+	crew->auth.life++;
+	crew->auth.child =
+	    (struct child){.crew = crew, .role = ROLE_AUTH, .wanted = true};
 	r = child_start(&crew->auth.child, &start, NULL, 0, auth_message);
 	for (size_t i = 0; i < crew->workers && r == 0; i++)
 		r = link_auth(crew, &crew->worker[i]);
-	return r;
+	return unlinked(&crew->auth.child, r);
 }
 
 /* ---- workers ---- */
@@ -204,22 +251,29 @@ session_free(struct session *s)
 	free(s);
 }
 
-/* A socket bound to the port that active mode dials from: what a worker has no right to. */
-static int
-bind_data_port(const struct conf *conf, const struct msg_master_bind *m)
+/* Is it the address at which the client reached us? */
+static bool
+same_address(const struct endpoint *local, struct bytes address)
 {
-	struct endpoint ep = { .port = (uint16_t)conf->ftp_data_port, .scope = m->scope };
+	if (local->family == AF_INET)
+		return address.n == sizeof(local->v4) &&
+		       memcmp(address.p, &local->v4, address.n) == 0;
+	return address.n == sizeof(local->v6) &&
+	       memcmp(address.p, &local->v6, address.n) == 0;
+}
+
+/* A socket bound to the port that active mode dials from: what a worker has no right to.
+ */
+static int
+bind_data_port(const struct conf *conf, const struct endpoint *local)
+{
+	struct endpoint ep = *local;
 	struct sockaddr_storage ss;
 	socklen_t len;
 	_cleanup_close_ int fd = -1;
 	int on = 1;
 
-	if (m->address.n != sizeof(ep.v4) && m->address.n != sizeof(ep.v6)) {
-		errno = EINVAL;
-		return -1;
-	}
-	ep.family = m->address.n == sizeof(ep.v4) ? AF_INET : AF_INET6;
-	memcpy(ep.family == AF_INET ? (void *)&ep.v4 : (void *)&ep.v6, m->address.p, m->address.n);
+	ep.port = (uint16_t)conf->ftp_data_port;
 	len = endpoint_to_sockaddr(&ep, &ss);
 	fd = socket(ep.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
@@ -232,16 +286,37 @@ bind_data_port(const struct conf *conf, const struct msg_master_bind *m)
 static void
 answer_bind(struct worker *w, const struct msg *m)
 {
-	struct msg answer = { .type = MSG_WORKER_BOUND, .id = m->id };
+	const struct session *s = worker_session(w, m->master_bind.session);
+	const struct conf *conf = &w->child.crew->conf;
+	struct msg answer = {.type = MSG_WORKER_BOUND, .id = m->id};
 	int fd = -1;
 
-	if (worker_session(w, m->master_bind.session) == NULL ||
-	    !w->child.crew->conf.connect_from_port_20)
+	if (s == NULL || !conf->connect_from_port_20 ||
+	    !same_address(&s->local, m->master_bind.address))
 		errno = EPERM;
+	else if (chan_queued(w->child.chan) > BIND_QUEUE_MAX)
+		errno = EAGAIN;
 	else
-		fd = bind_data_port(&w->child.crew->conf, &m->master_bind);
+		fd = bind_data_port(conf, &s->local);
 	answer.worker_bound.error = fd < 0 ? (uint32_t)errno : 0;
-	chan_send(w->child.chan, &answer, fd);
+	child_tell(&w->child, &answer, fd);
+}
+
+/* Are such numbers this worker's? A line may come when its session is over. */
+static bool
+worker_numbers(const struct worker *w, uint32_t id)
+{
+	return id / w->slots % w->child.crew->workers == w->child.index;
+}
+
+static void
+worker_log(struct worker *w, const struct msg_master_log *m)
+{
+	if (m->session == 0 || worker_numbers(w, m->session))
+		child_log(m);
+	else
+		child_ended(
+		    w->child.chan, "it logs about another worker's session", &w->child);
 }
 
 static void
@@ -252,7 +327,7 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 
 	switch (m->type) {
 	case MSG_MASTER_LOG:
-		child_log(&m->master_log);
+		worker_log(w, &m->master_log);
 		break;
 	case MSG_MASTER_TAKEN:
 		s = worker_session(w, m->master_taken.session);
@@ -281,17 +356,19 @@ static int
 worker_start(struct crew *crew, unsigned index)
 {
 	struct worker *w = &crew->worker[index];
-	struct msg_start start = { .index = index, .slots = (uint32_t)w->slots };
+	struct msg_start start = {.index = index, .slots = (uint32_t)w->slots};
 	int fds[2];
 	size_t nfds = 0;
 	int r;
 
-	w->child = (struct child){ .crew = crew, .role = ROLE_WORKER, .index = index, .wanted = true };
+	w->child = (struct child){
+	    .crew = crew, .role = ROLE_WORKER, .index = index, .wanted = true};
 	if (geteuid() == 0) {
 		const struct passwd *pw = getpwnam(crew->conf.nopriv_user);
 
 		if (pw == NULL) {
-			log_event(LOG_ERR, 0, "nopriv_user=%s: no such account", crew->conf.nopriv_user);
+			log_event(LOG_ERR, 0, "nopriv_user=%s: no such account",
+			    crew->conf.nopriv_user);
 			return -FERRY_EINVAL;
 		}
 		start.user = bytes_of(crew->conf.nopriv_user);
@@ -304,12 +381,14 @@ worker_start(struct crew *crew, unsigned index)
 		start.gid = getegid();
 	}
 	fds[nfds++] = dup_cloexec(w->board_fd);
-	if (fds[0] < 0 || fds[nfds - 1] < 0)
+	if (fds[0] < 0 || fds[nfds - 1] < 0) {
+		close_all(fds, nfds);
 		return -FERRY_ESYS;
+	}
 	r = child_start(&w->child, &start, fds, nfds, worker_message);
 	if (r == 0)
 		r = link_auth(crew, w);
-	return r;
+	return unlinked(&w->child, r);
 }
 
 static int
@@ -342,21 +421,29 @@ least_busy(struct crew *crew)
 	return best;
 }
 
+/* Numbers are 32 bits wide: after the last turn that fits, the first one. */
+static uint32_t
+turn_after(const struct worker *w, uint32_t turn)
+{
+	return turn < UINT32_MAX / (w->slots * w->child.crew->workers) - 1 ? turn + 1 : 1;
+}
+
 static void
 next_slot(struct worker *w)
 {
 	if (++w->search < w->slots)
 		return;
 	w->search = 0;
-	w->turn = w->turn < UINT32_MAX / (w->slots * w->child.crew->workers) - 1 ? w->turn + 1 : 1;
+	w->turn = turn_after(w, w->turn);
 }
 
-/* A free slot of the least busy worker, with an id that was not used for a very long time, and the client's
- * socket to that worker. If the worker is dying, it is told to nobody: its death places the session anew. */
+/* A free slot of the least busy worker, with an id that was not used for a very long
+ * time, and the client's socket to that worker. A worker that does not get it is dying,
+ * and its death places the session anew. */
 static int
 session_place(struct crew *crew, struct session *s)
 {
-	struct msg m = { .type = MSG_WORKER_SESSION };
+	struct msg m = {.type = MSG_WORKER_SESSION};
 	struct worker *w = least_busy(crew);
 	int copy;
 
@@ -367,7 +454,8 @@ session_place(struct crew *crew, struct session *s)
 		return -FERRY_ESTATE;
 	while (w->session[w->search] != NULL)
 		next_slot(w);
-	s->id = (w->turn * (uint32_t)crew->workers + w->child.index) * (uint32_t)w->slots +
+	s->id =
+	    (w->turn * (uint32_t)crew->workers + w->child.index) * (uint32_t)w->slots +
 	    (uint32_t)w->search;
 	s->worker = w;
 	w->session[w->search] = s;
@@ -375,8 +463,18 @@ session_place(struct crew *crew, struct session *s)
 	m.worker_session.session = s->id;
 	m.worker_session.slot = (uint32_t)w->search;
 	next_slot(w);
-	chan_send(w->child.chan, &m, copy);
+	(void)child_tell(&w->child, &m, copy);
 	return 0;
+}
+
+static void
+read_local(int fd, struct endpoint *ret)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+		(void)endpoint_from_sockaddr((struct sockaddr *)&ss, ret);
 }
 
 int
@@ -389,6 +487,7 @@ crew_take(struct crew *crew, int *fd, const struct endpoint *peer)
 		return -FERRY_ENOMEM;
 	s->fd = *fd;
 	s->peer = *peer;
+	read_local(s->fd, &s->local);
 	r = session_place(crew, s);
 	if (r < 0)
 		free(s);
@@ -397,7 +496,8 @@ crew_take(struct crew *crew, int *fd, const struct endpoint *peer)
 	return r;
 }
 
-/* Everything that hung on a worker that died. What it had not taken yet is left in orphans. */
+/* Everything that hung on a worker that died. What it had not taken yet is left in
+ * orphans. */
 static void
 worker_died(struct worker *w, struct agent_sessions *orphans)
 {
@@ -408,6 +508,8 @@ worker_died(struct worker *w, struct agent_sessions *orphans)
 		struct session *s = w->session[i];
 
 		if (s != NULL && s->fd >= 0) {
+			assert(s->grant.state ==
+			       GRANT_NONE); /* login_verdict() sees to it */
 			session_displace(s);
 			TAILQ_INSERT_TAIL(orphans, s, by_agent);
 		} else if (s != NULL) {
@@ -458,12 +560,12 @@ crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
 	int r;
 
 	*crew = (struct crew){
-		.loop = loop,
-		.programs = programs,
-		.served = served,
-		.worker = calloc(workers, sizeof(*crew->worker)),
-		.on_closed = on_closed,
-		.user = user,
+	    .loop = loop,
+	    .programs = programs,
+	    .served = served,
+	    .worker = calloc(workers, sizeof(*crew->worker)),
+	    .on_closed = on_closed,
+	    .user = user,
 	};
 	if (crew->worker == NULL)
 		return -FERRY_ENOMEM;
@@ -485,6 +587,19 @@ crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
 	return r;
 }
 
+void
+crew_continue(struct crew *crew, const struct crew *last)
+{
+	uint32_t turn = 0;
+
+	for (size_t i = 0; i < last->workers; i++) {
+		if (last->worker[i].turn > turn)
+			turn = last->worker[i].turn;
+	}
+	for (size_t i = 0; i < crew->workers; i++)
+		crew->worker[i].turn = turn_after(&crew->worker[i], turn);
+}
+
 size_t
 crew_sessions(const struct crew *crew)
 {
@@ -493,20 +608,6 @@ crew_sessions(const struct crew *crew)
 	for (size_t i = 0; i < crew->workers; i++)
 		n += crew->worker[i].sessions;
 	return n;
-}
-
-void
-crew_retire(struct crew *crew, unsigned seconds)
-{
-	struct msg m = { .type = MSG_WORKER_DRAIN, .worker_drain = { .seconds = seconds } };
-
-	crew->retired = true;
-	uv_timer_stop(&crew->restart);
-	for (size_t i = 0; i < crew->workers; i++) {
-		crew->worker[i].child.wanted = false;
-		if (crew->worker[i].child.chan != NULL)
-			chan_send(crew->worker[i].child.chan, &m, -1);
-	}
 }
 
 /* The workers of a retired crew have gone: nobody needs auth and the agents any more. */
@@ -522,26 +623,54 @@ dismiss_rest(struct crew *crew)
 	crew->auth.child.wanted = false;
 	chan_free(crew->auth.child.chan);
 	crew->auth.child.chan = NULL;
-	LIST_FOREACH(agent, &crew->agents, next)
-	{
+	LIST_FOREACH(agent, &crew->agents, next) {
 		agent->child.wanted = false;
 		chan_free(agent->child.chan);
 		agent->child.chan = NULL;
 	}
 }
 
-static void
-log_death(const struct child *child, int status)
+void
+crew_retire(struct crew *crew, unsigned seconds)
 {
-	int level = child->wanted ? LOG_ERR : LOG_DEBUG;
+	struct msg m = {.type = MSG_WORKER_DRAIN, .worker_drain = {.seconds = seconds}};
+
+	crew->retired = true;
+	uv_timer_stop(&crew->restart);
+	for (size_t i = 0; i < crew->workers; i++) {
+		crew->worker[i].child.wanted = false;
+		child_tell(&crew->worker[i].child, &m, -1);
+	}
+	dismiss_rest(crew); /* if there is no worker just now, no death comes to do it */
+}
+
+static void
+log_death(const struct child *child, pid_t pid, bool wanted, int status)
+{
+	int level = wanted ? LOG_ERR : LOG_DEBUG;
 
 	if (WIFSIGNALED(status))
 		log_event(level, 0, "process=%s index=%u pid=%d ended=signal signal=%d%s",
-		    role_name(child->role), child->index, (int)child->pid, WTERMSIG(status),
-		    WTERMSIG(status) == SIGSYS ? " why=\"a system call its sandbox forbids\"" : "");
+		    role_name(child->role), child->index, (int)pid, WTERMSIG(status),
+		    WTERMSIG(status) == SIGSYS
+			? " why=\"a system call its sandbox forbids\""
+			: "");
 	else
 		log_event(level, 0, "process=%s index=%u pid=%d ended=exit status=%d",
-		    role_name(child->role), child->index, (int)child->pid, WEXITSTATUS(status));
+		    role_name(child->role), child->index, (int)pid, WEXITSTATUS(status));
+}
+
+/* What a dead child still said counts: sessions that it took, lines that tell why it
+ * died. */
+static void
+last_words(struct child *child)
+{
+	child->pid = 0;
+	child->wanted = false; /* the end of its channel is no news */
+	if (child->chan != NULL)
+		chan_drain(child->chan);
+	chan_free(child->chan);
+	child->chan = NULL;
 }
 
 bool
@@ -549,21 +678,19 @@ crew_reap(struct crew *crew, pid_t pid, int status)
 {
 	struct child *child;
 	struct agent_sessions orphans = TAILQ_HEAD_INITIALIZER(orphans);
-	bool again, soon;
+	bool wanted, again, soon;
 
-	LIST_FOREACH(child, &crew->children, next)
-	{
+	LIST_FOREACH(child, &crew->children, next) {
 		if (child->pid == pid)
 			break;
 	}
 	if (child == NULL)
 		return false;
-	log_death(child, status);
 	LIST_REMOVE(child, next);
-	chan_free(child->chan);
-	child->chan = NULL;
-	child->pid = 0;
-	again = child->wanted && !crew->retired;
+	wanted = child->wanted;
+	last_words(child);
+	log_death(child, pid, wanted, status);
+	again = wanted && !crew->retired;
 	soon = uv_now(crew->loop) - child->started < RESTART_SOON;
 	if (child->role == ROLE_AGENT) {
 		agent_died((struct agent *)child);
@@ -594,9 +721,20 @@ crew_kill(struct crew *crew)
 	struct child *child;
 
 	crew->retired = true;
-	LIST_FOREACH(child, &crew->children, next)
-	{
+	LIST_FOREACH(child, &crew->children, next) {
 		child->wanted = false;
 		kill(child->pid, SIGKILL);
 	}
+}
+
+void
+crew_free(struct crew *crew)
+{
+	for (size_t i = 0; i < crew->workers; i++) {
+		scoreboard_unmap(&crew->worker[i].board);
+		fd_closep(&crew->worker[i].board_fd);
+		free(crew->worker[i].session);
+	}
+	free(crew->worker);
+	conf_free(&crew->conf);
 }

@@ -1,8 +1,10 @@
 /*
- * A crew: one checked configuration and the processes that work by it: auth, workers, agents. A reload
- * hires a new crew and lets the old one finish its sessions. For the master alone.
+ * A crew: one checked configuration and the processes that work by it: auth, workers,
+ * agents. A reload hires a new crew and lets the old one finish its sessions. For the
+ * master alone.
  *
- * Who owns what: the master its crews; a crew its workers, agents and auth; a worker its sessions.
+ * Who owns what: the master its crews; a crew its workers, agents and auth; a worker its
+ * sessions.
  */
 #ifndef FERRYD_MASTER_CREW_H
 #define FERRYD_MASTER_CREW_H
@@ -27,7 +29,8 @@ struct child {
 	LIST_ENTRY(child) next; /* of all the crew's children, found by pid */
 	struct crew *crew;
 	enum role role;
-	unsigned index; /* tells workers (from 0) and agents (from 1) apart, in the log too */
+	/* tells workers (from 0) and agents (from 1) apart, in the log too */
+	unsigned index;
 	pid_t pid;
 	struct chan *chan; /* NULL once it has ended */
 	uint64_t started;  /* uv_now, ms */
@@ -36,7 +39,8 @@ struct child {
 
 enum grant_state {
 	GRANT_NONE,    /* not logged in, as far as the master knows */
-	GRANT_PENDING, /* the agent was asked to make it; its answer or the session's end comes */
+	GRANT_PENDING, /* the agent was asked to make it; its answer or the session's end
+			  comes */
 	GRANT_GIVEN,   /* the worker has it */
 };
 
@@ -48,16 +52,19 @@ struct grant {
 	char *user;
 	uint32_t rights, umask;
 	bool anonymous;
+	unsigned auth_life; /* of the auth that keeps something for it */
 };
 
 struct session {
 	TAILQ_ENTRY(session) by_agent; /* while grant.agent is set */
-	uint32_t id;                   /* one of its kind in the crew; id % worker->slots is its slot */
+	uint32_t id; /* one of its kind in the crew; id % worker->slots is its slot */
 	struct worker *worker;
-	int fd; /* the client, until the worker has said that it has it (MASTER_TAKEN); then -1 */
-	struct endpoint peer;
+	int fd; /* the client, until the worker has said that it has it (MASTER_TAKEN);
+		   then -1 */
+	struct endpoint peer, local;
 	struct grant grant;
-	bool logout_due; /* the worker's MASTER_LOGOUT is still on its way: see login_verdict() */
+	bool logout_due; /* the worker's MASTER_LOGOUT is still on its way: see
+			    login_verdict() */
 };
 
 struct worker {
@@ -67,8 +74,8 @@ struct worker {
 	size_t slots;
 	struct session **session; /* by slot */
 	size_t sessions;
-	uint32_t turn;  /* how often ids went round the slots */
-	size_t search;  /* where to look for a free slot */
+	uint32_t turn; /* how often ids went round the slots */
+	size_t search; /* where to look for a free slot */
 };
 
 /* Of a worker and an agent. */
@@ -84,7 +91,8 @@ struct agent {
 	gid_t gid;
 	char *account; /* "" for none */
 	char *prefix;
-	int *link;     /* by worker index: its end of their channel while it waits to be sent, or enum link */
+	int *link; /* by worker index: its end of their channel while it waits to be sent,
+		      or enum link */
 	uint32_t last_grant;
 	TAILQ_HEAD(agent_sessions, session) sessions;
 	uv_timer_t idle; /* runs while no session needs it */
@@ -92,6 +100,8 @@ struct agent {
 
 struct auth {
 	struct child child;
+	unsigned life; /* how often it was started: a new one knows nothing of the last
+			  one's logins */
 };
 
 struct crew {
@@ -112,27 +122,34 @@ struct crew {
 	void *user;
 };
 
-/* Starts auth and the workers; conf is copied. on_closed is told of every session that ends, for the
- * counts. 0, or a negative code after logging why. */
+/* Starts auth and the workers; conf is copied. on_closed is told of every session that
+ * ends, for the counts. 0, or a negative code after logging why. */
 int crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
     const struct served *served, const struct conf *conf, size_t workers, size_t slots,
     void (*on_closed)(struct crew *, const struct session *, void *), void *user);
 
-/* Hands a client to the least busy worker; a worker that dies before it has taken it does not take it along.
- * 0, and fd is the crew's from here on; -FERRY_ESTATE when no worker can take it now, or -FERRY_ENOMEM, and *fd
- * is still the caller's. */
+/* Session numbers go on behind those of `last`, the crew before: no two live sessions
+ * share one, nor two lines of the log that are near each other. Before the first client.
+ */
+void crew_continue(struct crew *crew, const struct crew *last);
+
+/* Hands a client to the least busy worker; a worker that dies before it has taken it does
+ * not take it along. 0, and fd is the crew's from here on; -FERRY_ESTATE when no worker
+ * can take it now, or -FERRY_ENOMEM, and *fd is still the caller's. */
 int crew_take(struct crew *crew, int *fd, const struct endpoint *peer);
 
 /* No new sessions; idle ones end after `seconds`. */
 void crew_retire(struct crew *crew, unsigned seconds);
-/* A child of this crew with that pid died: release what hung on it, start it again if wanted. False if
- * it is none of ours. */
+/* A child of this crew with that pid died: release what hung on it, start it again if
+ * wanted. False if it is none of ours. */
 bool crew_reap(struct crew *crew, pid_t pid, int status);
 /* Retired, and every process of it is gone. */
 bool crew_is_gone(const struct crew *crew);
 size_t crew_sessions(const struct crew *crew);
-/* Kills what still runs; frees all but the struct once the loop has turned. */
+/* Kills what still runs; it is reaped as ever. */
 void crew_kill(struct crew *crew);
+/* Of a crew that is gone and whose timer `restart` is closed: all but the struct. */
+void crew_free(struct crew *crew);
 
 /* ---- between crew.c and login.c ---- */
 
@@ -145,18 +162,24 @@ void login_granted(struct agent *agent, const struct msg_master_granted *g);
 void login_end(struct session *s);
 /* The worker says that the user of s has logged out. */
 void login_logout(struct session *s);
-/* The agent died: sessions that wait for it hear so; the others' worker has noticed by itself. */
+/* The agent died: sessions that wait for it hear so; the others' worker has noticed by
+ * itself. */
 void agent_died(struct agent *agent);
 void agent_free(struct agent *agent);
 /* That worker has died: the next one of its index needs a channel of its own. */
 void agent_unlink(struct agent *agent, unsigned worker);
 
-/* Starts a process and sends it its options and START with nfds descriptors. */
-int child_start(struct child *child, const struct msg_start *start, const int *fds, size_t nfds,
-    chan_msg_cb *on_msg);
+/* Sends a child what it must hear; fd (or -1) is the child's from here on. One that does
+ * not take it is ended, as if it had died: with a message lost, the two would disagree
+ * about who is logged in. 0 or a negative code; -FERRY_EOF: it has died already. */
+int child_tell(struct child *child, const struct msg *m, int fd);
 
-/* A child's line for the log. The child escaped foreign text; the log file escapes what is left, since a
- * child that has been taken over may send anything. */
+/* Starts a process and sends it its options and START with nfds descriptors. */
+int child_start(struct child *child, const struct msg_start *start, const int *fds,
+    size_t nfds, chan_msg_cb *on_msg);
+
+/* A child's line for the log. The child escaped foreign text; the log file escapes what
+ * is left, since a child that has been taken over may send anything. */
 void child_log(const struct msg_master_log *m);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * `ferryd DIR`: serves one directory from the command line, to anonymous (read-only) or to one user, and
- * says how to get there.
+ * `ferryd DIR`: serves one directory from the command line, to anonymous (read-only) or
+ * to one user, and says how to get there.
  */
 #include "embedded.h"
 
@@ -33,7 +33,8 @@ fail(const char *what, const char *why)
 	return -FERRY_EINVAL;
 }
 
-/* Files are touched as the directory's owner when root starts us: root's own power is never needed. */
+/* Files are touched as the directory's owner when root starts us: root's own power is
+ * never needed. */
 static int
 open_served(const struct cmdline *cl, struct served *ret)
 {
@@ -43,10 +44,10 @@ open_served(const struct cmdline *cl, struct served *ret)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return fail(cl->directory, strerror(errno));
 	*ret = (struct served){
-		.root = fd,
-		.uid = geteuid() == 0 ? st.st_uid : geteuid(),
-		.gid = geteuid() == 0 ? st.st_gid : getegid(),
-		.user = cl->user,
+	    .root = fd,
+	    .uid = geteuid() == 0 ? st.st_uid : geteuid(),
+	    .gid = geteuid() == 0 ? st.st_gid : getegid(),
+	    .user = cl->user,
 	};
 	return 0;
 }
@@ -62,7 +63,8 @@ static int
 set_passive_ports(struct conf *c, const char *range)
 {
 	const char *dash = strchr(range, '-');
-	_cleanup_free_ char *low = dash != NULL ? strndup(range, (size_t)(dash - range)) : NULL;
+	_cleanup_free_ char *low =
+	    dash != NULL ? strndup(range, (size_t)(dash - range)) : NULL;
 
 	if (low == NULL)
 		return fail("--passive-ports", "wants LOW-HIGH, for example 61000-61199");
@@ -83,10 +85,12 @@ set_listen(struct conf *c, const char *address)
 	if (ep.family == AF_INET)
 		return set(c, "listen_address", address);
 	c->listen = false;
-	return set(c, "listen_ipv6", "YES") < 0 ? -FERRY_EINVAL : set(c, "listen_address6", address);
+	return set(c, "listen_ipv6", "YES") < 0 ? -FERRY_EINVAL
+						: set(c, "listen_address6", address);
 }
 
-/* The file's cross checks hold here too, but for "nobody can log in": --user is told to auth apart. */
+/* The file's cross checks hold here too, but for "nobody can log in": --user is told to
+ * auth apart. */
 static int
 check(struct conf *c)
 {
@@ -97,6 +101,18 @@ check(struct conf *c)
 	r = conf_check(c, load_tell, NULL);
 	c->local_enable = local;
 	return r;
+}
+
+/* New files look as if whoever starts us had made them. */
+static int
+set_umask(struct conf *c)
+{
+	mode_t mask = umask(0);
+	char text[16];
+
+	umask(mask);
+	snprintf(text, sizeof(text), "0%03o", (unsigned)mask & 0777);
+	return set(c, "local_umask", text);
 }
 
 static int
@@ -112,6 +128,8 @@ make_conf(const struct cmdline *cl, struct conf *ret)
 		r = set(ret, "anon_world_readable_only", "NO");
 	if (r == 0)
 		r = set(ret, "write_enable", cl->user == NULL ? "NO" : "YES");
+	if (r == 0)
+		r = set_umask(ret);
 	if (r == 0)
 		r = set_listen(ret, cl->listen);
 	if (r == 0 && cl->pasv_ports != NULL)
@@ -160,7 +178,8 @@ add_url(struct buf *out, const struct endpoint *at, const char *user, const char
 	char where[ENDPOINT_TEXT_MAX];
 
 	endpoint_format(at, where);
-	buf_printf(out, "  ftp://%s%s%s/%s\n", user != NULL ? user : "", user != NULL ? "@" : "", where, note);
+	buf_printf(out, "  ftp://%s%s%s/%s\n", user != NULL ? user : "",
+	    user != NULL ? "@" : "", where, note);
 }
 
 /* One URL per address that others can dial; this machine's own last. */
@@ -168,7 +187,7 @@ static void
 add_urls(struct buf *out, const struct listeners *l, const char *user)
 {
 	struct ifaddrs *all = NULL, *i;
-	bool families[2] = { false, false };
+	bool families[2] = {false, false};
 
 	for (size_t k = 0; k < l->n; k++) {
 		if (endpoint_scope_of(&l->at[k]) != SCOPE_UNSPECIFIED)
@@ -198,30 +217,39 @@ add_urls(struct buf *out, const struct listeners *l, const char *user)
 }
 
 static void
-describe(struct buf *out, const struct cmdline *cl, const struct conf *c, const struct listeners *l)
+describe(struct buf *out, const struct cmdline *cl, const struct conf *c,
+    const struct listeners *l)
 {
 	char real[PATH_MAX];
 	const char *dir = realpath(cl->directory, real) != NULL ? real : cl->directory;
 
 	if (cl->user == NULL)
-		buf_printf(out, "Serving %s, read-only, to anyone (user \"anonymous\"):\n", dir);
+		buf_printf(
+		    out, "Serving %s, read-only, to anyone (user \"anonymous\"):\n", dir);
 	else
-		buf_printf(out, "Serving %s to user \"%s\", who may change everything in it:\n", dir, cl->user);
+		buf_printf(out,
+		    "Serving %s to user \"%s\", who may change everything in it:\n", dir,
+		    cl->user);
 	add_urls(out, l, cl->user);
 	buf_printf(out,
-	    "Passive mode uses ports %llu-%llu: a firewall in front of this machine must let them and port "
+	    "Passive mode uses ports %llu-%llu: a firewall in front of this machine must "
+	    "let them and port "
 	    "%u in.\n",
-	    (unsigned long long)c->pasv_min_port, (unsigned long long)c->pasv_max_port, l->at[0].port);
+	    (unsigned long long)c->pasv_min_port, (unsigned long long)c->pasv_max_port,
+	    l->at[0].port);
 	if (cl->user == NULL)
-		buf_printf(out, "To allow uploads, start it with a user:  ferryd --user NAME %s\n", cl->directory);
+		buf_printf(out,
+		    "To allow uploads, start it with a user:  ferryd --user NAME %s\n",
+		    cl->directory);
 	buf_printf(out, "Stop it with ^C.\n");
 }
 
 int
 embedded_run(const struct cmdline *cl)
 {
-	_cleanup_(buf_free) struct buf greeting = BUF_INIT(64 * 1024);
-	struct master_plan plan = { .served = NULL, .ready_fd = -1 };
+	_cleanup_(buf_free)
+	struct buf greeting = BUF_INIT(64 * 1024);
+	struct master_plan plan = {.served = NULL, .ready_fd = -1};
 	struct listeners listeners;
 	struct served served;
 	const char *why = NULL;

@@ -41,7 +41,7 @@ listener_open(struct endpoint *at)
 static int
 listener_at(const char *option, int family, uint64_t port, struct endpoint *ret)
 {
-	struct endpoint ep = { .family = family };
+	struct endpoint ep = {.family = family};
 
 	if (option != NULL && option[0] != '\0' &&
 	    (endpoint_from_text(option, &ep) < 0 || ep.family != family))
@@ -73,10 +73,13 @@ add(struct listeners *l, const char *option, const char *name, int family, uint6
 		int saved = errno;
 
 		endpoint_format(&at, where);
-		snprintf(why, sizeof(why), "cannot listen on %s: %s%s", where, strerror(saved),
-		    saved == EACCES ? " (ports below 1024 need root; try another listen_port)"
-		    : saved == EADDRINUSE ? " (another server runs there; try another listen_port)"
-					  : "");
+		snprintf(why, sizeof(why), "cannot listen on %s: %s%s", where,
+		    strerror(saved),
+		    saved == EACCES
+			? " (ports below 1024 need root; try another listen_port)"
+		    : saved == EADDRINUSE
+			? " (another server runs there; try another listen_port)"
+			: "");
 		*ret_why = why;
 		errno = saved;
 		return -FERRY_ESYS;
@@ -89,7 +92,7 @@ add(struct listeners *l, const char *option, const char *name, int family, uint6
 int
 listeners_open(const struct conf *conf, struct listeners *ret, const char **ret_why)
 {
-	struct listeners l = { .n = 0 };
+	struct listeners l = {.n = 0};
 	bool v4_named = conf->listen_address != NULL && conf->listen_address[0] != '\0';
 	bool v6_named = conf->listen_address6 != NULL && conf->listen_address6[0] != '\0';
 	/* As vsftpd: the IPv6 wildcard alone means both families. */
@@ -97,12 +100,15 @@ listeners_open(const struct conf *conf, struct listeners *ret, const char **ret_
 	int r = 0;
 
 	if (conf->listen_ipv6) {
-		r = add(&l, conf->listen_address6, "listen_address6", AF_INET6, conf->listen_port, ret_why);
-		if (r < 0 && v4 && !v6_named && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+		r = add(&l, conf->listen_address6, "listen_address6", AF_INET6,
+		    conf->listen_port, ret_why);
+		if (r < 0 && v4 && !v6_named &&
+		    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
 			r = 0; /* a kernel without IPv6 */
 	}
 	if (r == 0 && v4)
-		r = add(&l, conf->listen_address, "listen_address", AF_INET, conf->listen_port, ret_why);
+		r = add(&l, conf->listen_address, "listen_address", AF_INET,
+		    conf->listen_port, ret_why);
 	if (r < 0) {
 		int saved = errno;
 

@@ -9,7 +9,8 @@
 #include "conf.h"
 #include "endpoint.h"
 
-/* IPv4 and IPv6 each have a socket of their own (IPV6_V6ONLY), so both can be had side by side. */
+/* IPv4 and IPv6 each have a socket of their own (IPV6_V6ONLY), so both can be had side by
+ * side. */
 #define LISTEN_MAX 2
 
 struct listeners {
@@ -18,9 +19,10 @@ struct listeners {
 	size_t n;
 };
 
-/* Opens what listen, listen_ipv6, listen_address, listen_address6 and listen_port say. vsftpd's
- * listen_ipv6=YES alone also takes IPv4 clients; so does ours. 0; a negative code and *ret_why, a sentence
- * (static storage), with errno of the call that failed. A machine without IPv6 serves IPv4 alone. */
+/* Opens what listen, listen_ipv6, listen_address, listen_address6 and listen_port say.
+ * vsftpd's listen_ipv6=YES alone also takes IPv4 clients; so does ours. 0; a negative
+ * code and *ret_why, a sentence (static storage), with errno of the call that failed. A
+ * machine without IPv6 serves IPv4 alone. */
 int listeners_open(const struct conf *conf, struct listeners *ret, const char **ret_why);
 void listeners_close(struct listeners *l);
 

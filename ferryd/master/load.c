@@ -24,7 +24,8 @@
 #define ANON_DEFAULT "/srv/ftp"
 
 void
-load_tell(enum conf_severity severity, const char *file, unsigned line, const char *text, void *user)
+load_tell(enum conf_severity severity, const char *file, unsigned line, const char *text,
+    void *user)
 {
 	const char *what = severity == CONF_ERROR ? "error" : "warning";
 
@@ -36,7 +37,8 @@ load_tell(enum conf_severity severity, const char *file, unsigned line, const ch
 		fprintf(stderr, "%s:%u: %s: %s\n", file, line, what, text);
 }
 
-/* A regular file of at most max bytes. 0, or -FERRY_ESYS with errno (EFBIG, EINVAL for what is no file). */
+/* A regular file of at most max bytes. 0, or -FERRY_ESYS with errno (EFBIG, EINVAL for
+ * what is no file). */
 static int
 read_file(const char *path, size_t max, struct buf *ret)
 {
@@ -70,12 +72,13 @@ read_file(const char *path, size_t max, struct buf *ret)
 static int
 load_file(struct conf *c, const char *path, conf_problem_cb *cb, void *user)
 {
-	_cleanup_(buf_free) struct buf text = BUF_INIT(CONFIG_MAX);
+	_cleanup_(buf_free)
+	struct buf text = BUF_INIT(CONFIG_MAX);
 	int r = read_file(path, CONFIG_MAX, &text);
 
 	if (r == -FERRY_ESYS) {
 		cb(CONF_ERROR, path, 0,
-		    errno == EINVAL ? "is not a regular file"
+		    errno == EINVAL  ? "is not a regular file"
 		    : errno == EFBIG ? "is larger than 1 MiB: is it a configuration?"
 				     : strerror(errno),
 		    user);
@@ -83,7 +86,8 @@ load_file(struct conf *c, const char *path, conf_problem_cb *cb, void *user)
 	}
 	if (r < 0)
 		return r;
-	return conf_parse(c, path, (const char *)buf_data(&text), buf_len(&text), cb, user);
+	return conf_parse(
+	    c, path, (const char *)buf_data(&text), buf_len(&text), cb, user);
 }
 
 static int
@@ -129,12 +133,12 @@ load_config(const struct cmdline *cl, struct conf *ret, conf_problem_cb *cb, voi
 
 /* ---- the world outside the file ---- */
 
-static int
-problem(conf_problem_cb *cb, void *user, enum conf_severity severity, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+static int problem(conf_problem_cb *cb, void *user, enum conf_severity severity,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 static int
-problem(conf_problem_cb *cb, void *user, enum conf_severity severity, const char *fmt, ...)
+problem(
+    conf_problem_cb *cb, void *user, enum conf_severity severity, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -167,7 +171,8 @@ is_set(const char *option)
 static int
 load_banner(struct conf *c, conf_problem_cb *cb, void *user)
 {
-	_cleanup_(buf_free) struct buf text = BUF_INIT(BANNER_MAX);
+	_cleanup_(buf_free)
+	struct buf text = BUF_INIT(BANNER_MAX);
 
 	if (!is_set(c->banner_file))
 		return 0;
@@ -179,12 +184,12 @@ load_banner(struct conf *c, conf_problem_cb *cb, void *user)
 	return set_string(&c->ftpd_banner, buf_cstr(&text));
 }
 
-/* pasv_address may be a name (pasv_addr_resolve=YES): it is looked up now, and a wrong one stops the start
- * instead of spoiling every PASV. */
+/* pasv_address may be a name (pasv_addr_resolve=YES): it is looked up now, and a wrong
+ * one stops the start instead of spoiling every PASV. */
 static int
 load_pasv_address(struct conf *c, conf_problem_cb *cb, void *user)
 {
-	struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
+	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *ai = NULL;
 	char text[ENDPOINT_TEXT_MAX];
 	struct endpoint ep;
@@ -207,16 +212,19 @@ load_pasv_address(struct conf *c, conf_problem_cb *cb, void *user)
 		if (r < 0)
 			return r;
 	}
-	if (endpoint_scope_of(&ep) == SCOPE_LOOPBACK || endpoint_scope_of(&ep) == SCOPE_UNSPECIFIED ||
+	if (endpoint_scope_of(&ep) == SCOPE_LOOPBACK ||
+	    endpoint_scope_of(&ep) == SCOPE_UNSPECIFIED ||
 	    endpoint_scope_of(&ep) == SCOPE_MULTICAST)
 		problem(cb, user, CONF_WARNING,
-		    "pasv_address is %s, a %s address: passive clients elsewhere cannot reach it",
+		    "pasv_address is %s, a %s address: passive clients elsewhere cannot "
+		    "reach it",
 		    c->pasv_address, endpoint_scope_name(endpoint_scope_of(&ep)));
 	return 0;
 }
 
-/* Anonymous runs as ftp_username. Debian has no such account until an FTP server makes it, and an existing
- * vsftpd.conf must work all the same: then nopriv_user serves /srv/ftp. */
+/* Anonymous runs as ftp_username. Debian has no such account until an FTP server makes
+ * it, and an existing vsftpd.conf must work all the same: then nopriv_user serves
+ * /srv/ftp. */
 static int
 load_anonymous(struct conf *c, conf_problem_cb *cb, void *user)
 {
@@ -225,25 +233,26 @@ load_anonymous(struct conf *c, conf_problem_cb *cb, void *user)
 	if (!c->anonymous_enable)
 		return 0;
 	if (geteuid() != 0)
-		return is_set(c->anon_root)
-		    ? 0
-		    : problem(cb, user, CONF_ERROR,
-			  "anonymous_enable=YES wants anon_root when ferryd is not started by root");
+		return is_set(c->anon_root) ? 0
+					    : problem(cb, user, CONF_ERROR,
+						  "anonymous_enable=YES wants anon_root "
+						  "when ferryd is not started by root");
 	pw = getpwnam(c->ftp_username);
 	if (pw != NULL) {
 		if (pw->pw_uid == 0)
 			return problem(cb, user, CONF_ERROR,
-			    "ftp_username=%s is root: anonymous users must not be", c->ftp_username);
+			    "ftp_username=%s is root: anonymous users must not be",
+			    c->ftp_username);
 		return is_set(c->anon_root) ? 0 : set_string(&c->anon_root, pw->pw_dir);
 	}
 	if (strcmp(c->ftp_username, "ftp") != 0)
-		return problem(
-		    cb, user, CONF_ERROR, "ftp_username=%s: no such account", c->ftp_username);
+		return problem(cb, user, CONF_ERROR, "ftp_username=%s: no such account",
+		    c->ftp_username);
 	if (!is_set(c->anon_root)) {
 		if (mkdir(ANON_DEFAULT, 0755) == 0)
 			problem(cb, user, CONF_WARNING,
-			    "there is no account \"ftp\" and anon_root is not set: made " ANON_DEFAULT
-			    " for anonymous users");
+			    "there is no account \"ftp\" and anon_root is not set: "
+			    "made " ANON_DEFAULT " for anonymous users");
 		if (set_string(&c->anon_root, ANON_DEFAULT) < 0)
 			return -FERRY_ENOMEM;
 	}
@@ -256,15 +265,22 @@ load_accounts(struct conf *c, conf_problem_cb *cb, void *user)
 	int r;
 
 	if (geteuid() == 0 && getpwnam(c->nopriv_user) == NULL)
-		return problem(
-		    cb, user, CONF_ERROR, "nopriv_user=%s: no such account", c->nopriv_user);
+		return problem(cb, user, CONF_ERROR, "nopriv_user=%s: no such account",
+		    c->nopriv_user);
 	if (geteuid() == 0 && c->guest_enable && getpwnam(c->guest_username) == NULL)
-		return problem(
-		    cb, user, CONF_ERROR, "guest_username=%s: no such account", c->guest_username);
+		return problem(cb, user, CONF_ERROR, "guest_username=%s: no such account",
+		    c->guest_username);
+	if (geteuid() != 0 && c->local_enable)
+		problem(cb, user, CONF_WARNING,
+		    "local_enable=YES, but ferryd is not started by root: whoever logs "
+		    "in acts with the rights "
+		    "of the one user that it runs as, and PAM may not be able to check "
+		    "the others' passwords");
 	r = load_anonymous(c, cb, user);
 	if (r == 0 && c->anonymous_enable && access(c->anon_root, F_OK) < 0)
-		problem(cb, user, CONF_WARNING, "anon_root=%s: %s; anonymous logins will be refused",
-		    c->anon_root, strerror(errno));
+		problem(cb, user, CONF_WARNING,
+		    "anon_root=%s: %s; anonymous logins will be refused", c->anon_root,
+		    strerror(errno));
 	return r;
 }
 

@@ -1,6 +1,6 @@
 /*
- * From the command line to a configuration that is ready for the children: files read, options set,
- * names resolved, every problem told. For the master alone.
+ * From the command line to a configuration that is ready for the children: files read,
+ * options set, names resolved, every problem told. For the master alone.
  */
 #ifndef FERRYD_MASTER_LOAD_H
 #define FERRYD_MASTER_LOAD_H
@@ -8,12 +8,14 @@
 #include "cmdline.h"
 #include "conf.h"
 
-/* Reads cl's files and then its -o options into ret. Problems are told through cb, all of them. 0;
- * -FERRY_EINVAL when one was an error; -FERRY_ENOMEM. */
-int load_config(const struct cmdline *cl, struct conf *ret, conf_problem_cb *cb, void *user);
+/* Reads cl's files and then its -o options into ret. Problems are told through cb, all of
+ * them. 0; -FERRY_EINVAL when one was an error; -FERRY_ENOMEM. */
+int load_config(
+    const struct cmdline *cl, struct conf *ret, conf_problem_cb *cb, void *user);
 
-/* What only the running server needs: banner_file's text into ftpd_banner, pasv_address's name into its
- * number, the accounts that options name. Same results; call it after load_config. */
+/* What only the running server needs: banner_file's text into ftpd_banner, pasv_address's
+ * name into its number, the accounts that options name. Same results; call it after
+ * load_config. */
 int load_world(struct conf *conf, conf_problem_cb *cb, void *user);
 
 /* cb that prints "file:line: error: text" to standard error. user: unused. */

@@ -1,7 +1,7 @@
 /*
- * The log's last station. Lines are written whole, in one write each, so that rotation and concurrent
- * readers see no halves. The senders have escaped foreign text; control bytes that come all the same (from a
- * child that has been taken over) are blotted out.
+ * The log's last station. Lines are written whole, in one write each, so that rotation
+ * and concurrent readers see no halves. The senders have escaped foreign text; control
+ * bytes that come all the same (from a child that has been taken over) are blotted out.
  */
 #include "logfile.h"
 
@@ -23,7 +23,7 @@ static struct {
 	int transfer; /* xferlog_file, or -1: with the events */
 	bool own_event, own_transfer;
 	bool stamped; /* standard error of a person: short time stamps */
-} log_file = { .event = STDERR_FILENO, .transfer = -1 };
+} log_file = {.event = STDERR_FILENO, .transfer = -1};
 
 static void
 write_line(int fd, const char *stamp, const char *text)
@@ -65,14 +65,16 @@ file_sink(enum log_kind kind, int level, uint32_t session, const char *text, voi
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &tm);
-	strftime(stamp, sizeof(stamp), log_file.stamped ? "%H:%M:%S " : "%Y-%m-%dT%H:%M:%S%z ", &tm);
+	strftime(stamp, sizeof(stamp),
+	    log_file.stamped ? "%H:%M:%S " : "%Y-%m-%dT%H:%M:%S%z ", &tm);
 	write_line(log_file.event, stamp, line);
 }
 
 static int
 open_append(const char *path)
 {
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+	return open(path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
 }
 
 static void

@@ -1,6 +1,6 @@
 /*
- * From auth's verdict to the worker's grant: the agent of the right identity is found or started, asked
- * for the grant, and introduced to the worker.
+ * From auth's verdict to the worker's grant: the agent of the right identity is found or
+ * started, asked for the grant, and introduced to the worker.
  */
 #include "crew.h"
 
@@ -16,11 +16,15 @@
 #include "log.h"
 #include "util.h"
 
-/* An agent that nobody needs goes after this many milliseconds: the next login of the same user is likely
- * to come soon. */
+/* An agent that nobody needs goes after this many milliseconds: the next login of the
+ * same user is likely to come soon. */
 #define AGENT_IDLE 30000
+/* One that could not do what it is there for goes sooner: what was wrong when it started
+ * may be right now. */
+#define AGENT_UNABLE_IDLE 1000
 
-static void agent_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user);
+static void agent_message(
+    struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user);
 
 static bool
 same_text(struct bytes b, const char *s)
@@ -65,8 +69,7 @@ agent_find(struct crew *crew, const struct msg_master_verdict *v)
 {
 	struct agent *a;
 
-	LIST_FOREACH(a, &crew->agents, next)
-	{
+	LIST_FOREACH(a, &crew->agents, next) {
 		if (a->child.chan != NULL && a->uid == v->uid && a->gid == v->gid &&
 		    same_text(v->account, a->account) && same_text(v->prefix, a->prefix))
 			return a;
@@ -78,16 +81,16 @@ static struct agent *
 agent_start(struct crew *crew, const struct msg_master_verdict *v)
 {
 	struct agent *a = calloc(1, sizeof(*a));
-	struct msg_start start = { .uid = v->uid, .gid = v->gid, .prefix = v->prefix };
+	struct msg_start start = {.uid = v->uid, .gid = v->gid, .prefix = v->prefix};
 	int root = -1;
 
 	if (a == NULL)
 		return NULL;
 	a->child = (struct child){
-		.crew = crew,
-		.role = ROLE_AGENT,
-		.index = ++crew->last_agent,
-		.wanted = true,
+	    .crew = crew,
+	    .role = ROLE_AGENT,
+	    .index = ++crew->last_agent,
+	    .wanted = true,
 	};
 	a->uid = v->uid;
 	a->gid = v->gid;
@@ -100,15 +103,15 @@ agent_start(struct crew *crew, const struct msg_master_verdict *v)
 	uv_timer_init(crew->loop, &a->idle);
 	a->idle.data = a;
 	LIST_INSERT_HEAD(&crew->agents, a, next);
-	if (v->root.n == 0 && crew->served != NULL) {
-		root = fcntl(crew->served->root, F_DUPFD_CLOEXEC, 0);
-		start.has_root = root >= 0;
-	}
+	start.has_root = v->root.n == 0 && crew->served != NULL;
 	start.index = a->child.index;
 	start.user = v->account;
 	if (a->account == NULL || a->prefix == NULL || a->link == NULL ||
-	    child_start(&a->child, &start, &root, root >= 0 ? 1 : 0, agent_message) < 0) {
-		log_event(LOG_ERR, 0, "agent=%u start=failed why=\"%s\"", a->child.index, strerror(errno));
+	    (start.has_root &&
+		(root = fcntl(crew->served->root, F_DUPFD_CLOEXEC, 0)) < 0) ||
+	    child_start(&a->child, &start, &root, start.has_root, agent_message) < 0) {
+		log_event(LOG_ERR, 0, "agent=%u start=failed why=\"%s\"", a->child.index,
+		    strerror(errno));
 		a->child.wanted = false;
 		chan_free(a->child.chan);
 		a->child.chan = NULL;
@@ -125,19 +128,18 @@ static void
 grant_clear(struct grant *g)
 {
 	free(g->user);
-	*g = (struct grant){ .state = GRANT_NONE };
+	*g = (struct grant){.state = GRANT_NONE};
 }
 
 static void
 refuse(struct session *s, const char *why)
 {
 	struct msg m = {
-		.type = MSG_WORKER_REFUSED,
-		.worker_refused = { .session = s->id, .why = bytes_of(why) },
+	    .type = MSG_WORKER_REFUSED,
+	    .worker_refused = {.session = s->id, .why = bytes_of(why)},
 	};
 
-	if (s->worker->child.chan != NULL)
-		chan_send(s->worker->child.chan, &m, -1);
+	child_tell(&s->worker->child, &m, -1);
 }
 
 /* The session lets go of its agent. */
@@ -154,50 +156,55 @@ grant_release(struct session *s)
 	grant_clear(&s->grant);
 }
 
-/* Auth keeps something for every verdict it gave (a PAM session, perhaps) until it hears of its end. */
+/* Auth keeps something for every verdict it gave (a PAM session, perhaps) until it hears
+ * of its end. */
 static void
 tell_auth(struct crew *crew, uint32_t worker, uint32_t session)
 {
 	struct msg m = {
-		.type = MSG_AUTH_END,
-		.auth_end = { .worker = worker, .session = session },
+	    .type = MSG_AUTH_END,
+	    .auth_end = {.worker = worker, .session = session},
 	};
 
-	if (crew->auth.child.chan != NULL)
-		chan_send(crew->auth.child.chan, &m, -1);
+	child_tell(&crew->auth.child, &m, -1);
 }
 
 void
 login_end(struct session *s)
 {
-	struct agent *a = s->grant.agent;
+	struct crew *crew = s->worker->child.crew;
+	struct msg m = {.type = MSG_AGENT_REVOKE, .agent_revoke = {.grant = s->grant.id}};
+	unsigned auth_life = s->grant.auth_life;
 
 	if (s->grant.state == GRANT_NONE)
 		return;
-	if (a != NULL && a->child.chan != NULL) {
-		struct msg m = { .type = MSG_AGENT_REVOKE, .agent_revoke = { .grant = s->grant.id } };
-
-		chan_send(a->child.chan, &m, -1);
-	}
+	if (s->grant.agent != NULL)
+		child_tell(&s->grant.agent->child, &m, -1);
 	grant_release(s);
-	tell_auth(s->worker->child.crew, s->worker->child.index, s->id);
+	/* A later auth could take it for the end of the next login, which it is asked
+	 * about already. */
+	if (auth_life == crew->auth.life)
+		tell_auth(crew, s->worker->child.index, s->id);
 }
 
 void
 login_logout(struct session *s)
 {
 	if (s->logout_due)
-		s->logout_due = false; /* it ended when the next login came, ahead of this */
+		s->logout_due =
+		    false; /* it ended when the next login came, ahead of this */
 	else
 		login_end(s);
 }
 
-/* Makes the channel between the two, unless they have one: the agent gets its end now, because a grant is
- * bound to it; the worker's end waits for the first grant that it is told of. */
+/* Makes the channel between the two, unless they have one: the agent gets its end now,
+ * because a grant is bound to it; the worker's end waits for the first grant that it is
+ * told of. */
 static int
 agent_introduce(struct agent *a, struct worker *w)
 {
-	struct msg m = { .type = MSG_AGENT_WORKER, .agent_worker = { .worker = w->child.index } };
+	struct msg m = {
+	    .type = MSG_AGENT_WORKER, .agent_worker = {.worker = w->child.index}};
 	int pair[2], r;
 
 	if (a->link[w->child.index] != LINK_NONE)
@@ -205,7 +212,7 @@ agent_introduce(struct agent *a, struct worker *w)
 	r = fdpass_pair(pair);
 	if (r < 0)
 		return r;
-	r = chan_send(a->child.chan, &m, pair[0]);
+	r = child_tell(&a->child, &m, pair[0]);
 	if (r < 0)
 		close(pair[1]);
 	else
@@ -224,17 +231,18 @@ agent_unlink(struct agent *a, unsigned worker)
 static int
 ask_agent(struct session *s, struct agent *a, const struct msg_master_verdict *v)
 {
-	struct msg m = { .type = MSG_AGENT_GRANT };
+	struct msg m = {.type = MSG_AGENT_GRANT};
 	int r;
 
 	s->grant = (struct grant){
-		.state = GRANT_PENDING,
-		.id = ++a->last_grant,
-		.agent = a,
-		.user = bytes_dup(v->user),
-		.rights = v->rights,
-		.umask = v->umask,
-		.anonymous = v->anonymous,
+	    .state = GRANT_PENDING,
+	    .id = ++a->last_grant,
+	    .agent = a,
+	    .user = bytes_dup(v->user),
+	    .rights = v->rights,
+	    .umask = v->umask,
+	    .anonymous = v->anonymous,
+	    .auth_life = s->worker->child.crew->auth.life,
 	};
 	TAILQ_INSERT_TAIL(&a->sessions, s, by_agent);
 	uv_timer_stop(&a->idle);
@@ -244,15 +252,15 @@ ask_agent(struct session *s, struct agent *a, const struct msg_master_verdict *v
 	if (r < 0)
 		return r;
 	m.agent_grant = (struct msg_agent_grant){
-		.grant = s->grant.id,
-		.worker = s->worker->child.index,
-		.root = v->root,
-		.cwd = v->cwd,
-		.rights = v->rights,
-		.umask = v->umask,
-		.anonymous = v->anonymous,
+	    .grant = s->grant.id,
+	    .worker = s->worker->child.index,
+	    .root = v->root,
+	    .cwd = v->cwd,
+	    .rights = v->rights,
+	    .umask = v->umask,
+	    .anonymous = v->anonymous,
 	};
-	return chan_send(a->child.chan, &m, -1);
+	return child_tell(&a->child, &m, -1);
 }
 
 void
@@ -267,7 +275,11 @@ login_verdict(struct crew *crew, const struct msg_master_verdict *v)
 		tell_auth(crew, v->worker, v->session);
 		return;
 	}
-	/* After REIN the next verdict, which comes by way of auth, may overtake the worker's MASTER_LOGOUT. */
+	/* Whoever asks auth about it has it: a worker that has been taken over may keep
+	 * MASTER_TAKEN to itself. */
+	fd_closep(&s->fd);
+	/* After REIN the next verdict, which comes by way of auth, may overtake the
+	 * worker's MASTER_LOGOUT. */
 	if (s->grant.state != GRANT_NONE) {
 		login_end(s);
 		s->logout_due = true;
@@ -292,8 +304,7 @@ granted_session(struct agent *a, uint32_t id)
 {
 	struct session *s;
 
-	TAILQ_FOREACH_REVERSE(s, &a->sessions, agent_sessions, by_agent)
-	{
+	TAILQ_FOREACH_REVERSE(s, &a->sessions, agent_sessions, by_agent) {
 		if (s->grant.id == id)
 			return s;
 	}
@@ -304,21 +315,21 @@ static void
 hand_out(struct session *s, const struct msg_master_granted *g)
 {
 	struct agent *a = s->grant.agent;
-	struct msg m = { .type = MSG_WORKER_GRANT };
+	struct msg m = {.type = MSG_WORKER_GRANT};
 	int *link = &a->link[s->worker->child.index];
 
 	m.worker_grant = (struct msg_worker_grant){
-		.session = s->id,
-		.grant = s->grant.id,
-		.agent = a->child.index,
-		.user = bytes_of(s->grant.user),
-		.cwd = g->cwd,
-		.rights = s->grant.rights,
-		.umask = s->grant.umask,
-		.anonymous = s->grant.anonymous,
+	    .session = s->id,
+	    .grant = s->grant.id,
+	    .agent = a->child.index,
+	    .user = bytes_of(s->grant.user),
+	    .cwd = g->cwd,
+	    .rights = s->grant.rights,
+	    .umask = s->grant.umask,
+	    .anonymous = s->grant.anonymous,
 	};
 	s->grant.state = GRANT_GIVEN;
-	chan_send(s->worker->child.chan, &m, *link);
+	child_tell(&s->worker->child, &m, *link);
 	*link = LINK_MADE;
 }
 
@@ -326,20 +337,29 @@ void
 login_granted(struct agent *a, const struct msg_master_granted *g)
 {
 	struct session *s = granted_session(a, g->grant);
-	char why[128];
+	char why[160], user[1024];
 
 	if (s == NULL || s->grant.state != GRANT_PENDING || s->worker->child.chan == NULL)
-		return; /* it ended while the agent was at work; the grant was revoked then */
+		return; /* it ended while the agent was at work; the grant was revoked
+			   then */
 	if (g->error == 0) {
 		hand_out(s, g);
 		return;
 	}
-	log_event(LOG_ERR, s->id, "login=failed user=\"%s\" why=\"its directory cannot be opened: %s\"",
-	    s->grant.user, strerror((int)g->error));
-	snprintf(why, sizeof(why), "the directory of this account cannot be opened: %s",
+	/* It does not know the worker (any more): the next login introduces them anew. */
+	if (g->error == EPIPE)
+		agent_unlink(a, s->worker->child.index);
+	snprintf(why, sizeof(why), "%s: %s",
+	    g->error == EPIPE
+		? "the process of this account has lost its connection, please try again"
+		: "the directory of this account cannot be opened",
 	    strerror((int)g->error));
+	log_event(LOG_ERR, s->id, "login=failed user=\"%s\" why=\"%s\"",
+	    log_escape(s->grant.user, strlen(s->grant.user), user, sizeof(user)), why);
 	refuse(s, why);
 	login_end(s);
+	if (TAILQ_EMPTY(&a->sessions) && a->child.chan != NULL)
+		uv_timer_start(&a->idle, agent_idle, AGENT_UNABLE_IDLE, 0);
 }
 
 void
@@ -349,7 +369,8 @@ agent_died(struct agent *a)
 
 	while ((s = TAILQ_FIRST(&a->sessions)) != NULL) {
 		if (s->grant.state == GRANT_PENDING)
-			refuse(s, "the process of this account has ended; please try again");
+			refuse(
+			    s, "the process of this account has ended; please try again");
 		login_end(s);
 	}
 }

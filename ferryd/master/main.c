@@ -1,5 +1,6 @@
 /*
- * ferryd: the command. Decides what is to be done and hands over; see ARCHITECTURE.md for the processes.
+ * ferryd: the command. Decides what is to be done and hands over; see ARCHITECTURE.md for
+ * the processes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +18,12 @@
 #include "util.h"
 
 static int
-show_option(const char *name, const char *value, const char *def, const char *help, bool changed,
-    bool honoured, void *user)
+show_option(const char *name, const char *value, const char *def, const char *help,
+    bool changed, bool honoured, void *user)
 {
 	printf("# %s%s%s%s\n%s=%s\n", help, honoured ? "" : " (not yet honoured)",
-	    changed ? " Default: " : "", changed ? (def[0] != '\0' ? def : "none") : "", name, value);
+	    changed ? " Default: " : "", changed ? (def[0] != '\0' ? def : "none") : "",
+	    name, value);
 	return 0;
 }
 
@@ -49,10 +51,11 @@ check_config(const struct cmdline *cl)
 	return EXIT_SUCCESS;
 }
 
-/* background=YES: the parent waits until clients can come, then leaves with the result. Returns the
- * descriptor to tell it by, in the child. */
+/* background=YES: the parent waits until clients can come, then leaves with the result.
+ * Returns the descriptor to tell it by, in the child. log: where it will write what goes
+ * wrong. */
 static int
-go_background(void)
+go_background(const char *log)
 {
 	int pipefd[2], null;
 	char byte;
@@ -64,7 +67,10 @@ go_background(void)
 	}
 	if (pid > 0) {
 		close(pipefd[1]);
-		_exit(read(pipefd[0], &byte, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+		if (read(pipefd[0], &byte, 1) == 1)
+			_exit(EXIT_SUCCESS);
+		fprintf(stderr, "ferryd: it did not start; its log says why (%s)\n", log);
+		_exit(EXIT_FAILURE);
 	}
 	setsid();
 	close(pipefd[0]);
@@ -81,13 +87,14 @@ go_background(void)
 static int
 daemon_run(const struct cmdline *cl)
 {
-	struct master_plan plan = { .cmdline = cl, .ready_fd = -1 };
+	struct master_plan plan = {.cmdline = cl, .ready_fd = -1};
 	struct listeners listeners;
 	const char *why = NULL;
 	struct conf conf;
 	int status;
 
-	if (load_config(cl, &conf, load_tell, NULL) < 0 || load_world(&conf, load_tell, NULL) < 0)
+	if (load_config(cl, &conf, load_tell, NULL) < 0 ||
+	    load_world(&conf, load_tell, NULL) < 0)
 		return EXIT_FAILURE;
 	if (listeners_open(&conf, &listeners, &why) < 0) {
 		fprintf(stderr, "ferryd: %s\n", why);
@@ -100,7 +107,8 @@ daemon_run(const struct cmdline *cl)
 	plan.conf = &conf;
 	plan.listeners = &listeners;
 	if (conf.background)
-		plan.ready_fd = go_background();
+		plan.ready_fd =
+		    go_background(conf.syslog_enable ? "syslog" : conf.vsftpd_log_file);
 	status = master_run(&plan);
 	conf_free(&conf);
 	return status;

@@ -1,6 +1,6 @@
 /*
- * The master: binds, accepts, spawns. It reads configuration and keys, and never a byte that a client
- * sent: an accepted socket goes to the least busy worker unread.
+ * The master: binds, accepts, spawns. It reads configuration and keys, and never a byte
+ * that a client sent: an accepted socket goes to the least busy worker unread.
  */
 #include "master.h"
 
@@ -31,6 +31,13 @@
 /* At the end: how long transfers may go on, and when the rest is killed. Seconds. */
 #define END_SECONDS 5
 
+/* Descriptors of a worker without sessions, and of one session at most: control and data
+ * connection, the listener behind it, a file or listing, a channel to an agent of its
+ * own. */
+#define WORKER_DESCRIPTORS 32
+#define SESSION_DESCRIPTORS 5
+#define SLOTS_MAX 16384
+
 struct listener {
 	uv_poll_t poll;
 	struct master *master;
@@ -47,8 +54,8 @@ struct master {
 	struct peers peers;
 	size_t sessions;
 	size_t slots;
-	uv_timer_t pause;   /* accepting again */
-	uv_timer_t last;    /* killing what does not end */
+	uv_timer_t pause; /* accepting again */
+	uv_timer_t last;  /* killing what does not end */
 	uv_signal_t on_child, on_term, on_int, on_hup, on_usr1;
 	bool ending;
 };
@@ -57,16 +64,8 @@ static void client_ready(uv_poll_t *poll, int status, int events);
 
 /* ---- clients ---- */
 
-static void
-session_closed(struct crew *crew, const struct session *s, void *user)
-{
-	struct master *m = user;
-
-	peers_remove(&m->peers, &s->peer);
-	m->sessions--;
-}
-
-/* A client that is not served is told why; nothing is read from it, nothing waits for it. */
+/* A client that is not served is told why; nothing is read from it, nothing waits for it.
+ */
 static void
 turn_away(int fd, const struct endpoint *peer, const char *text)
 {
@@ -79,6 +78,18 @@ turn_away(int fd, const struct endpoint *peer, const char *text)
 }
 
 static void
+session_closed(struct crew *crew, const struct session *s, void *user)
+{
+	struct master *m = user;
+
+	if (s->fd >= 0) /* its worker died, and there is no other one */
+		turn_away(s->fd, &s->peer,
+		    "421 The server is busy, please try again in a moment.");
+	peers_remove(&m->peers, &s->peer);
+	m->sessions--;
+}
+
+static void
 take_client(struct master *m, int client, const struct endpoint *peer)
 {
 	struct crew *crew = LIST_FIRST(&m->crews);
@@ -86,17 +97,20 @@ take_client(struct master *m, int client, const struct endpoint *peer)
 	unsigned mine;
 
 	if (crew->conf.max_clients > 0 && m->sessions >= crew->conf.max_clients) {
-		turn_away(fd, peer, "421 There are too many connected users, please try later.");
+		turn_away(fd, peer,
+		    "421 There are too many connected users, please try later.");
 		return;
 	}
 	mine = peers_add(&m->peers, peer);
 	m->sessions++;
 	if (crew->conf.max_per_ip > 0 && mine > crew->conf.max_per_ip)
-		turn_away(fd, peer, "421 There are too many connections from your internet address.");
+		turn_away(fd, peer,
+		    "421 There are too many connections from your internet address.");
 	else if (mine > 0 && crew_take(crew, &fd, peer) == 0)
 		return;
 	else
-		turn_away(fd, peer, "421 The server is busy, please try again in a moment.");
+		turn_away(
+		    fd, peer, "421 The server is busy, please try again in a moment.");
 	if (mine > 0)
 		peers_remove(&m->peers, peer);
 	m->sessions--;
@@ -129,10 +143,12 @@ client_ready(uv_poll_t *poll, int status, int events)
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof(ss);
 		struct endpoint peer;
-		int fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(
+		    l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			    errno == ENOBUFS)
 				accept_pause(l->master, errno);
 			else if (errno == EINTR || errno == ECONNABORTED)
 				continue;
@@ -146,6 +162,32 @@ client_ready(uv_poll_t *poll, int status, int events)
 }
 
 /* ---- crews ---- */
+
+static void
+crew_timer_closed(uv_handle_t *handle)
+{
+	crew_free(handle->data);
+	free(handle->data);
+}
+
+/* Crews that are gone are forgotten; with the last one we end. Called whenever one may
+ * have become that: when a child died, and when a crew retires that had no process just
+ * then. */
+static void
+bury(struct master *m)
+{
+	struct crew *crew, *next;
+
+	for (crew = LIST_FIRST(&m->crews); crew != NULL; crew = next) {
+		next = LIST_NEXT(crew, next);
+		if (!crew_is_gone(crew))
+			continue;
+		LIST_REMOVE(crew, next);
+		uv_close((uv_handle_t *)&crew->restart, crew_timer_closed);
+	}
+	if (LIST_EMPTY(&m->crews))
+		uv_stop(&m->loop);
+}
 
 static size_t
 worker_count(size_t wanted)
@@ -171,6 +213,8 @@ hire(struct master *m, const struct conf *conf)
 	    worker_count(m->plan->workers), m->slots, session_closed, m);
 	if (r < 0)
 		crew_kill(crew); /* and it is reaped; the one that worked goes on */
+	else if (!LIST_EMPTY(&m->crews))
+		crew_continue(crew, LIST_FIRST(&m->crews));
 	if (r < 0 && !LIST_EMPTY(&m->crews))
 		LIST_INSERT_AFTER(LIST_FIRST(&m->crews), crew, next);
 	else
@@ -179,13 +223,36 @@ hire(struct master *m, const struct conf *conf)
 }
 
 static void
-tell_log(enum conf_severity severity, const char *file, unsigned line, const char *text, void *user)
+tell_log(enum conf_severity severity, const char *file, unsigned line, const char *text,
+    void *user)
 {
-	log_event(severity == CONF_ERROR ? LOG_ERR : LOG_WARNING, 0, "config=%s line=%u problem=\"%s\"",
-	    file != NULL ? file : "-", line, text);
+	log_event(severity == CONF_ERROR ? LOG_ERR : LOG_WARNING, 0,
+	    "config=%s line=%u problem=\"%s\"", file != NULL ? file : "-", line, text);
 }
 
-/* SIGHUP: a configuration with a mistake changes nothing. Sessions keep the one they began with. */
+static bool
+same_string(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
+
+/* The sockets are the ones of the start, when we may still have had the right to make
+ * them. */
+static void
+warn_listening(const struct conf *start, const struct conf *now)
+{
+	if (start->listen_port != now->listen_port || start->listen != now->listen ||
+	    start->listen_ipv6 != now->listen_ipv6 ||
+	    !same_string(start->listen_address, now->listen_address) ||
+	    !same_string(start->listen_address6, now->listen_address6))
+		log_event(LOG_WARNING, 0,
+		    "reload=partly why=\"listen, listen_ipv6, listen_address, "
+		    "listen_address6 and listen_port count from the next start on, not "
+		    "from a reload\"");
+}
+
+/* SIGHUP: a configuration with a mistake changes nothing. Sessions keep the one they
+ * began with. */
 static void
 reload(uv_signal_t *handle, int signum)
 {
@@ -197,30 +264,42 @@ reload(uv_signal_t *handle, int signum)
 	if (m->ending || m->plan->cmdline == NULL)
 		return;
 	if (load_config(m->plan->cmdline, &conf, tell_log, NULL) < 0) {
-		log_event(LOG_ERR, 0, "reload=refused why=\"the configuration has mistakes\"");
+		log_event(
+		    LOG_ERR, 0, "reload=refused why=\"the configuration has mistakes\"");
 		return;
 	}
 	if (load_world(&conf, tell_log, NULL) < 0)
-		log_event(LOG_ERR, 0, "reload=refused why=\"the configuration has mistakes\"");
+		log_event(
+		    LOG_ERR, 0, "reload=refused why=\"the configuration has mistakes\"");
 	else if (logfile_open(&conf, m->plan->conf->background, &what) < 0)
-		log_event(LOG_ERR, 0, "reload=refused why=\"%s: %s\"", what, strerror(errno));
+		log_event(
+		    LOG_ERR, 0, "reload=refused why=\"%s: %s\"", what, strerror(errno));
 	else if (hire(m, &conf) == 0) {
-		crew_retire(old, conf.idle_session_timeout > 0 ? (unsigned)conf.idle_session_timeout : 300);
-		log_event(LOG_NOTICE, 0, "reload=done sessions_kept=%zu", crew_sessions(old));
+		crew_retire(old, conf.idle_session_timeout > 0
+				     ? (unsigned)conf.idle_session_timeout
+				     : 300);
+		log_event(
+		    LOG_NOTICE, 0, "reload=done sessions_kept=%zu", crew_sessions(old));
+		warn_listening(m->plan->conf, &conf);
+	} else {
+		log_event(LOG_ERR, 0,
+		    "reload=refused why=\"its processes could not be started; the old "
+		    "ones go on\"");
 	}
 	conf_free(&conf);
+	bury(m);
 }
 
 /* SIGUSR1: who is connected, from the scoreboard. */
 static void
 tell_sessions(uv_signal_t *handle, int signum)
 {
-	static const char *const states[] = { "free", "login", "idle", "command", "receiving", "sending" };
+	static const char *const states[] = {
+	    "free", "login", "idle", "command", "receiving", "sending"};
 	struct master *m = handle->data;
 	struct crew *crew;
 
-	LIST_FOREACH(crew, &m->crews, next)
-	{
+	LIST_FOREACH(crew, &m->crews, next) {
 		for (size_t w = 0; w < crew->workers; w++) {
 			struct worker *worker = &crew->worker[w];
 
@@ -233,12 +312,18 @@ tell_sessions(uv_signal_t *handle, int signum)
 					continue;
 				endpoint_format(&worker->session[i]->peer, peer);
 				log_event(LOG_NOTICE, worker->session[i]->id,
-				    "who peer=%s worker=%zu user=\"%s\" state=%s verb=%.8s path=\"%s\" "
+				    "who peer=%s worker=%zu user=\"%s\" state=%s "
+				    "verb=%.8s path=\"%s\" "
 				    "bytes=%llu in=%llu out=%llu",
-				    peer, w, log_escape(v.user, strlen(v.user), user, sizeof(user)),
-				    v.state < ARRAY_LEN(states) ? states[v.state] : "?", v.verb,
-				    log_escape(v.path, strlen(v.path), path, sizeof(path)),
-				    (unsigned long long)v.bytes, (unsigned long long)v.bytes_in,
+				    peer, w,
+				    log_escape(
+					v.user, strlen(v.user), user, sizeof(user)),
+				    v.state < ARRAY_LEN(states) ? states[v.state] : "?",
+				    v.verb,
+				    log_escape(
+					v.path, strlen(v.path), path, sizeof(path)),
+				    (unsigned long long)v.bytes,
+				    (unsigned long long)v.bytes_in,
 				    (unsigned long long)v.bytes_out);
 			}
 		}
@@ -278,25 +363,7 @@ end(uv_signal_t *handle, int signum)
 	LIST_FOREACH(crew, &m->crews, next)
 		crew_retire(crew, signum == SIGINT ? 0 : END_SECONDS);
 	uv_timer_start(&m->last, kill_all, (END_SECONDS + 2) * 1000, 0);
-}
-
-static void
-crew_free(struct crew *crew)
-{
-	for (size_t i = 0; i < crew->workers; i++) {
-		scoreboard_unmap(&crew->worker[i].board);
-		fd_closep(&crew->worker[i].board_fd);
-		free(crew->worker[i].session);
-	}
-	free(crew->worker);
-	conf_free(&crew->conf);
-}
-
-static void
-crew_timer_closed(uv_handle_t *handle)
-{
-	crew_free(handle->data);
-	free(handle->data);
+	bury(m);
 }
 
 /* SIGCHLD. Several deaths may be told by one signal. */
@@ -304,26 +371,17 @@ static void
 reap(uv_signal_t *handle, int signum)
 {
 	struct master *m = handle->data;
-	struct crew *crew, *next;
+	struct crew *crew;
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		LIST_FOREACH(crew, &m->crews, next)
-		{
+		LIST_FOREACH(crew, &m->crews, next) {
 			if (crew_reap(crew, pid, status))
 				break;
 		}
 	}
-	for (crew = LIST_FIRST(&m->crews); crew != NULL; crew = next) {
-		next = LIST_NEXT(crew, next);
-		if (!crew_is_gone(crew))
-			continue;
-		LIST_REMOVE(crew, next);
-		uv_close((uv_handle_t *)&crew->restart, crew_timer_closed);
-	}
-	if (LIST_EMPTY(&m->crews))
-		uv_stop(&m->loop);
+	bury(m);
 }
 
 /* ---- the beginning ---- */
@@ -336,21 +394,22 @@ watch_signal(struct master *m, uv_signal_t *handle, uv_signal_cb cb, int signum)
 	uv_signal_start(handle, cb, signum);
 }
 
-/* As many descriptors as the system lets us have, for us and, inherited, for the workers. A session needs
- * two of them with its data connection, one more with its file. */
+/* As many descriptors as the system lets us have, for us and, inherited, for the workers.
+ * Returns how many sessions one worker can have without ever running out of them: a
+ * descriptor that does not fit into a worker's table gets lost on its way there. */
 static size_t
 raise_descriptors(void)
 {
-	struct rlimit limit = { .rlim_cur = 1024, .rlim_max = 1024 };
-	size_t slots = 256;
+	struct rlimit limit = {.rlim_cur = 1024, .rlim_max = 1024};
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	while (slots < 16384 && slots * 2 <= limit.rlim_cur)
-		slots *= 2;
-	return slots;
+	if (limit.rlim_cur < WORKER_DESCRIPTORS + SESSION_DESCRIPTORS)
+		return 1;
+	size_t slots = (limit.rlim_cur - WORKER_DESCRIPTORS) / SESSION_DESCRIPTORS;
+	return slots < SLOTS_MAX ? slots : SLOTS_MAX;
 }
 
 static void
@@ -359,7 +418,7 @@ watch_listeners(struct master *m)
 	for (size_t i = 0; i < m->plan->listeners->n; i++) {
 		struct listener *l = &m->listener[m->listeners++];
 
-		*l = (struct listener){ .master = m, .fd = m->plan->listeners->fd[i] };
+		*l = (struct listener){.master = m, .fd = m->plan->listeners->fd[i]};
 		uv_poll_init(&m->loop, &l->poll, l->fd);
 		l->poll.data = l;
 		uv_poll_start(&l->poll, UV_READABLE, client_ready);
@@ -373,8 +432,8 @@ say_ready(const struct master_plan *plan)
 
 	for (size_t i = 0; i < plan->listeners->n; i++) {
 		endpoint_format(&plan->listeners->at[i], where);
-		log_event(LOG_NOTICE, 0, "listening at=%s version=%s sandbox=\"%s\"", where,
-		    FERRY_VERSION, sandbox_describe());
+		log_event(LOG_NOTICE, 0, "listening at=%s version=%s sandbox=\"%s\"",
+		    where, FERRY_VERSION, sandbox_describe());
 	}
 	if (plan->greeting != NULL) {
 		fputs(plan->greeting, stdout);
@@ -391,10 +450,11 @@ master_run(const struct master_plan *plan)
 {
 	static struct master m; /* large, and one per process */
 
-	m = (struct master){ .plan = plan, .slots = raise_descriptors() };
+	m = (struct master){.plan = plan, .slots = raise_descriptors()};
 	LIST_INIT(&m.crews);
 	peers_init(&m.peers);
-	if (sandbox_basics() < 0 || programs_open(&m.programs) < 0 || uv_loop_init(&m.loop) < 0)
+	if (sandbox_basics() < 0 || programs_open(&m.programs) < 0 ||
+	    uv_loop_init(&m.loop) < 0)
 		return EXIT_FAILURE;
 	signal(SIGPIPE, SIG_IGN);
 	uv_timer_init(&m.loop, &m.pause);
@@ -406,7 +466,8 @@ master_run(const struct master_plan *plan)
 	watch_signal(&m, &m.on_hup, reload, SIGHUP);
 	watch_signal(&m, &m.on_usr1, tell_sessions, SIGUSR1);
 	if (sandbox_master() < 0) {
-		fprintf(stderr, "ferryd: the sandbox could not be set up: %s\n", strerror(errno));
+		fprintf(stderr, "ferryd: the sandbox could not be set up: %s\n",
+		    strerror(errno));
 		return EXIT_FAILURE;
 	}
 	if (hire(&m, plan->conf) < 0)

@@ -12,11 +12,12 @@
 struct master_plan {
 	const struct cmdline *cmdline; /* read again on SIGHUP; NULL: nothing to reload */
 	const struct conf *conf;
-	const struct served *served;   /* or NULL */
-	struct listeners *listeners;   /* taken over */
-	size_t workers;                /* 0: one per core */
-	int ready_fd;                  /* a byte is written and it is closed when clients can come, or -1 */
-	const char *greeting;          /* printed on standard output then, or NULL */
+	const struct served *served; /* or NULL */
+	struct listeners *listeners; /* taken over */
+	size_t workers;              /* 0: one per core */
+	int ready_fd; /* a byte is written and it is closed when clients can come, or -1
+		       */
+	const char *greeting; /* printed on standard output then, or NULL */
 };
 
 /* Runs until SIGTERM or SIGINT. The process's exit status. */

@@ -26,7 +26,8 @@ peers_init(struct peers *p)
 static size_t
 bucket_of(const struct peers *p, const struct endpoint *a)
 {
-	const uint8_t *byte = a->family == AF_INET ? (const uint8_t *)&a->v4 : a->v6.s6_addr;
+	const uint8_t *byte =
+	    a->family == AF_INET ? (const uint8_t *)&a->v4 : a->v6.s6_addr;
 	size_t n = a->family == AF_INET ? sizeof(a->v4) : sizeof(a->v6);
 	uint64_t h = p->seed;
 
@@ -40,8 +41,7 @@ find(struct peers *p, const struct endpoint *address)
 {
 	struct peer_count *c;
 
-	SLIST_FOREACH(c, &p->bucket[bucket_of(p, address)], next)
-	{
+	SLIST_FOREACH(c, &p->bucket[bucket_of(p, address)], next) {
 		if (endpoint_same_address(&c->address, address))
 			return c;
 	}

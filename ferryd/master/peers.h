@@ -18,7 +18,8 @@ struct peers {
 };
 
 void peers_init(struct peers *p);
-/* Counts one more session of that address and returns the new count, 0 when memory is out. */
+/* Counts one more session of that address and returns the new count, 0 when memory is
+ * out. */
 unsigned peers_add(struct peers *p, const struct endpoint *address);
 void peers_remove(struct peers *p, const struct endpoint *address);
 void peers_free(struct peers *p);

@@ -7,11 +7,12 @@
 #include <sys/types.h>
 
 struct served {
-	int root;         /* O_PATH */
-	uid_t uid;        /* the owner when we are root, else ourselves */
+	int root;  /* O_PATH */
+	uid_t uid; /* the owner when we are root, else ourselves */
 	gid_t gid;
 	const char *user; /* --user, or NULL: anonymous reads */
-	char *password;   /* of that user; wiped when auth has it (and kept while auth may restart) */
+	char *password;   /* of that user; wiped when auth has it (and kept while auth may
+			     restart) */
 };
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * Starting the other processes. Between fork and exec only async-signal-safe calls are made.
+ * Starting the other processes. Between fork and exec only async-signal-safe calls are
+ * made.
  */
 #include "spawn.h"
 
@@ -45,8 +46,9 @@ program_open(const char *beside, const char *name)
 	snprintf(path, sizeof(path), LIBEXECDIR "/%s", name);
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
-		fprintf(stderr, "ferryd: %s is neither in %s nor in " LIBEXECDIR
-				": the installation is not complete\n",
+		fprintf(stderr,
+		    "ferryd: %s is neither in %s nor in " LIBEXECDIR
+		    ": the installation is not complete\n",
 		    name, beside);
 	return fd;
 }
@@ -67,25 +69,26 @@ programs_open(struct programs *ret)
 	if (slash != NULL)
 		*slash = '\0';
 	*ret = (struct programs){
-		.worker = program_open(self, "ferryd-worker"),
-		.agent = program_open(self, "ferryd-agent"),
-		.auth = program_open(self, "ferryd-auth"),
+	    .worker = program_open(self, "ferryd-worker"),
+	    .agent = program_open(self, "ferryd-agent"),
+	    .auth = program_open(self, "ferryd-auth"),
 	};
 	return ret->worker >= 0 && ret->agent >= 0 && ret->auth >= 0 ? 0 : -FERRY_ESYS;
 }
 
-/* The child's side; does not return. The channel becomes descriptor 3, all else but standard error is
- * closed. Its own process group keeps a terminal's ^C away: the master tells it when to end. */
+/* The child's side; does not return. The channel becomes descriptor 3, all else but
+ * standard error is closed. Its own process group keeps a terminal's ^C away: the master
+ * tells it when to end. */
 static void
 child_exec(int program, int sock, const char *name)
 {
 	const char *zone = getenv("TZ");
-	const char *const argv[] = { name, NULL };
+	const char *const argv[] = {name, NULL};
 	/* TZ stands right before its value in our own environment. */
 	const char *const envp[] = {
-		"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-		zone != NULL ? zone - strlen("TZ=") : NULL,
-		NULL,
+	    "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+	    zone != NULL ? zone - strlen("TZ=") : NULL,
+	    NULL,
 	};
 	sigset_t none;
 	int null, high;
@@ -110,11 +113,13 @@ child_exec(int program, int sock, const char *name)
 }
 
 int
-spawn_child(const struct programs *programs, enum role role, pid_t *ret_pid, int *ret_sock)
+spawn_child(
+    const struct programs *programs, enum role role, pid_t *ret_pid, int *ret_sock)
 {
-	static const char *const names[] = { "ferryd-worker", "ferryd-agent", "ferryd-auth" };
+	static const char *const names[] = {
+	    "ferryd-worker", "ferryd-agent", "ferryd-auth"};
 	int which = role == ROLE_WORKER ? 0 : role == ROLE_AGENT ? 1 : 2;
-	const int fds[] = { programs->worker, programs->agent, programs->auth };
+	const int fds[] = {programs->worker, programs->agent, programs->auth};
 	int pair[2];
 	pid_t pid;
 

@@ -1,6 +1,7 @@
 /*
- * Channels: messages.def over fdpass.c, blocking for agents' threads and for every start, queued and
- * called back for processes with an event loop. Nothing here looks into a message.
+ * Channels: messages.def over fdpass.c, blocking for agents' threads and for every start,
+ * queued and called back for processes with an event loop. Nothing here looks into a
+ * message.
  */
 #include "chan.h"
 
@@ -30,7 +31,8 @@ close_fds(int *fds, size_t nfds)
 /* ---- blocking ---- */
 
 int
-wire_send(int sock, enum role self, enum role peer, const struct msg *m, const int *fds, size_t nfds)
+wire_send(int sock, enum role self, enum role peer, const struct msg *m, const int *fds,
+    size_t nfds)
 {
 	uint8_t bytes[WIRE_MAX];
 	size_t n;
@@ -52,13 +54,14 @@ wire_recv(int sock, enum role self, enum role peer, struct wire_box *ret_box)
 
 	ret_box->nfds = 0;
 	ret_box->why = NULL;
-	r = fdpass_recv(
-	    sock, ret_box->bytes, sizeof(ret_box->bytes), &n, ret_box->fds, WIRE_MAX_FDS, &ret_box->nfds, 0);
+	r = fdpass_recv(sock, ret_box->bytes, sizeof(ret_box->bytes), &n, ret_box->fds,
+	    WIRE_MAX_FDS, &ret_box->nfds, 0);
 	if (r == -FERRY_EPROTO)
 		ret_box->why = "cut or surplus bytes or descriptors";
 	if (r < 0)
 		return r;
-	r = msg_decode(ret_box->bytes, n, peer, self, ret_box->nfds, &ret_box->msg, &ret_box->why);
+	r = msg_decode(
+	    ret_box->bytes, n, peer, self, ret_box->nfds, &ret_box->msg, &ret_box->why);
 	if (r < 0)
 		wire_box_close(ret_box);
 	return r;
@@ -126,13 +129,13 @@ chan_new(uv_loop_t *loop, int fd, enum role self, enum role peer, chan_msg_cb *o
 		return NULL;
 	}
 	*c = (struct chan){
-		.poll = c->poll,
-		.fd = fd,
-		.self = self,
-		.peer = peer,
-		.on_msg = on_msg,
-		.on_end = on_end,
-		.user = user,
+	    .poll = c->poll,
+	    .fd = fd,
+	    .self = self,
+	    .peer = peer,
+	    .on_msg = on_msg,
+	    .on_end = on_end,
+	    .user = user,
 	};
 	STAILQ_INIT(&c->queue);
 	c->poll.data = c;
@@ -195,10 +198,10 @@ chan_read_one(struct chan *c, uint8_t *bytes, size_t cap)
 	if (r == -FERRY_ESYS && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return false;
 	if (r < 0) {
-		chan_end(c,
-		    r == -FERRY_EOF     ? "it has ended"
-		    : r == -FERRY_EPROTO ? "it sent cut or surplus bytes or descriptors"
-					 : strerror(errno));
+		chan_end(c, r == -FERRY_EOF ? "it has ended"
+			    : r == -FERRY_EPROTO
+				? "it sent cut or surplus bytes or descriptors"
+				: strerror(errno));
 		return false;
 	}
 	r = msg_decode(bytes, n, c->peer, c->self, nfds, &m, &why);
@@ -234,25 +237,52 @@ chan_flush(struct chan *c)
 }
 
 static void
+chan_read_all(struct chan *c, uint8_t *bytes, size_t cap)
+{
+	while (!c->ended && chan_read_one(c, bytes, cap))
+		continue;
+}
+
+/* The last thing of every turn that calls back. */
+static void
+chan_leave(struct chan *c)
+{
+	c->inside = false;
+	if (c->freed)
+		chan_release(c);
+	else
+		chan_watch(c);
+}
+
+static void
 chan_ready(uv_poll_t *poll, int status, int events)
 {
 	struct chan *c = poll->data;
 	uint8_t bytes[WIRE_MAX];
 
 	c->inside = true;
-	if (status < 0)
+	if (status < 0) {
+		/* libuv's way to say that the peer died and left something unread. */
+		chan_read_all(c, bytes, sizeof(bytes));
 		chan_end(c, uv_strerror(status));
+	}
 	if (!c->ended && (events & UV_WRITABLE) != 0)
 		chan_flush(c);
 	for (int i = 0; i < TURN_MAX && !c->ended; i++) {
 		if (!chan_read_one(c, bytes, sizeof(bytes)))
 			break;
 	}
-	c->inside = false;
-	if (c->freed)
-		chan_release(c);
-	else
-		chan_watch(c);
+	chan_leave(c);
+}
+
+void
+chan_drain(struct chan *c)
+{
+	uint8_t bytes[WIRE_MAX];
+
+	c->inside = true;
+	chan_read_all(c, bytes, sizeof(bytes));
+	chan_leave(c);
 }
 
 static int

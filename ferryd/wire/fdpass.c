@@ -1,18 +1,20 @@
 /*
- * The one door for descriptors between ferryd's processes. Nothing else in the tree may call sendmsg
- * or recvmsg with control data (tests/boundary checks it).
+ * The one door for descriptors between ferryd's processes. Nothing else in the tree may
+ * call sendmsg or recvmsg with control data (tests/boundary checks it).
  */
 #include "fdpass.h"
 
 #include <errno.h>
 #include <ferry/ferry.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "msg.h"
 #include "util.h"
 
-/* Room for the most descriptors that may come and one more, so that a surplus one is seen. */
+/* Room for the most descriptors that may come and one more, so that a surplus one is
+ * seen. */
 union control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(sizeof(int) * (WIRE_MAX_FDS + 1))];
@@ -32,9 +34,9 @@ fdpass_pair(int ret_pair[2])
 int
 fdpass_send(int sock, const void *p, size_t n, const int *fds, size_t nfds, int flags)
 {
-	union control control = { .bytes = { 0 } };
-	struct iovec iov = { .iov_base = (void *)p, .iov_len = n };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	union control control = {.bytes = {0}};
+	struct iovec iov = {.iov_base = (void *)p, .iov_len = n};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	if (nfds > WIRE_MAX_FDS)
 		return -FERRY_EINVAL;
@@ -68,7 +70,8 @@ control_fds(struct msghdr *mh, int *fds)
 {
 	size_t found = 0;
 
-	for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm)) {
+	for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm != NULL;
+	     cm = CMSG_NXTHDR(mh, cm)) {
 		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
 			continue;
 		size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -83,29 +86,34 @@ fdpass_recv(int sock, void *p, size_t cap, size_t *ret_n, int *ret_fds, size_t m
     size_t *ret_nfds, int flags)
 {
 	union control control;
-	struct iovec iov = { .iov_base = p, .iov_len = cap };
+	struct iovec iov = {.iov_base = p, .iov_len = cap};
 	struct msghdr mh = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.bytes,
+	    .msg_controllen = sizeof(control.bytes),
 	};
 	int fds[FDS_SEEN];
 	ssize_t got;
 	size_t nfds;
 
+	/* A peer that died before it had read everything makes one ECONNRESET, which goes
+	 * before what it still sent: that is read nevertheless, and then its end. */
 	do {
 		got = recvmsg(sock, &mh, flags | MSG_CMSG_CLOEXEC);
-	} while (got < 0 && errno == EINTR);
+	} while (got < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (got < 0)
-		return errno == ECONNRESET ? -FERRY_EOF : -FERRY_ESYS;
+		return -FERRY_ESYS;
 	nfds = control_fds(&mh, fds);
 	if (got == 0 && nfds == 0)
 		return -FERRY_EOF;
 	if ((mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || nfds > max_fds) {
 		for (size_t i = 0; i < nfds; i++)
 			close(fds[i]);
-		return -FERRY_EPROTO;
+		/* Cut, though there was room for more: our own table is full. */
+		bool full = (mh.msg_flags & MSG_CTRUNC) != 0 && nfds <= max_fds;
+		errno = full ? EMFILE : EPROTO;
+		return full ? -FERRY_ESYS : -FERRY_EPROTO;
 	}
 	memcpy(ret_fds, fds, sizeof(int) * nfds);
 	*ret_nfds = nfds;

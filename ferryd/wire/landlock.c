@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "sandbox.h"
 #include "util.h"
 
 /* What the headers of the oldest supported distribution (ABI 2) do not know yet. */
@@ -173,7 +174,9 @@ landlock_agent(int below)
 	ruleset = ruleset_create(&rs, abi);
 	if (ruleset < 0)
 		return -FERRY_ESYS;
-	if (below >= 0)
+	if (below == SANDBOX_NOWHERE)
+		rc = 0;
+	else if (below >= 0)
 		rc = ruleset_permit(ruleset, wanted & rs.files, below);
 	else
 		rc = ruleset_permit_path(ruleset, wanted & rs.files, "/");

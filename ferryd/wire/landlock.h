@@ -11,7 +11,7 @@
 
 /* No file anywhere. */
 int landlock_worker(void);
-/* Files and directories beneath the descriptor `below` (-1: everywhere); no TCP. */
+/* Files and directories beneath the descriptor `below`, or as sandbox.h says; no TCP. */
 int landlock_agent(int below);
 /* Reads and executes everywhere; writes where PAM's modules keep their state. */
 int landlock_auth(void);

@@ -41,21 +41,27 @@ log_to(log_sink *sink, void *user)
 	out.user = user;
 }
 
+struct msg
+log_message(enum log_kind kind, int level, uint32_t session, const char *text)
+{
+	return (struct msg){
+	    .type = MSG_MASTER_LOG,
+	    .master_log =
+		{
+		    .kind = (uint8_t)kind,
+		    .level = (uint8_t)level,
+		    .session = session,
+		    .text = bytes_of(text),
+		},
+	};
+}
+
 void
 log_sink_socket(
     enum log_kind kind, int level, uint32_t session, const char *text, void *user)
 {
 	const int *sock = user;
-	const struct msg m = {
-	    .type = MSG_MASTER_LOG,
-	    .master_log =
-		{
-		    .kind = kind,
-		    .level = level,
-		    .session = session,
-		    .text = bytes_of(text),
-		},
-	};
+	const struct msg m = log_message(kind, level, session, text);
 
 	/* When the master is gone there is nobody to tell, and this process ends as well.
 	 */

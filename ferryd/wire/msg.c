@@ -1,6 +1,7 @@
 /*
- * The codec: messages.def makes one writer and one reader per message, and the table that tells who
- * may send it to whom. Numbers are in host order (the peer is a process on this machine).
+ * The codec: messages.def makes one writer and one reader per message, and the table that
+ * tells who may send it to whom. Numbers are in host order (the peer is a process on this
+ * machine).
  *
  *   u16 version | u16 type | u32 id | fields...      TEXT and BYTES: u16 length | bytes
  */
@@ -11,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- primitives: after the first failure they do nothing, so callers check once, at the end ---- */
+/* ---- primitives: after the first failure they do nothing, so callers check once, at the
+ * end ---- */
 
 struct writer {
 	uint8_t *p;
@@ -115,7 +117,7 @@ static struct bytes
 get_bytes(struct reader *r, size_t min, size_t max, bool text)
 {
 	size_t n = get_number(r, 2, 0, UINT16_MAX);
-	struct bytes b = { .p = r->p, .n = n };
+	struct bytes b = {.p = r->p, .n = n};
 
 	if (r->why == NULL && (n < min || n > max))
 		r->why = "a text of forbidden length";
@@ -124,7 +126,7 @@ get_bytes(struct reader *r, size_t min, size_t max, bool text)
 	if (r->why == NULL && text && n > 0 && memchr(b.p, 0, n) != NULL)
 		r->why = "a text with a NUL";
 	if (r->why != NULL)
-		return (struct bytes){ 0 };
+		return (struct bytes){0};
 	r->p += n;
 	r->left -= n;
 	return b;
@@ -146,7 +148,7 @@ get_bytes(struct reader *r, size_t min, size_t max, bool text)
 		const struct msg_##name *m = &whole->name;                               \
 		(void)m;                                                                 \
 		FIELDS_##name(PUT_U8, PUT_U16, PUT_U32, PUT_U64, PUT_I64, PUT_TEXT,      \
-		    PUT_BYTES) (void) w;                                                 \
+		    PUT_BYTES)(void) w;                                                  \
 	}
 #include "messages.def"
 #undef MESSAGE
@@ -165,7 +167,7 @@ get_bytes(struct reader *r, size_t min, size_t max, bool text)
 		struct msg_##name *m = &whole->name;                                     \
 		(void)m;                                                                 \
 		FIELDS_##name(GET_U8, GET_U16, GET_U32, GET_U64, GET_I64, GET_TEXT,      \
-		    GET_BYTES) (void) r;                                                 \
+		    GET_BYTES)(void) r;                                                  \
 	}
 #include "messages.def"
 #undef MESSAGE
@@ -182,13 +184,13 @@ struct row {
 
 #define MESSAGE(NAME, name_, from_, to_, min_, max_)                                     \
 	[MSG_##NAME] = {                                                                 \
-		.name = #NAME,                                                           \
-		.from = from_,                                                           \
-		.to = to_,                                                               \
-		.min_fds = min_,                                                         \
-		.max_fds = max_,                                                         \
-		.put = put_##name_,                                                      \
-		.get = get_##name_,                                                      \
+	    .name = #NAME,                                                               \
+	    .from = from_,                                                               \
+	    .to = to_,                                                                   \
+	    .min_fds = min_,                                                             \
+	    .max_fds = max_,                                                             \
+	    .put = put_##name_,                                                          \
+	    .get = get_##name_,                                                          \
 	},
 static const struct row rows[MSG_TYPES] = {
 #include "messages.def"
@@ -197,7 +199,8 @@ static const struct row rows[MSG_TYPES] = {
 
 /* NULL and *ret_why when such a message may not go that way. */
 static const struct row *
-row_permitted(unsigned type, enum role from, enum role to, size_t nfds, const char **ret_why)
+row_permitted(
+    unsigned type, enum role from, enum role to, size_t nfds, const char **ret_why)
 {
 	const struct row *row = &rows[type < MSG_TYPES ? type : MSG_NONE];
 
@@ -224,7 +227,7 @@ int
 msg_encode(const struct msg *m, enum role from, enum role to, size_t nfds, uint8_t *out,
     size_t *ret_len)
 {
-	struct writer w = { .p = out };
+	struct writer w = {.p = out};
 	const char *why;
 	const struct row *row = row_permitted(m->type, from, to, nfds, &why);
 
@@ -244,8 +247,8 @@ int
 msg_decode(const uint8_t *p, size_t n, enum role from, enum role to, size_t nfds,
     struct msg *ret, const char **ret_why)
 {
-	struct reader r = { .p = p, .left = n };
-	struct msg m = { 0 };
+	struct reader r = {.p = p, .left = n};
+	struct msg m = {0};
 	unsigned version = (unsigned)get_number(&r, 2, 0, UINT16_MAX);
 	unsigned type = (unsigned)get_number(&r, 2, 0, UINT16_MAX);
 	const struct row *row = NULL;
@@ -272,7 +275,7 @@ msg_decode(const uint8_t *p, size_t n, enum role from, enum role to, size_t nfds
 struct bytes
 bytes_of(const char *s)
 {
-	return (struct bytes){ .p = (const uint8_t *)s, .n = s != NULL ? strlen(s) : 0 };
+	return (struct bytes){.p = (const uint8_t *)s, .n = s != NULL ? strlen(s) : 0};
 }
 
 char *

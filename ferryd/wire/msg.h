@@ -1,10 +1,11 @@
 /*
- * Messages between ferryd's processes: typed, versioned, checked to the last byte on arrival.
- * The rows of messages.def make the structs here and the codec in msg.c.
+ * Messages between ferryd's processes: typed, versioned, checked to the last byte on
+ * arrival. The rows of messages.def make the structs here and the codec in msg.c.
  *
- * The sender is always taken for hostile: a message of the wrong version, from a role that may not
- * send it, with a number out of range, a text with a NUL, a byte too few or too many, or a wrong
- * number of descriptors is refused whole, and the receiver ends that peer.
+ * The sender is always taken for hostile: a message of the wrong version, from a role
+ * that may not send it, with a number out of range, a text with a NUL, a byte too few or
+ * too many, or a wrong number of descriptors is refused whole, and the receiver ends that
+ * peer.
  */
 #ifndef FERRYD_WIRE_MSG_H
 #define FERRYD_WIRE_MSG_H
@@ -39,8 +40,9 @@ enum msg_type {
 };
 #undef MESSAGE
 
-/* The FIELDS_ macros of messages.def are now defined: one struct per message. TEXT and BYTES are
- * borrowed from the buffer that was decoded; TEXT holds no NUL but is not terminated by one. */
+/* The FIELDS_ macros of messages.def are now defined: one struct per message. TEXT and
+ * BYTES are borrowed from the buffer that was decoded; TEXT holds no NUL but is not
+ * terminated by one. */
 #define MSG_UINT8(name, min, max) uint8_t name;
 #define MSG_UINT16(name, min, max) uint16_t name;
 #define MSG_UINT32(name, min, max) uint32_t name;
@@ -68,12 +70,14 @@ struct msg {
 /* "WORKER_GRANT"; for logs and tests. */
 const char *msg_name(enum msg_type type);
 
-/* Writes m into out (WIRE_MAX bytes). 0 and *ret_len, or -FERRY_EINVAL when m could not be decoded by
- * a receiver of that role: out of range, wrong direction, wrong number of descriptors. */
-int msg_encode(const struct msg *m, enum role from, enum role to, size_t nfds, uint8_t *out,
-    size_t *ret_len);
-/* Reads a message that `from` sent to `to` with nfds descriptors. 0, or -FERRY_EPROTO with *ret_why
- * naming the rule that was broken (static text). ret's pointers lead into p. */
+/* Writes m into out (WIRE_MAX bytes). 0 and *ret_len, or -FERRY_EINVAL when m could not
+ * be decoded by a receiver of that role: out of range, wrong direction, wrong number of
+ * descriptors. */
+int msg_encode(const struct msg *m, enum role from, enum role to, size_t nfds,
+    uint8_t *out, size_t *ret_len);
+/* Reads a message that `from` sent to `to` with nfds descriptors. 0, or -FERRY_EPROTO
+ * with *ret_why naming the rule that was broken (static text). ret's pointers lead into
+ * p. */
 int msg_decode(const uint8_t *p, size_t n, enum role from, enum role to, size_t nfds,
     struct msg *ret, const char **ret_why);
 

@@ -177,11 +177,10 @@ static const struct permit files[] = {
 	CALL(linkat),                           /* the same where renameat2 has no NOREPLACE */
 	CALL(fchmod), CALL(fchmodat), CALL(fchmodat2), /* SITE CHMOD, a replaced file's mode */
 	CALL(utimensat), CALL(utimensat_time64), /* MFMT */
-	CALL(ftruncate), CALL(ftruncate64), CALL(fallocate), /* REST + STOR, ALLO */
+	CALL(ftruncate), CALL(ftruncate64),     /* REST + STOR */
 	CALL(fsync), CALL(fdatasync), CALL(syncfs), CALL(sync_file_range), /* before 226 */
 	CALL(readahead), CALL(fadvise64), CALL(fadvise64_64), CALL(arm_fadvise64_64),
 	CALL(umask),                            /* none: every request brings its own */
-	CALL(memfd_create), CALL_IF(fcntl, IS(1, F_ADD_SEALS)), /* a listing that is whole */
 	CALL(dup), CALL(dup3),                  /* fdopendir() keeps the one it gets */
 	CALL(sendto), CALL(recvfrom), CALL(getsockopt), /* send() and recv() on its channels */
 };

@@ -18,10 +18,10 @@ struct permit {
 };
 
 /* clang-format off */
-#define CALL(name) { .call = SCMP_SYS(name) }
-#define CALL_IF(name, ...) { .call = SCMP_SYS(name), .args = { __VA_ARGS__ } }
-#define CALL_OWN(name) { .call = SCMP_SYS(name), .own = true }
-#define REFUSE(name, error) { .call = SCMP_SYS(name), .refuse = (error) }
+#define CALL(name) {.call = SCMP_SYS(name)}
+#define CALL_IF(name, ...) {.call = SCMP_SYS(name), .args = {__VA_ARGS__}}
+#define CALL_OWN(name) {.call = SCMP_SYS(name), .own = true}
+#define REFUSE(name, error) {.call = SCMP_SYS(name), .refuse = (error)}
 /* clang-format on */
 
 /* Arguments are compared in their lower 32 bits: that is all the kernel looks at in an
@@ -36,7 +36,7 @@ struct permits {
 };
 
 /* clang-format off */
-#define PERMITS(table) { .row = (table), .n = sizeof(table) / sizeof((table)[0]) }
+#define PERMITS(table) {.row = (table), .n = sizeof(table) / sizeof((table)[0])}
 /* clang-format on */
 
 /* Permits the rows of n tables and forbids everything else, for all threads, for good.

@@ -1,4 +1,5 @@
-/* Channels and the door for descriptors: order, queues, ends, and descriptors that never leak. */
+/* Channels and the door for descriptors: order, queues, ends, and descriptors that never
+ * leak. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +37,8 @@ test_a_descriptor_travels_and_is_cloexec(void **state)
 
 	assert_int_equal(fdpass_pair(pair), 0);
 	assert_int_equal(fdpass_send(pair[0], &byte, 1, &null, 1, 0), 0);
-	assert_int_equal(fdpass_recv(pair[1], got, sizeof(got), &n, fds, WIRE_MAX_FDS, &nfds, 0), 0);
+	assert_int_equal(
+	    fdpass_recv(pair[1], got, sizeof(got), &n, fds, WIRE_MAX_FDS, &nfds, 0), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(nfds, 1);
 	assert_int_equal(fcntl(fds[0], F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
@@ -44,7 +46,8 @@ test_a_descriptor_travels_and_is_cloexec(void **state)
 	close(null);
 	close(pair[0]);
 	assert_int_equal(
-	    fdpass_recv(pair[1], got, sizeof(got), &n, fds, WIRE_MAX_FDS, &nfds, 0), -FERRY_EOF);
+	    fdpass_recv(pair[1], got, sizeof(got), &n, fds, WIRE_MAX_FDS, &nfds, 0),
+	    -FERRY_EOF);
 	close(pair[1]);
 }
 
@@ -54,14 +57,14 @@ raw_send_fds(int sock, size_t count)
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int) * 64)];
-	} control = { .bytes = { 0 } };
+	} control = {.bytes = {0}};
 	char byte = 'x';
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
 	struct msghdr mh = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = CMSG_SPACE(sizeof(int) * count),
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.bytes,
+	    .msg_controllen = CMSG_SPACE(sizeof(int) * count),
 	};
 	struct cmsghdr *cm = CMSG_FIRSTHDR(&mh);
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -88,7 +91,8 @@ test_surplus_and_cut_descriptors_are_refused_and_closed(void **state)
 
 		raw_send_fds(pair[0], count);
 		assert_int_equal(
-		    fdpass_recv(pair[1], got, sizeof(got), &n, fds, max, &nfds, 0), -FERRY_EPROTO);
+		    fdpass_recv(pair[1], got, sizeof(got), &n, fds, max, &nfds, 0),
+		    -FERRY_EPROTO);
 	}
 	close(pair[0]);
 	close(pair[1]);
@@ -105,7 +109,8 @@ test_a_cut_datagram_is_refused(void **state)
 	assert_int_equal(fdpass_pair(pair), 0);
 	assert_int_equal(fdpass_send(pair[0], "123456789", 9, NULL, 0, 0), 0);
 	assert_int_equal(
-	    fdpass_recv(pair[1], got, sizeof(got), &n, fds, WIRE_MAX_FDS, &nfds, 0), -FERRY_EPROTO);
+	    fdpass_recv(pair[1], got, sizeof(got), &n, fds, WIRE_MAX_FDS, &nfds, 0),
+	    -FERRY_EPROTO);
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -115,8 +120,8 @@ test_a_cut_datagram_is_refused(void **state)
 struct seen {
 	uv_loop_t loop;
 	struct chan *chan;
-	uint32_t next;      /* session expected */
-	uint32_t last;      /* stop the loop after it */
+	uint32_t next; /* session expected */
+	uint32_t last; /* stop the loop after it */
 	int fds;
 	const char *ended;
 	bool free_inside;
@@ -158,7 +163,7 @@ no_msg(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
 static void
 seen_open(struct seen *s, int fd)
 {
-	*s = (struct seen){ .next = 1 };
+	*s = (struct seen){.next = 1};
 	assert_int_equal(uv_loop_init(&s->loop), 0);
 	s->chan = chan_new(&s->loop, fd, ROLE_MASTER, ROLE_WORKER, on_msg, on_end, s);
 	assert_non_null(s->chan);
@@ -175,7 +180,7 @@ seen_close(struct seen *s)
 static void
 test_order_is_kept_through_the_queue(void **state)
 {
-	struct msg m = { .type = MSG_MASTER_CLOSED };
+	struct msg m = {.type = MSG_MASTER_CLOSED};
 	struct chan *sender;
 	struct seen s;
 	int pair[2];
@@ -200,7 +205,7 @@ static void
 test_a_full_queue_refuses_and_leaks_nothing(void **state)
 {
 	size_t before = open_descriptors();
-	struct msg m = { .type = MSG_WORKER_SESSION };
+	struct msg m = {.type = MSG_WORKER_SESSION};
 	uv_loop_t loop;
 	struct chan *c;
 	int pair[2], r = 0;
@@ -226,7 +231,7 @@ test_a_full_queue_refuses_and_leaks_nothing(void **state)
 static void
 test_a_lie_ends_the_channel_with_its_rule(void **state)
 {
-	struct msg m = { .type = MSG_AGENT_REVOKE, .agent_revoke = { .grant = 1 } };
+	struct msg m = {.type = MSG_AGENT_REVOKE, .agent_revoke = {.grant = 1}};
 	struct seen s;
 	int pair[2];
 	uint8_t bytes[WIRE_MAX];
@@ -257,10 +262,55 @@ test_the_end_is_told_once(void **state)
 	seen_close(&s);
 }
 
+/* A peer says something and dies with something unread: its end comes with an error of
+ * its own. */
+static void
+last_words(struct seen *s)
+{
+	struct msg m = {.type = MSG_MASTER_CLOSED};
+	int pair[2];
+
+	assert_int_equal(fdpass_pair(pair), 0);
+	seen_open(s, pair[0]);
+	assert_int_equal(
+	    chan_send(s->chan, &(struct msg){.type = MSG_WORKER_DRAIN}, -1), 0);
+	for (uint32_t i = 1; i <= 100; i++) {
+		m.master_closed.session = i;
+		assert_int_equal(
+		    wire_send(pair[1], ROLE_WORKER, ROLE_MASTER, &m, NULL, 0), 0);
+	}
+	close(pair[1]);
+}
+
+static void
+test_last_words_are_heard(void **state)
+{
+	struct seen s;
+
+	last_words(&s);
+	uv_run(&s.loop, UV_RUN_DEFAULT);
+	assert_int_equal(s.next, 101);
+	assert_string_equal(s.ended, "it has ended");
+	seen_close(&s);
+}
+
+static void
+test_last_words_are_drained(void **state)
+{
+	struct seen s;
+
+	last_words(&s);
+	chan_drain(s.chan);
+	assert_int_equal(s.next, 101);
+	assert_string_equal(s.ended, "it has ended");
+	uv_run(&s.loop, UV_RUN_NOWAIT); /* on_end has stopped it */
+	seen_close(&s);
+}
+
 static void
 test_freed_while_reading(void **state)
 {
-	struct msg m = { .type = MSG_MASTER_CLOSED, .master_closed = { .session = 1 } };
+	struct msg m = {.type = MSG_MASTER_CLOSED, .master_closed = {.session = 1}};
 	struct seen s;
 	int pair[2];
 
@@ -280,7 +330,7 @@ static void
 test_blocking_side(void **state)
 {
 	static struct wire_box box;
-	struct msg m = { .type = MSG_START };
+	struct msg m = {.type = MSG_START};
 	int pair[2], null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	assert_int_equal(fdpass_pair(pair), 0);
@@ -292,7 +342,8 @@ test_blocking_side(void **state)
 	assert_int_equal(box.nfds, 1);
 	wire_box_close(&box);
 	assert_int_equal(fdpass_send(pair[0], "junk", 4, NULL, 0, 0), 0);
-	assert_int_equal(wire_recv(pair[1], ROLE_AGENT, ROLE_MASTER, &box), -FERRY_EPROTO);
+	assert_int_equal(
+	    wire_recv(pair[1], ROLE_AGENT, ROLE_MASTER, &box), -FERRY_EPROTO);
 	assert_non_null(box.why);
 	close(null);
 	close(pair[0]);
@@ -304,15 +355,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_descriptor_travels_and_is_cloexec),
-		cmocka_unit_test(test_surplus_and_cut_descriptors_are_refused_and_closed),
-		cmocka_unit_test(test_a_cut_datagram_is_refused),
-		cmocka_unit_test(test_order_is_kept_through_the_queue),
-		cmocka_unit_test(test_a_full_queue_refuses_and_leaks_nothing),
-		cmocka_unit_test(test_a_lie_ends_the_channel_with_its_rule),
-		cmocka_unit_test(test_the_end_is_told_once),
-		cmocka_unit_test(test_freed_while_reading),
-		cmocka_unit_test(test_blocking_side),
+	    cmocka_unit_test(test_a_descriptor_travels_and_is_cloexec),
+	    cmocka_unit_test(test_surplus_and_cut_descriptors_are_refused_and_closed),
+	    cmocka_unit_test(test_a_cut_datagram_is_refused),
+	    cmocka_unit_test(test_order_is_kept_through_the_queue),
+	    cmocka_unit_test(test_a_full_queue_refuses_and_leaks_nothing),
+	    cmocka_unit_test(test_a_lie_ends_the_channel_with_its_rule),
+	    cmocka_unit_test(test_the_end_is_told_once),
+	    cmocka_unit_test(test_last_words_are_heard),
+	    cmocka_unit_test(test_last_words_are_drained),
+	    cmocka_unit_test(test_freed_while_reading),
+	    cmocka_unit_test(test_blocking_side),
 	};
 
 	return cmocka_run_group_tests_name("chan", tests, NULL, NULL);

@@ -174,6 +174,7 @@ reset_at_once(void **state)
 	world_end(&w);
 }
 
+/* Its end never comes: what is too long is known before. */
 static void
 long_line(void **state)
 {
@@ -182,7 +183,7 @@ long_line(void **state)
 
 	memcpy(script, "raw 220 ", 8);
 	memset(script + 8, 'x', 20000);
-	memcpy(script + 20008, "\\r\\n\n", 6);
+	memcpy(script + 20008, "\nend\n", 6);
 	world_start(&w, state, script);
 	assert_int_equal(
 	    go(&w, ferry_connect(w.h, "127.0.0.1", fake_port(w.f))), -FERRY_ETOOBIG);
@@ -262,6 +263,71 @@ features(void **state)
 	world_end(&w);
 }
 
+/* What a person would be asked for. */
+struct asked {
+	const char *password, *account; /* NULL: gives up */
+	unsigned times;
+};
+
+static char *
+answer_secret(int code, void *user)
+{
+	struct asked *a = user;
+	const char *answer = code == 332 ? a->account : a->password;
+
+	a->times++;
+	return answer ? strdup(answer) : NULL;
+}
+
+/* The program is asked for what the call did not bring, once the server wants it. */
+static void
+secrets_that_are_asked_for(void **state)
+{
+	static const struct {
+		struct asked asked;
+		const char *password; /* of the call */
+		const char *script;
+		int result;
+		unsigned times;
+	} rows[] = {
+	    {{"pw", NULL, 0}, NULL, "S: 331 pw\nC: PASS pw\nS: 230 in\nC: FEAT\nS: 502 no\n", 0,
+		1},
+	    {{"pw", "acct", 0}, NULL,
+		"S: 331 pw\nC: PASS pw\nS: 332 acct\nC: ACCT acct\nS: 230 in\n"
+		"C: FEAT\nS: 502 no\n",
+		0, 2},
+	    /* the call brought it; nobody wants it */
+	    {{"no", NULL, 0}, "pw", "S: 331 pw\nC: PASS pw\nS: 230 in\nC: FEAT\nS: 502 no\n", 0,
+		0},
+	    {{"no", NULL, 0}, NULL, "S: 230 in\nC: FEAT\nS: 502 no\n", 0, 0},
+	    /* nothing was given, or what no line can hold */
+	    {{NULL, NULL, 0}, NULL, "S: 331 pw\n", -FERRY_ELOGIN, 1},
+	    {{"pw", NULL, 0}, NULL, "S: 331 pw\nC: PASS pw\nS: 332 acct\n", -FERRY_ELOGIN, 2},
+	    {{"pw\r\nDELE x", NULL, 0}, NULL, "S: 331 pw\n", -FERRY_EINVAL, 1},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct asked asked = rows[i].asked;
+		char script[512];
+		struct world w;
+
+		snprintf(script, sizeof(script), "S: 220 ready\nC: USER joe\n%sC: NOOP\nS: 200 ok\n",
+		    rows[i].script);
+		world_start(&w, state, script);
+		ferry_on_secret(w.h, answer_secret, &asked);
+		world_connect(&w);
+		assert_int_equal(
+		    go(&w, ferry_login(w.h, "joe", rows[i].password, NULL)), rows[i].result);
+		assert_int_equal(asked.times, rows[i].times);
+		assert_int_equal(ferry_is_logged_in(w.h), rows[i].result == 0);
+		assert_false(logged(&w, "PASS pw"));
+		assert_false(logged(&w, "ACCT acct"));
+		/* in step, whatever came of it */
+		assert_int_equal(go(&w, ferry_command(w.h, "NOOP")), 0);
+		world_end(&w);
+	}
+}
+
 /* ---------------------------------------------------------------- commands */
 
 static void
@@ -290,6 +356,7 @@ raw_commands(void **state)
 	assert_int_equal(go(&w, ferry_command(w.h, "NOOP\r\nDELE x")), -FERRY_EINVAL);
 	assert_int_equal(go(&w, ferry_command(w.h, "NOOP\n")), -FERRY_EINVAL);
 	assert_int_equal(go(&w, ferry_command(w.h, "")), -FERRY_EINVAL);
+	assert_int_equal(go(&w, ferry_command(w.h, NULL)), -FERRY_EINVAL);
 	world_end(&w);
 }
 
@@ -713,6 +780,7 @@ main(void)
 	    BOTH(long_line),
 	    BOTH(logs_in),
 	    BOTH(features),
+	    BOTH(secrets_that_are_asked_for),
 	    BOTH(raw_commands),
 	    BOTH(injections),
 	    cmocka_unit_test(not_connected),

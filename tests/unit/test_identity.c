@@ -24,22 +24,22 @@ static const struct {
 	uid_t uid;
 	gid_t gid;
 } accounts[] = {
-	{ .name = "ftp", .home = "/home/ftp", .shell = "/bin/false", .uid = 101, .gid = 102 },
-	{ .name = "nobody", .home = "/nonexistent", .shell = "/bin/false", .uid = 65534,
-	    .gid = 65534 },
-	{ .name = "alice", .home = "/home/alice", .shell = "/bin/sh", .uid = 1000,
-	    .gid = 1001 },
-	{ .name = "noshell", .home = "/home/noshell", .shell = "/bin/no", .uid = 1002,
-	    .gid = 1003 },
-	{ .name = "emptyshell", .home = "/home/e", .shell = "", .uid = 1002, .gid = 1003 },
-	{ .name = "homeless", .home = "", .shell = "/bin/sh", .uid = 1004, .gid = 1005 },
-	{ .name = "dotty", .home = "/home/../etc", .shell = "/bin/sh", .uid = 1004,
-	    .gid = 1005 },
-	{ .name = "token", .home = "/home/$USER", .shell = "/bin/sh", .uid = 1006,
-	    .gid = 1007 },
-	{ .name = "a/b", .home = "/home/ab", .shell = "/bin/sh", .uid = 1008, .gid = 1009 },
-	{ .name = "root", .home = "/root", .shell = "/bin/sh", .uid = 0, .gid = 0 },
-	{ .name = "toor", .home = "/root", .shell = "/bin/sh", .uid = 0, .gid = 1 },
+	{.name = "ftp", .home = "/home/ftp", .shell = "/bin/false", .uid = 101, .gid = 102},
+	{.name = "nobody", .home = "/nonexistent", .shell = "/bin/false", .uid = 65534,
+	    .gid = 65534},
+	{.name = "alice", .home = "/home/alice", .shell = "/bin/sh", .uid = 1000,
+	    .gid = 1001},
+	{.name = "noshell", .home = "/home/noshell", .shell = "/bin/no", .uid = 1002,
+	    .gid = 1003},
+	{.name = "emptyshell", .home = "/home/e", .shell = "", .uid = 1002, .gid = 1003},
+	{.name = "homeless", .home = "", .shell = "/bin/sh", .uid = 1004, .gid = 1005},
+	{.name = "dotty", .home = "/home/../etc", .shell = "/bin/sh", .uid = 1004,
+	    .gid = 1005},
+	{.name = "token", .home = "/home/$USER", .shell = "/bin/sh", .uid = 1006,
+	    .gid = 1007},
+	{.name = "a/b", .home = "/home/ab", .shell = "/bin/sh", .uid = 1008, .gid = 1009},
+	{.name = "root", .home = "/root", .shell = "/bin/sh", .uid = 0, .gid = 0},
+	{.name = "toor", .home = "/root", .shell = "/bin/sh", .uid = 0, .gid = 1},
 };
 /* clang-format on */
 

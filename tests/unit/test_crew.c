@@ -1,0 +1,481 @@
+/*
+ * The master's side of its children, who may have been taken over: test and crew are in
+ * one process, and the test speaks for worker, agent and auth at the other ends of their
+ * channels. Processes are there to be killed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <ferry/ferry.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+#include "chan.h"
+#include "crew.h"
+#include "fdpass.h"
+#include "log.h"
+
+#define CHILDREN_MAX 16
+
+static struct world {
+	uv_loop_t loop;
+	struct conf conf;
+	struct crew crew, next; /* next: after a reload */
+	struct {
+		enum role role;
+		int sock;
+		pid_t pid;
+	} child[CHILDREN_MAX];
+	size_t children;
+	size_t closed;
+	struct wire_box box;
+} w;
+
+/* ---- instead of spawn.c ---- */
+
+const char *
+role_name(enum role role)
+{
+	return role == ROLE_WORKER ? "worker" : role == ROLE_AGENT ? "agent" : "auth";
+}
+
+int
+spawn_child(
+    const struct programs *programs, enum role role, pid_t *ret_pid, int *ret_sock)
+{
+	const struct timeval patience = {.tv_sec = 5};
+	int pair[2];
+	pid_t pid;
+
+	assert_true(w.children < CHILDREN_MAX);
+	assert_int_equal(fdpass_pair(pair), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		close_range(3, ~0U, 0);
+		for (;;)
+			pause();
+	}
+	assert_true(pid > 0);
+	setsockopt(pair[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	w.child[w.children].role = role;
+	w.child[w.children].sock = pair[1];
+	w.child[w.children++].pid = pid;
+	*ret_pid = pid;
+	*ret_sock = pair[0];
+	return 0;
+}
+
+/* ---- the world ---- */
+
+/* Index of the n-th process of that role, from 0. */
+static size_t
+nth(enum role role, size_t n)
+{
+	for (size_t i = 0; i < w.children; i++) {
+		if (w.child[i].role == role && n-- == 0)
+			return i;
+	}
+	fail_msg("there is no such %s", role_name(role));
+	return 0;
+}
+
+static void
+turn(void)
+{
+	for (int i = 0; i < 4; i++)
+		uv_run(&w.loop, UV_RUN_NOWAIT);
+}
+
+static void
+say(size_t i, const struct msg *m)
+{
+	assert_int_equal(
+	    wire_send(w.child[i].sock, w.child[i].role, ROLE_MASTER, m, NULL, 0), 0);
+}
+
+/* The next message of that type, others are passed over. */
+static const struct msg *
+hear(size_t i, enum msg_type type)
+{
+	do {
+		wire_box_close(&w.box);
+		assert_int_equal(
+		    wire_recv(w.child[i].sock, w.child[i].role, ROLE_MASTER, &w.box), 0);
+	} while (w.box.msg.type != type);
+	return &w.box.msg;
+}
+
+/* Nothing of that type waits. */
+static void
+hear_no(size_t i, enum msg_type type)
+{
+	char byte;
+
+	while (recv(w.child[i].sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+		wire_box_close(&w.box);
+		assert_int_equal(
+		    wire_recv(w.child[i].sock, w.child[i].role, ROLE_MASTER, &w.box), 0);
+		assert_int_not_equal(w.box.msg.type, type);
+	}
+}
+
+static void
+die(size_t i)
+{
+	int status;
+
+	fd_closep(&w.child[i].sock);
+	kill(w.child[i].pid, SIGKILL);
+	assert_int_equal(waitpid(w.child[i].pid, &status, 0), w.child[i].pid);
+	assert_true(crew_reap(&w.crew, w.child[i].pid, status) ||
+		    crew_reap(&w.next, w.child[i].pid, status));
+	w.child[i].pid = 0;
+}
+
+static void
+on_closed(struct crew *crew, const struct session *s, void *user)
+{
+	w.closed++;
+}
+
+static void
+no_log(enum log_kind kind, int level, uint32_t session, const char *text, void *user)
+{
+}
+
+static void
+start(struct crew *crew, size_t workers)
+{
+	static const struct programs programs;
+
+	assert_int_equal(crew_start(crew, &w.loop, &programs, NULL, &w.conf, workers, 4,
+			     on_closed, NULL),
+	    0);
+}
+
+/* A connection over loopback, as accept() gives it. */
+static int
+client(void)
+{
+	struct sockaddr_in in = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(in);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), near;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&in, &len), 0);
+	assert_int_equal(connect(far, (struct sockaddr *)&in, sizeof(in)), 0);
+	near = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(near >= 0);
+	close(listener);
+	close(far);
+	return near;
+}
+
+/* A client for the crew; the session's number, as the worker hears it. */
+static uint32_t
+connect_client(struct crew *crew, size_t worker)
+{
+	const struct endpoint peer = {.family = AF_INET};
+	int fd = client();
+
+	assert_int_equal(crew_take(crew, &fd, &peer), 0);
+	assert_int_equal(fd, -1);
+	return hear(worker, MSG_WORKER_SESSION)->worker_session.session;
+}
+
+static void
+take(size_t worker, uint32_t session)
+{
+	say(worker, &(struct msg){
+			.type = MSG_MASTER_TAKEN, .master_taken = {.session = session}});
+	turn();
+}
+
+static void
+verdict(uint32_t session)
+{
+	struct msg m = {.type = MSG_MASTER_VERDICT};
+
+	m.master_verdict = (struct msg_master_verdict){
+	    .session = session,
+	    .user = bytes_of("somebody"),
+	    .account = bytes_of(""),
+	    .uid = 1000,
+	    .gid = 1000,
+	    .prefix = bytes_of("/srv"),
+	    .root = bytes_of("/srv"),
+	    .cwd = bytes_of("/"),
+	};
+	say(nth(ROLE_AUTH, 0), &m);
+	turn();
+}
+
+static void
+grant(uint32_t number, uint32_t error)
+{
+	struct msg m = {.type = MSG_MASTER_GRANTED};
+
+	m.master_granted = (struct msg_master_granted){
+	    .grant = number, .error = error, .cwd = bytes_of("/")};
+	say(nth(ROLE_AGENT, 0), &m);
+	turn();
+}
+
+static int
+setup(void **state)
+{
+	memset(&w, 0, sizeof(w));
+	log_to(no_log, NULL);
+	assert_int_equal(uv_loop_init(&w.loop), 0);
+	assert_int_equal(conf_init(&w.conf), 0);
+	return 0;
+}
+
+static void
+end(struct crew *crew)
+{
+	if (crew->loop == NULL)
+		return;
+	assert_true(crew_is_gone(crew));
+	uv_close((uv_handle_t *)&crew->restart, NULL);
+	uv_run(&w.loop, UV_RUN_DEFAULT);
+	crew_free(crew);
+}
+
+static int
+teardown(void **state)
+{
+	wire_box_close(&w.box);
+	w.crew.retired = w.next.retired = true; /* nobody is started again */
+	for (size_t i = 0; i < w.children; i++) {
+		if (w.child[i].pid != 0)
+			die(i);
+	}
+	end(&w.crew);
+	end(&w.next);
+	conf_free(&w.conf);
+	return uv_loop_close(&w.loop);
+}
+
+/* ---- a worker dies ---- */
+
+static void
+test_what_was_not_taken_goes_to_another_worker(void **state)
+{
+	uint32_t id, again;
+
+	start(&w.crew, 2);
+	id = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	die(nth(ROLE_WORKER, 0));
+	again = hear(nth(ROLE_WORKER, 1), MSG_WORKER_SESSION)->worker_session.session;
+	assert_int_not_equal(again, id);
+	assert_int_equal(w.closed, 0);
+	assert_int_equal(crew_sessions(&w.crew), 1);
+}
+
+static void
+test_what_it_took_at_the_last_moment_ends_with_it(void **state)
+{
+	uint32_t id;
+
+	start(&w.crew, 2);
+	id = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	say(nth(ROLE_WORKER, 0),
+	    &(struct msg){.type = MSG_MASTER_TAKEN, .master_taken = {.session = id}});
+	die(nth(ROLE_WORKER, 0)); /* before the loop has turned */
+	assert_int_equal(w.closed, 1);
+	hear_no(nth(ROLE_WORKER, 1), MSG_WORKER_SESSION);
+}
+
+/* It logs in and never says that it has the session: its death must not leave the grant
+ * behind. */
+static void
+test_a_login_of_a_session_that_was_not_taken(void **state)
+{
+	uint32_t id, number;
+
+	start(&w.crew, 2);
+	id = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	verdict(id);
+	number = hear(nth(ROLE_AGENT, 0), MSG_AGENT_GRANT)->agent_grant.grant;
+	grant(number, 0);
+	die(nth(ROLE_WORKER, 0));
+	assert_int_equal(w.closed, 1);
+	assert_int_equal(crew_sessions(&w.crew), 0);
+	assert_true(TAILQ_EMPTY(&LIST_FIRST(&w.crew.agents)->sessions));
+	assert_int_equal(
+	    hear(nth(ROLE_AGENT, 0), MSG_AGENT_REVOKE)->agent_revoke.grant, number);
+	assert_int_equal(hear(nth(ROLE_AUTH, 0), MSG_AUTH_END)->auth_end.session, id);
+	hear_no(nth(ROLE_WORKER, 1), MSG_WORKER_SESSION);
+}
+
+/* ---- what a worker may not ---- */
+
+static void
+test_a_log_line_about_anothers_session_ends_it(void **state)
+{
+	struct msg m = {.type = MSG_MASTER_LOG};
+	uint32_t mine, theirs;
+
+	start(&w.crew, 2);
+	mine = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	theirs = connect_client(&w.crew, nth(ROLE_WORKER, 1));
+	m.master_log =
+	    (struct msg_master_log){.level = LOG_NOTICE, .text = bytes_of("x")};
+	say(nth(ROLE_WORKER, 0), &m);
+	m.master_log.session = mine;
+	say(nth(ROLE_WORKER, 0), &m);
+	turn();
+	assert_non_null(w.crew.worker[0].child.chan);
+	m.master_log.session = theirs;
+	say(nth(ROLE_WORKER, 0), &m);
+	turn();
+	assert_null(w.crew.worker[0].child.chan);
+	assert_non_null(w.crew.worker[1].child.chan);
+}
+
+static void
+test_the_data_port_is_bound_at_the_sessions_address_only(void **state)
+{
+	static const uint8_t loopback[] = {127, 0, 0, 1}, other[] = {127, 0, 0, 2};
+	struct msg m = {.type = MSG_MASTER_BIND, .id = 7};
+	const struct msg *answer;
+
+	w.conf.connect_from_port_20 = true;
+	w.conf.ftp_data_port = 0; /* any: the test may have no right to 20 */
+	start(&w.crew, 1);
+	m.master_bind.session = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	m.master_bind.address = (struct bytes){.p = other, .n = sizeof(other)};
+	say(nth(ROLE_WORKER, 0), &m);
+	turn();
+	answer = hear(nth(ROLE_WORKER, 0), MSG_WORKER_BOUND);
+	assert_int_equal(answer->worker_bound.error, EPERM);
+	assert_int_equal(w.box.nfds, 0);
+	m.master_bind.address = (struct bytes){.p = loopback, .n = sizeof(loopback)};
+	say(nth(ROLE_WORKER, 0), &m);
+	turn();
+	answer = hear(nth(ROLE_WORKER, 0), MSG_WORKER_BOUND);
+	assert_int_equal(answer->worker_bound.error, 0);
+	assert_int_equal(w.box.nfds, 1);
+}
+
+/* ---- agents ---- */
+
+static void
+test_an_agent_that_lost_the_worker_is_introduced_again(void **state)
+{
+	uint32_t id;
+
+	start(&w.crew, 1);
+	id = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	take(nth(ROLE_WORKER, 0), id);
+	verdict(id);
+	hear(nth(ROLE_AGENT, 0), MSG_AGENT_WORKER);
+	grant(hear(nth(ROLE_AGENT, 0), MSG_AGENT_GRANT)->agent_grant.grant, EPIPE);
+	assert_int_equal(
+	    hear(nth(ROLE_WORKER, 0), MSG_WORKER_REFUSED)->worker_refused.session, id);
+	verdict(id);
+	hear(nth(ROLE_AGENT, 0), MSG_AGENT_WORKER);
+	grant(hear(nth(ROLE_AGENT, 0), MSG_AGENT_GRANT)->agent_grant.grant, 0);
+	hear(nth(ROLE_WORKER, 0), MSG_WORKER_GRANT);
+	assert_int_equal(w.box.nfds, 1);
+}
+
+/* ---- auth ---- */
+
+static void
+test_a_new_auth_is_not_told_of_the_last_ones_logins(void **state)
+{
+	uint32_t id;
+
+	start(&w.crew, 1);
+	id = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	take(nth(ROLE_WORKER, 0), id);
+	verdict(id);
+	die(nth(ROLE_AUTH, 0));
+	uv_run(&w.loop, UV_RUN_ONCE); /* the pause before it starts again */
+	while (w.crew.auth.child.pid == 0)
+		uv_run(&w.loop, UV_RUN_ONCE);
+	say(nth(ROLE_WORKER, 0),
+	    &(struct msg){.type = MSG_MASTER_CLOSED, .master_closed = {.session = id}});
+	turn();
+	assert_int_equal(w.closed, 1);
+	hear_no(nth(ROLE_AUTH, 1), MSG_AUTH_END);
+}
+
+/* ---- crews ---- */
+
+static void
+test_numbers_go_on_after_a_reload(void **state)
+{
+	uint32_t last, first;
+
+	start(&w.crew, 1);
+	connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	last = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	start(&w.next, 1);
+	crew_continue(&w.next, &w.crew);
+	first = connect_client(&w.next, nth(ROLE_WORKER, 1));
+	assert_true(first > last);
+}
+
+/* Between two deaths there may be no process at all: nothing will come that could end the
+ * crew. */
+static void
+test_a_crew_without_processes_can_retire(void **state)
+{
+	start(&w.crew, 1);
+	die(nth(ROLE_WORKER, 0));
+	die(nth(ROLE_AUTH, 0));
+	assert_false(crew_is_gone(&w.crew));
+	crew_retire(&w.crew, 5);
+	assert_true(crew_is_gone(&w.crew));
+}
+
+static void
+test_auth_does_not_outlive_the_last_worker(void **state)
+{
+	char byte;
+
+	start(&w.crew, 1);
+	die(nth(ROLE_WORKER, 0));
+	crew_retire(&w.crew, 5);
+	turn();
+	hear_no(nth(ROLE_AUTH, 0), MSG_AUTH_END);
+	assert_int_equal(recv(w.child[nth(ROLE_AUTH, 0)].sock, &byte, 1, 0), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_what_was_not_taken_goes_to_another_worker),
+	    TEST(test_what_it_took_at_the_last_moment_ends_with_it),
+	    TEST(test_a_login_of_a_session_that_was_not_taken),
+	    TEST(test_a_log_line_about_anothers_session_ends_it),
+	    TEST(test_the_data_port_is_bound_at_the_sessions_address_only),
+	    TEST(test_an_agent_that_lost_the_worker_is_introduced_again),
+	    TEST(test_a_new_auth_is_not_told_of_the_last_ones_logins),
+	    TEST(test_numbers_go_on_after_a_reload),
+	    TEST(test_a_crew_without_processes_can_retire),
+	    TEST(test_auth_does_not_outlive_the_last_worker),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("crew", tests, NULL, NULL);
+}
