@@ -9,25 +9,26 @@ class FakeServer:
     """Speaks FTP on loopback, with one thread per session. Start it with `with`.
 
     files: {path: bytes} that RETR and SIZE know; names: what NLST lists, and facts: what MLSD lists (bytes,
-    without line ends); features: of FEAT. replies: {verb: line} answered instead of doing anything. hold: verbs
-    that are answered only after release(). uploads: {path: bytes} that STOR received whole. commands: every line
-    that came, in order.
+    without line ends); features: of FEAT. replies: {verb: line} answered instead of doing anything; a function of
+    the session and the argument that returns a line; or None: hang up. hold: verbs that are answered only after
+    release(); with "data" in it, files trickle until then. half: RETR sends half of a file. size: what SIZE says.
+    calls: active mode works; below: the call (only one) comes from the port below the server's own. uploads:
+    {path: bytes} that STOR received whole. commands: every line that came, in order. open: the connections.
     """
 
     def __init__(self, files=None, names=(), facts=(), features=(), replies=None, hold=(), greeting="220 ready",
-                 password=None, host="127.0.0.1", source_port=0, half=False, size=None, calls=True):
+                 password=None, host="127.0.0.1", below=False, half=False, size=None, calls=True):
         self.files, self.names, self.facts = dict(files or {}), list(names), list(facts)
         self.features, self.replies, self.hold = list(features), dict(replies or {}), set(hold)
         self.greeting, self.password, self.host = greeting, password, host
-        self.source_port, self.half, self.size, self.calls = source_port, half, size, calls
+        self.below, self.half, self.size, self.calls = below, half, size, calls
         self.commands, self.uploads = [], {}
         self.changed = threading.Condition()
         self.released = threading.Event()
         self.open = []
 
     def __enter__(self):
-        self.listener = socket.create_server((self.host, 0), family=self.family())
-        self.port = self.listener.getsockname()[1]
+        self.listen()
         threading.Thread(target=self.accept, daemon=True).start()
         return self
 
@@ -40,6 +41,22 @@ class FakeServer:
             except OSError:
                 pass
             s.close()
+
+    def listen(self):
+        self.listener = socket.create_server((self.host, 0), family=self.family())
+        self.port = self.listener.getsockname()[1]
+        if self.below:
+            self.bind_below()
+
+    def bind_below(self):
+        """Keeps the port that the data connection is to come from."""
+        self.caller = socket.socket(self.family())
+        try:
+            self.caller.bind((self.host, self.port - 1))
+        except OSError:
+            self.caller.close()
+            self.listener.close()
+            self.listen()
 
     def family(self):
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
@@ -109,6 +126,8 @@ class Session:
             reply = server.replies[verb]
             if reply is None:
                 return False
+            if callable(reply):
+                reply = reply(self, arg)
             self.say(reply)
         else:
             getattr(self, "do_" + verb, self.unknown)(arg)
@@ -187,23 +206,19 @@ class Session:
             self.listener.close()
             self.listener = None
         else:
-            self.data = socket.socket(self.server.family())
-            self.data.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Unlike SO_REUSEADDR alone, this lets a port of a listener be called from, too.
-            self.data.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            self.data.bind((self.server.host, self.server.source_port))
+            self.data = self.server.caller if self.server.below else socket.socket(self.server.family())
             self.data.connect(self.told)
             self.told = None
         self.data.settimeout(SECONDS)
 
-    def send(self, data):
+    def send(self, data, held=False):
         if not self.server.calls:
             return self.say("150 I am about to call")
         self.connect()
         self.say("150 here it comes")
         try:
             self.data.sendall(data)
-            if "data" in self.server.hold:
+            if held:
                 # A byte now and then, so that the client has something to show.
                 while not self.server.released.wait(0.02):
                     self.data.sendall(b".")
@@ -216,7 +231,7 @@ class Session:
         if arg not in self.server.files:
             return self.say("550 no such file")
         data, self.offset = self.server.files[arg][self.offset:], 0
-        self.send(data[:len(data) // 2] if self.server.half else data)
+        self.send(data[:len(data) // 2] if self.server.half else data, "data" in self.server.hold)
 
     def do_NLST(self, arg):
         self.send(b"".join(n + b"\r\n" for n in self.server.names))

@@ -2,10 +2,11 @@
 import io
 import os
 import re
+import termios
 
 import pexpect
 
-from .server import BAD_WORDS
+from .server import BAD_WORDS, wait_until
 
 SECONDS = 20
 PROMPT = "ftp> "
@@ -55,10 +56,15 @@ class Terminal:
 
     def prompt(self):
         """Waits for the prompt at the begin of a line; returns what stood before it."""
-        return self.wait("\n" + PROMPT) + "\n"
+        return self.wait("\r\n" + PROMPT) + "\n"
 
-    def type(self, keys):
-        self.child.send(keys)
+    def type(self, text):
+        self.child.send(text)
+
+    def keys(self, keys):
+        """Keys for the line editor: it turns the terminal over to itself only after it has shown the prompt."""
+        wait_until(lambda: not termios.tcgetattr(self.child.child_fd)[3] & termios.ICANON, "no line editor")
+        self.type(keys)
 
     def line(self, text):
         self.type(text + "\n")
@@ -68,7 +74,15 @@ class Terminal:
         self.line(command)
         self.wait(command.encode().decode(errors="backslashreplace") + "\r\n")
         # Nothing printed: the prompt follows the echoed line end at once.
-        return self.wait(re.compile("(?:^|\n)" + re.escape(PROMPT))) + "\n"
+        return self.wait(re.compile("(?:^|\r\n)" + re.escape(PROMPT))) + "\n"
+
+    def press_until_prompt(self, key):
+        """A key again and again, as long as there is no prompt; returns what was shown."""
+        for _ in range(100):
+            self.type(key)
+            if self.child.expect([re.escape("\r\n" + PROMPT).encode(), pexpect.TIMEOUT], timeout=0.2) == 0:
+                return self.child.before.decode(errors="backslashreplace")
+        raise AssertionError(f"no prompt; the screen:\n{self.seen()}")
 
     def login(self, user="anonymous", password="me@"):
         self.wait(re.compile(r"Name \(.*?\): "))

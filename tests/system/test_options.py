@@ -128,23 +128,51 @@ def admitted(server):
         return s.reply()[0] == 220
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="port 20 is root's")
-def test_active_mode_from_port_20(ferryd):
-    server = ferryd(options={"connect_from_port_20": "YES"}, tree=lambda root: (root / "f").write_bytes(b"x"))
-    with ftp.Session(server.port) as s:
+def may_bind(port):
+    """Has this process the right to a well-known port? Root in a container may not."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except PermissionError:
+            return False
+        except OSError:
+            pass
+        return True
+
+
+@pytest.mark.parametrize("host,verb,port", [("127.0.0.77", "PORT", 20), ("::1", "EPRT", 919)])
+def test_active_mode_from_the_data_port(ferryd, host, verb, port):
+    """Addresses and ports of our own: a pair that another server's old transfer holds cannot be had."""
+    options = {"connect_from_port_20": "YES"}
+    if port != 20:
+        options["ftp_data_port"] = port
+    server = ferryd(options=options, tree=lambda root: (root / "f").write_bytes(b"x"))
+    with ftp.Session(server.port, host) as s:
         s.login()
         for _ in range(3):
-            s.active("PORT")
+            s.active(verb)
             s.command("RETR f", 150)
-            assert s.data_socket().getpeername() == ("127.0.0.1", 20)
+            if not may_bind(port):
+                assert s.reply()[0] == 425
+                continue
+            assert s.data_socket().getpeername()[:2] == (host, port), server.log_text()
             assert s.read_data() == b"x"
             assert s.reply()[0] == 226
-    with ftp.Session(server.port, "::1") as s:
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take a right away from itself")
+def test_active_mode_without_the_right_to_port_20(ferryd):
+    server = ferryd(prefix=["setpriv", "--bounding-set=-net_bind_service"], options={"connect_from_port_20": "YES"},
+                    tree=lambda root: (root / "f").write_bytes(b"x"))
+    with ftp.Session(server.port) as s:
         s.login()
-        s.active("EPRT")
+        s.active()
         s.command("RETR f", 150)
-        assert s.data_socket().getpeername()[:2] == ("::1", 20)
-        assert s.read_data() == b"x"
+        assert s.reply()[1] == [b"425 I may not call from port 20 as connect_from_port_20 wants: permission denied. "
+                                b"Use passive mode, or start the server as root."]
+        s.command("NOOP", 200)
+        assert s.retrieve("RETR f", "EPSV") == b"x"
 
 
 def test_background(build, tmp_path):
