@@ -101,12 +101,13 @@ draw_broken_call(
 
 /* Harmless, and at most max columns. NULL when out of memory. */
 static char *
-message_text(const char *text, size_t max)
+message_text(const char *text, size_t max, bool *ret_cut)
 {
 	char *safe = safe_string(text);
 	size_t n = 0;
 
-	if (safe == NULL || columns(safe) <= max)
+	*ret_cut = safe != NULL && columns(safe) > max;
+	if (!*ret_cut)
 		return safe;
 	for (char *p = safe; *p != '\0'; p++) {
 		n += ((unsigned char)*p & 0xc0) != 0x80;
@@ -118,21 +119,23 @@ message_text(const char *text, size_t max)
 	return safe;
 }
 
-void
+bool
 draw_message(
     struct draw *d, uint16_t ours, uint16_t theirs, bool inward, const char *text)
 {
 	size_t at = line_begin(d, ours);
 	/* the arrow's head, two quotes, a blank and at least one more of the arrow at
 	 * either end */
-	_cleanup_free_ char *shown = message_text(text, DRAW_RIGHT - at - 11);
+	bool cut;
+	_cleanup_free_ char *shown = message_text(text, DRAW_RIGHT - at - 11, &cut);
 
 	if (shown == NULL)
-		return;
+		return true;
 	fprintf(d->out, "%s \"%s\" ", inward ? "<--" : "-->", shown);
 	at += 4 + columns(shown) + 3;
 	line_end(d, at, '-', inward ? "-" : ">", theirs);
 	putc('\n', d->out);
+	return cut;
 }
 
 const char *

@@ -30,9 +30,9 @@ void draw_call(
 /* "======X text": a call that failed. */
 void draw_broken_call(
     struct draw *d, uint16_t ours, uint16_t theirs, bool inward, const char *text);
-/* --> "text" -----> : a message on an open connection. Foreign text is made harmless and
- * cut. */
-void draw_message(
+/* --> "text" -----> : a message on an open connection. Foreign text is made harmless, and
+ * cut where it is too long: then true. */
+bool draw_message(
     struct draw *d, uint16_t ours, uint16_t theirs, bool inward, const char *text);
 /* "<<<<< 18 432 bytes <<<<<": the arrows point where the bytes go. */
 void draw_bytes(

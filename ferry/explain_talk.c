@@ -222,9 +222,18 @@ explain_last_line(const char *text)
 static void
 tell_reply(struct explain *x, const char *text, int code)
 {
+	const char *line = explain_last_line(text);
+
 	explain_open_story(x);
-	draw_message(&x->draw, address_port(&x->own), address_port(&x->peer), true,
-	    explain_last_line(text));
+	/* The cause stands at the end of a refusal: it must be seen. */
+	if (draw_message(&x->draw, address_port(&x->own), address_port(&x->peer), true,
+		line) &&
+	    code >= 400) {
+		_cleanup_free_ char *whole = safe_string(line);
+
+		if (whole != NULL)
+			draw_sentence(&x->draw, "In full: %s", whole);
+	}
 	explain_reply(x, code);
 }
 

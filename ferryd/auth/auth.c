@@ -187,9 +187,9 @@ log_denied(const struct login *l, bool again, const char *why, size_t n)
 	log_event(again ? LOG_ERR : LOG_NOTICE, l->session,
 	    "login=%s peer=%s backend=%s user=\"%s\" why=\"%s\"",
 	    again ? "failed" : "refused",
-	    log_escape(l->peer, strlen(l->peer), peer, sizeof(peer)),
+	    log_quoted(l->peer, peer, sizeof(peer)),
 	    l->backend != NULL ? l->backend->name : "none",
-	    log_escape(l->user, strlen(l->user), user, sizeof(user)),
+	    log_quoted(l->user, user, sizeof(user)),
 	    log_escape(why, n, cause, sizeof(cause)));
 }
 

@@ -355,7 +355,7 @@ login_granted(struct agent *a, const struct msg_master_granted *g)
 		: "the directory of this account cannot be opened",
 	    strerror((int)g->error));
 	log_event(LOG_ERR, s->id, "login=failed user=\"%s\" why=\"%s\"",
-	    log_escape(s->grant.user, strlen(s->grant.user), user, sizeof(user)), why);
+	    log_quoted(s->grant.user, user, sizeof(user)), why);
 	refuse(s, why);
 	login_end(s);
 	if (TAILQ_EMPTY(&a->sessions) && a->child.chan != NULL)

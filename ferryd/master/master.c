@@ -316,12 +316,10 @@ tell_sessions(uv_signal_t *handle, int signum)
 				    "verb=%.8s path=\"%s\" "
 				    "bytes=%llu in=%llu out=%llu",
 				    peer, w,
-				    log_escape(
-					v.user, strlen(v.user), user, sizeof(user)),
+				    log_quoted(v.user, user, sizeof(user)),
 				    v.state < ARRAY_LEN(states) ? states[v.state] : "?",
 				    v.verb,
-				    log_escape(
-					v.path, strlen(v.path), path, sizeof(path)),
+				    log_quoted(v.path, path, sizeof(path)),
 				    (unsigned long long)v.bytes,
 				    (unsigned long long)v.bytes_in,
 				    (unsigned long long)v.bytes_out);

@@ -106,8 +106,8 @@ log_event(int level, uint32_t session, const char *fmt, ...)
 	errno = saved;
 }
 
-const char *
-log_escape(const void *text, size_t n, char *buf, size_t cap)
+static const char *
+escape(const void *text, size_t n, const char *not_plain, char *buf, size_t cap)
 {
 	const unsigned char *p = text;
 	size_t len = 0;
@@ -115,7 +115,7 @@ log_escape(const void *text, size_t n, char *buf, size_t cap)
 	if (cap == 0)
 		return "";
 	for (size_t i = 0; i < n; i++) {
-		bool plain = p[i] >= 0x20 && p[i] < 0x7f && p[i] != '\\';
+		bool plain = p[i] >= 0x20 && p[i] < 0x7f && !strchr(not_plain, p[i]);
 		size_t need = plain ? 1 : 4;
 
 		if (len + need >= cap)
@@ -128,4 +128,16 @@ log_escape(const void *text, size_t n, char *buf, size_t cap)
 	}
 	buf[len] = '\0';
 	return buf;
+}
+
+const char *
+log_escape(const void *text, size_t n, char *buf, size_t cap)
+{
+	return escape(text, n, "\\", buf, cap);
+}
+
+const char *
+log_quoted(const char *text, char *buf, size_t cap)
+{
+	return escape(text, strlen(text), "\\\"", buf, cap);
 }

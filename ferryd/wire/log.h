@@ -37,5 +37,8 @@ void log_line(enum log_kind kind, int level, uint32_t session, const char *text)
  * blank as it is, all others and the backslash as \ooo. Returns buf, for use as an
  * argument. */
 const char *log_escape(const void *text, size_t n, char *buf, size_t cap);
+/* The same for what a line shows between double quotes, which it cannot end: the double
+ * quote is escaped as well. */
+const char *log_quoted(const char *text, char *buf, size_t cap);
 
 #endif

@@ -115,7 +115,7 @@ log_login(const struct session *s, const char *what)
 
 	endpoint_format_address(&s->peer, peer);
 	log_event(LOG_INFO, s->id, "login %s user=\"%s\" peer=%s", what,
-	    log_escape(s->user, strlen(s->user), user, sizeof(user)), peer);
+	    log_quoted(s->user, user, sizeof(user)), peer);
 }
 
 /* The reply leaves at a multiple of the delay after PASS came: how long auth took does

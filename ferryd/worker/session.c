@@ -466,7 +466,7 @@ log_end(const struct session *s, const char *why)
 	char user[160] = "";
 
 	if (session_logged_in(s))
-		log_escape(s->user, strlen(s->user), user, sizeof(user));
+		log_quoted(s->user, user, sizeof(user));
 	log_event(LOG_INFO, s->id,
 	    "disconnect user=\"%s\" in=%llu out=%llu seconds=%llu: %s", user,
 	    (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out,

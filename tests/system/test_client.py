@@ -680,8 +680,9 @@ def test_explain_a_port_that_is_silent(ferry):
 
 
 def test_explain_a_server_that_cannot_call(ferry):
-    with FakeServer({"f": b"x"}, replies={"RETR": "425 I could not reach you: connection refused."}) as server:
-        explained(ferry("get", "--explain", "-A", url(server, "f"), status=4),
+    said = "425 I could not reach 192.168.100.200 port 50123: connection refused. Use passive mode or open that port."
+    with FakeServer({"f": b"x"}, replies={"RETR": said}) as server:
+        explained(ferry("get", "--explain", "-A", url(server, "f"), status=4), f"In full: {said}",
                   "The server says that its call to you did not succeed.",
                   "FAILED: the server's call was refused on its way to you.",
                   "You can: use passive mode (the default, or -p). Nothing on the server needs to change.",

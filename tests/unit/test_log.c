@@ -55,6 +55,18 @@ test_escape(void **state)
 	assert_string_equal(log_escape("x", 1, NULL, 0), "");
 }
 
+/* user="a" peer="b" must be two fields, whatever a is. */
+static void
+test_quoted(void **state)
+{
+	char out[64];
+
+	assert_string_equal(log_quoted("a\" peer=\"1.2.3.4\\\n", out, sizeof(out)),
+	    "a\\042 peer=\\0421.2.3.4\\134\\012");
+	assert_string_equal(log_escape("\"", 1, out, sizeof(out)), "\"");
+	assert_string_equal(log_quoted("a\"", out, 5), "a");
+}
+
 /* ---- sinks ---- */
 
 struct line {
@@ -185,6 +197,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_escape),
+	    cmocka_unit_test(test_quoted),
 	    cmocka_unit_test(test_event),
 	    cmocka_unit_test(test_unescaped_line_stays_one),
 	    cmocka_unit_test(test_long_line_is_cut),
