@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DEFLATE_LEVEL_MIN 1
+#define DEFLATE_LEVEL_MIN 0 /* packed into a stream, but not made smaller */
 #define DEFLATE_LEVEL_MAX 9
 #define DEFLATE_LEVEL_DEFAULT 6
 

@@ -68,6 +68,14 @@ feature_mlst(struct answer *a)
 	}
 }
 
+/* Block mode has no name in any RFC on FEAT: it looks like its sibling. */
+static void
+feature_block_mode(struct answer *a)
+{
+	answer_line(a, ANSWER_INNER);
+	answer_text(a, "MODE B");
+}
+
 void
 cmd_feat(struct session *s, struct bytes arg)
 {
@@ -83,6 +91,8 @@ cmd_feat(struct session *s, struct bytes arg)
 		answer_text(&a, "%s", verbs[i].feat);
 		if (verbs[i].run == cmd_mlst)
 			feature_mlst(&a);
+		if (verbs[i].run == cmd_mode)
+			feature_block_mode(&a);
 	}
 	answer_line(&a, ANSWER_LAST);
 	answer_text(&a, "End");
@@ -141,6 +151,7 @@ tell_data(struct answer *a, const struct session *s)
 	    [DATA_BINDING] = "Active: connecting to the client.",
 	    [DATA_DIALLING] = "Active: connecting to the client.",
 	    [DATA_OPEN] = "The data connection is open.",
+	    [DATA_KEPT] = "The data connection is open for the next file.",
 	};
 
 	answer_line(a, ANSWER_INNER);
@@ -169,7 +180,7 @@ tell_user(struct answer *a, const struct session *s)
 	answer_text(a, "Logged in as ");
 	answer_safe(a, bytes_of(s->user));
 	answer_line(a, ANSWER_INNER);
-	answer_text(a, "TYPE: %s, STRU: F, MODE: S", s->ascii ? "A N" : "I");
+	answer_text(a, "TYPE: %s, STRU: F, MODE: %c", s->ascii ? "A N" : "I", s->mode);
 	answer_line(a, ANSWER_INNER);
 	answer_text(a, "%llu bytes received, %llu bytes sent before, idle limit %llu s",
 	    (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out,

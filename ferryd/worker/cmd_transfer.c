@@ -8,7 +8,8 @@
  *   ABOR                 226 behind the 426 of the transfer; 225 when none ran
  *
  * The agent is asked first, so that a file that cannot be had is refused before the 150;
- * what happens after it is in transfer.c.
+ * what happens after it is in transfer.c. In MODE B the data connection stays: 250
+ * instead of 226, and for the next file 125 instead of 150.
  */
 #include <ferry/ferry.h>
 #include <string.h>
@@ -46,7 +47,7 @@ answer_opening(struct session *s, const char *before, const char *path, const ch
 {
 	struct answer a;
 
-	answer_begin(&a, s, 150);
+	answer_begin(&a, s, transfer_opening(s));
 	answer_line(&a, ANSWER_LAST);
 	answer_text(&a, "%s", before);
 	answer_safe(&a, bytes_of(path));
@@ -131,7 +132,7 @@ answer_unique(struct session *s, struct bytes name)
 {
 	struct answer a;
 
-	answer_begin(&a, s, 150);
+	answer_begin(&a, s, transfer_opening(s));
 	answer_line(&a, ANSWER_LAST);
 	answer_text(&a, "FILE: ");
 	answer_name(&a, name, false);
