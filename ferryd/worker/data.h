@@ -31,6 +31,9 @@ enum data_state {
 	DATA_DIALLING,
 	/* conn is the data connection. */
 	DATA_OPEN,
+	/* A transfer wants it under TLS (PROT P), and the handshake runs. Ended by: its
+	   success or failure, the handshake timer. */
+	DATA_SECURING,
 };
 
 struct data {

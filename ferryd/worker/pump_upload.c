@@ -129,6 +129,9 @@ upload_ready(struct pump *p, unsigned events)
 	if (r == -FERRY_EOF) {
 		u->all = true;
 		u->n += ascii_decode_end(&u->decoder, half + u->n);
+	} else if (r == -FERRY_ESHORT) {
+		pump_finish(p, PUMP_CUT, 0);
+		return;
 	} else if (r < 0) {
 		pump_finish(p, PUMP_BROKEN, errno);
 		return;
