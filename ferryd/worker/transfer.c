@@ -221,6 +221,9 @@ note_unwritten(struct transfer *t, int error)
 static void
 note_done(struct session *s, struct transfer *t)
 {
+	if (conn_was_cut(s->data.conn))
+		log_event(LOG_NOTICE, s->id,
+		    "tls end=missing why=\"no close_notify: perhaps cut\" accepted=yes");
 	if (t->kind == TRANSFER_UPLOAD && session_peer_left(s))
 		note(t, 426, "The control connection ended before the upload.");
 	else
