@@ -30,6 +30,7 @@ struct tls {
 	uint8_t session[SESSION_ID];
 	bool read_waits_to_write, write_waits_to_read;
 	bool more;
+	int late, late_errno; /* what the next tls_read() returns, and ever after */
 	bool broken; /* OpenSSL must not be called on it any more */
 	bool ended;  /* our close_notify is on its way */
 	uint8_t *chunk; /* of a file, without kernel TLS */
@@ -328,18 +329,43 @@ tls_handshake(struct tls *t)
 
 /* ---- bytes ---- */
 
+/* An end or a failure behind bytes that came before it: the next read tells it. */
+static void
+keep_for_later(struct tls *t, int r)
+{
+	if (r >= 0)
+		return;
+	t->late = r;
+	t->late_errno = errno;
+	t->more = true;
+}
+
 int
 tls_read(struct tls *t, void *p, size_t n, size_t *ret_n)
 {
+	size_t total = 0;
+	int got;
+
 	t->more = false;
+	if (t->late != 0) {
+		errno = t->late_errno;
+		return t->late;
+	}
 	if (!prepare(t))
 		return -FERRY_ESYS;
-	int got = SSL_read(t->ssl, p, n < INT32_MAX ? (int)n : INT32_MAX);
-	if (got <= 0)
+	/* One call gives one record of 16 KiB at most. */
+	do {
+		size_t room = n - total < INT32_MAX ? n - total : INT32_MAX;
+
+		got = SSL_read(t->ssl, (uint8_t *)p + total, (int)room);
+		total += got > 0 ? (size_t)got : 0;
+		t->more = got > 0 && SSL_has_pending(t->ssl) == 1;
+	} while (t->more && total < n);
+	if (total == 0)
 		return read_result(t, got);
-	t->read_waits_to_write = false;
-	t->more = SSL_has_pending(t->ssl) == 1;
-	*ret_n = (size_t)got;
+	if (got <= 0)
+		keep_for_later(t, read_result(t, got));
+	*ret_n = total;
 	return 0;
 }
 
