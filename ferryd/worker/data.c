@@ -87,6 +87,10 @@ could_not_secure(struct session *s, const char *why)
 	char text[320];
 
 	log_event(LOG_NOTICE, s->id, "tls failed channel=data why=\"%s\"", why);
+	if (!s->data.wanted) {
+		data_close(s);
+		return;
+	}
 	snprintf(text, sizeof(text), "The TLS handshake on the data connection failed: %s.", why);
 	transfer_refused(s, 522, text);
 	session_run(s);
@@ -116,21 +120,42 @@ is_proved(struct session *s)
 	return false;
 }
 
+/* An end without close_notify: for each direction the administrator decides. */
+static bool
+forgives_cut(const struct session *s)
+{
+	const struct conf *conf = s->worker->conf;
+
+	return s->transfer->kind == TRANSFER_UPLOAD ? !conf->strict_ssl_read_eof
+						    : !conf->strict_ssl_write_shutdown;
+}
+
+/* The connection is under TLS, and the transfer is there. */
+static void
+take_over(struct session *s)
+{
+	struct tls *control = conn_tls(s->control);
+
+	if (!is_proved(s))
+		return;
+	if (forgives_cut(s))
+		conn_forgive_cut(s->data.conn);
+	if (control != NULL && s->data.ticketless)
+		tls_give_ticket(control);
+	transfer_opened(s);
+}
+
 static void
 secured(struct session *s)
 {
 	char words[160];
-	struct tls *control = conn_tls(s->control);
 
 	uv_timer_stop(&s->data.timer);
 	log_event(LOG_DEBUG, s->id, "tls ok channel=data %s",
 	    tls_describe(conn_tls(s->data.conn), words, sizeof(words)));
-	if (!is_proved(s))
-		return;
-	if (control != NULL && s->transfer->kind == TRANSFER_UPLOAD)
-		tls_give_ticket(control);
 	data_enter(s, DATA_OPEN);
-	transfer_opened(s);
+	if (s->data.wanted)
+		take_over(s);
 }
 
 static void
@@ -145,37 +170,28 @@ on_securing(struct conn *c, unsigned events, void *user)
 	session_run(s);
 }
 
-/* An end without close_notify: for each direction the administrator decides. */
-static bool
-forgives_cut(const struct session *s, bool upload)
-{
-	const struct conf *conf = s->worker->conf;
-
-	return upload ? !conf->strict_ssl_read_eof : !conf->strict_ssl_write_shutdown;
-}
-
 static void
 secure(struct session *s)
 {
 	const struct conf *conf = s->worker->conf;
-	bool upload = s->transfer->kind == TRANSFER_UPLOAD;
+	/* Before the transfer command nobody knows who will send. */
+	bool download = s->data.wanted && s->transfer->kind != TRANSFER_UPLOAD;
 	struct tls *control = conn_tls(s->control);
 	struct tls_identity *id =
 	    control != NULL ? tls_identity_of(control) : s->worker->identity;
 	struct tls *t = tls_new(
-	    id, conf, conn_fd(s->data.conn), upload ? TLS_UPLOAD : TLS_DOWNLOAD);
+	    id, conf, conn_fd(s->data.conn), download ? TLS_DOWNLOAD : TLS_UPLOAD);
 
 	if (t == NULL) {
 		could_not_secure(s, "memory is short");
 		return;
 	}
 	data_enter(s, DATA_SECURING);
+	s->data.ticketless = !download;
 	uv_timer_start(
 	    &s->data.timer, on_handshake_timeout, conf->ssl_handshake_timeout * 1000, 0);
 	conn_set_owner(s->data.conn, on_securing, s);
 	conn_want(s->data.conn, 0);
-	if (forgives_cut(s, upload))
-		conn_forgive_cut(s->data.conn);
 	conn_secure(s->data.conn, t);
 }
 
@@ -183,10 +199,31 @@ secure(struct session *s)
 static void
 hand_over(struct session *s)
 {
-	if (s->private)
+	bool secure_already = conn_tls(s->data.conn) != NULL;
+
+	if (secure_already && s->private)
+		take_over(s);
+	else if (secure_already)
+		transfer_refused(s, 522,
+		    "The data connection is under TLS already, and PROT C came behind it.");
+	else if (s->private)
 		secure(s);
 	else
 		transfer_opened(s);
+}
+
+/* Whoever called us here learns nothing more until a transfer wants the connection, with
+ * one exception: a client that begins its handshake before the transfer command, and does
+ * not send that before the handshake is done (curl 7.88), would wait for ever. */
+static void
+on_early(struct conn *c, unsigned events, void *user)
+{
+	struct session *s = user;
+
+	conn_want(c, 0);
+	if ((events & CONN_READABLE) != 0 && s->private && s->data.state == DATA_OPEN &&
+	    !s->data.wanted)
+		secure(s);
 }
 
 /* The connection is there: the transfer gets it now, or when it asks. */
@@ -203,13 +240,9 @@ opened(struct session *s, const struct endpoint *peer)
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
 		hand_over(s);
+	else if (s->private)
+		conn_want(s->data.conn, CONN_READABLE);
 	session_run(s);
-}
-
-/* Whoever called us here learns nothing more until a transfer wants the connection. */
-static void
-on_early(struct conn *c, unsigned events, void *user)
-{
 }
 
 /* ---- block mode: the connection stays ---- */
@@ -619,6 +652,8 @@ data_begin(struct session *s)
 		break;
 	case DATA_OPEN:
 		hand_over(s);
+		break;
+	case DATA_SECURING: /* its end hands it over */
 		break;
 	case DATA_LISTENING:
 		uv_timer_start(&d->timer, on_nobody_came, conf->accept_timeout * 1000, 0);

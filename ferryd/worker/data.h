@@ -35,8 +35,8 @@ enum data_state {
 	   command, the client closing it, bytes that no command has announced, the timer,
 	   a change of MODE. */
 	DATA_KEPT,
-	/* A transfer wants it under TLS (PROT P), and the handshake runs. Ended by: its
-	   success or failure, the handshake timer. */
+	/* It goes under TLS (PROT P): a transfer wants it, or the client has begun. Ended
+	   by: its success or failure, the handshake timer. */
 	DATA_SECURING,
 };
 
@@ -44,6 +44,7 @@ struct data {
 	enum data_state state;
 	bool wanted;            /* a transfer waits for the connection */
 	bool active;            /* we dial */
+	bool ticketless;        /* under TLS: it brings no ticket of its own */
 	bool from_port;         /* dialled from the active source port */
 	struct conn *conn;      /* listener, dialled socket or data connection */
 	struct endpoint target; /* active: where to. passive: where we listen */

@@ -138,6 +138,29 @@ def test_many_transfers_in_one_session(served, version):
             assert s.retrieve("RETR f") == b"%d" % i
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_handshake_before_the_command(served, version):
+    """curl 7.88 sends RETR only when the data connection's handshake is done."""
+    server = served()
+    with login(server, version) as s:
+        s.passive()
+        s.secure_data()
+        s.command("STOR f", 150)
+        s.write_data(b"data")
+        s.close_data()
+        assert s.reply()[0] == 226
+        s.passive()
+        s.secure_data()
+        s.command("RETR f", 150)
+        assert s.read_data() == b"data"
+        assert s.reply()[0] == 226
+        s.reuse = False
+        s.passive()
+        s.secure_data()
+        s.command("RETR f", 150)
+        assert s.reply()[0] == 522
+
+
 def test_uploads_renew_the_ticket(served):
     """Clients that use a ticket once need a fresh one for each data connection."""
     server = served()
