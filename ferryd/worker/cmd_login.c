@@ -3,7 +3,7 @@
  *
  *   USER <SP> <username>      331, whoever that is
  *   PASS <SP> <password>      230, or 530 after a delay that does not tell why
- *   ACCT <SP> <account>       502: accounts mean nothing here
+ *   ACCT <SP> <account>       202: accounts mean nothing here
  *   REIN                      220: as after connecting
  *   QUIT                      221, when what came before it is done
  *
@@ -81,7 +81,7 @@ cmd_pass(struct session *s, struct bytes arg)
 void
 cmd_acct(struct session *s, struct bytes arg)
 {
-	answer(s, 502, "No accounts are used here.");
+	answer(s, 202, "No accounts are used here: USER and PASS are enough.");
 }
 
 void
@@ -100,6 +100,10 @@ cmd_rein(struct session *s, struct bytes arg)
 	s->ascii = true;
 	s->epsv_all = false;
 	s->rest = s->allo = 0;
+	s->ranged = false;
+	s->digest = DIGEST_DEFAULT;
+	free(s->host);
+	s->host = NULL;
 	s->facts = FACT_DEFAULT;
 	s->idle_seconds = s->worker->conf->idle_session_timeout;
 	s->begun = uv_now(s->worker->loop);
@@ -219,6 +223,7 @@ take_grant(struct session *s, struct agent *agent, const struct msg_worker_grant
 	s->agent = agent;
 	s->grant = g->grant;
 	s->umask = g->umask;
+	s->rights = g->rights;
 	s->anonymous = g->anonymous;
 }
 

@@ -12,6 +12,7 @@
 
 #include "become.h"
 #include "child.h"
+#include "digest.h"
 #include "log.h"
 #include "sandbox.h"
 #include "worker.h"
@@ -94,6 +95,7 @@ main(void)
 	worker_limits();
 	if (child_receive_start(ROLE_WORKER, &conf, &box, NULL, NULL) < 0)
 		return die("start");
+	digest_prepare();
 	tzset(); /* for the transfer log: soon there is no file any more */
 	if (uv_loop_init(&loop) < 0)
 		return die("event loop");

@@ -133,6 +133,11 @@ upload_ready(struct pump *p, unsigned events)
 		pump_finish(p, PUMP_BROKEN, errno);
 		return;
 	}
+	/* What is too much has not been given to a thread yet. */
+	if (p->plan.bounded && p->bytes > p->plan.length) {
+		pump_finish(p, PUMP_UNWRITTEN, EMSGSIZE);
+		return;
+	}
 	go_on(u);
 }
 

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "answer.h"
+#include "cmd_copy.h"
 #include "dispatch.h"
 #include "log.h"
 #include "listing.h"
@@ -32,6 +33,7 @@ static const char *const state_names[] = {
     [SESSION_PORTLESS] = "portless",
     [SESSION_TRANSFER] = "transfer",
     [SESSION_LISTING] = "listing",
+    [SESSION_WORKING] = "working",
     [SESSION_CLOSING] = "closing",
     [SESSION_ENDED] = "ended",
 };
@@ -374,6 +376,8 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 	s->ascii = true;
 	s->facts = FACT_DEFAULT;
 	s->idle_seconds = w->conf->idle_session_timeout;
+	s->digest = DIGEST_DEFAULT;
+	s->copy_source = -1;
 	s->begun = s->last_active = uv_now(w->loop);
 	line_init(&s->reader, INPUT_LINE_MAX, LINE_STRICT);
 	start_timer(s, &s->clock);
@@ -426,6 +430,8 @@ session_close(struct session *s, int code, const char *fmt, ...)
 	va_end(ap);
 	transfer_drop(s);
 	replylist_drop(s);
+	session_work_end(s);
+	copy_forget(s);
 	portqueue_leave(s);
 	data_reset(s);
 	answer(s, code, "%s", words);
@@ -447,7 +453,9 @@ session_logout(struct session *s)
 	free(s->cwd);
 	free(s->pending);
 	free(s->rename_from);
+	copy_forget(s);
 	s->user = s->cwd = s->pending = s->rename_from = NULL;
+	s->rights = 0;
 	memset(s->entered, 0, sizeof(s->entered));
 }
 
@@ -480,6 +488,8 @@ session_end(struct session *s, const char *why)
 		return;
 	transfer_drop(s);
 	replylist_drop(s);
+	session_work_end(s);
+	copy_forget(s);
 	portqueue_leave(s);
 	data_reset(s);
 	session_enter(s, SESSION_ENDED);
@@ -493,7 +503,8 @@ session_end(struct session *s, const char *why)
 	free(s->cwd);
 	free(s->pending);
 	free(s->rename_from);
-	s->user = s->cwd = s->pending = s->rename_from = NULL;
+	free(s->host);
+	s->user = s->cwd = s->pending = s->rename_from = s->host = NULL;
 	s->agent = NULL;
 	uv_close((uv_handle_t *)&s->clock, on_handle_closed);
 	uv_close((uv_handle_t *)&s->pause, on_handle_closed);

@@ -5,6 +5,7 @@
  */
 #include "transfer.h"
 
+#include <errno.h>
 #include <ferry/ferry.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ transfer_is_possible(struct session *s)
 	if (data_is_set(&s->data))
 		return true;
 	s->rest = 0;
+	s->ranged = false;
 	answer(
 	    s, 425, "There is no data connection. Use EPSV, PASV, EPRT or PORT first.");
 	return false;
@@ -197,6 +199,11 @@ transfer_abort(struct session *s)
 static void
 note_unwritten(struct transfer *t, int error)
 {
+	if (t->ranged && error == EMSGSIZE) {
+		note(t, 552, "More bytes came than the range has: %llu.",
+		    (unsigned long long)t->length);
+		return;
+	}
 	note(t, answer_code((unsigned)error, 451), "Writing failed after %llu bytes: %s.",
 	    (unsigned long long)t->bytes, strerror(error));
 }
@@ -210,6 +217,9 @@ note_done(struct session *s, struct transfer *t)
 {
 	if (t->kind == TRANSFER_UPLOAD && session_peer_left(s))
 		note(t, 426, "The control connection ended before the upload.");
+	else if (t->kind == TRANSFER_UPLOAD && t->ranged && t->bytes != t->length)
+		note(t, 451, "%llu bytes came for a range of %llu.",
+		    (unsigned long long)t->bytes, (unsigned long long)t->length);
 	else
 		note(t, 226, "Transfer complete.");
 }
@@ -276,6 +286,7 @@ transfer_opened(struct session *s)
 	    .fd = fd_take(&t->fd),
 	    .offset = t->offset,
 	    .length = t->length,
+	    .bounded = t->ranged,
 	    .ascii = t->ascii,
 	    .stall = (unsigned)s->worker->conf->data_connection_timeout,
 	    .on_moved = on_moved,

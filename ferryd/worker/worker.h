@@ -37,6 +37,7 @@ struct worker {
 	struct idtable binds; /* id of MASTER_BIND -> number of the session that asked */
 	uint32_t last_bind;
 	struct portqueue ports;
+	unsigned works; /* HASH and SITE CPTO that run: work.h */
 
 	bool trace;    /* log every change of state, for developers */
 	bool draining; /* no new sessions come */

@@ -67,7 +67,7 @@ test_login_sequence(void **state)
 	world_ask(w, "PASS right", "503 ");
 	world_ask(w, "USER nobody", "331 ");
 	world_ask(w, "USER somebody", "331 ");
-	world_ask(w, "ACCT x", "502 ");
+	world_ask(w, "ACCT x", "202 ");
 	world_ask(w, "USER somebody", "331 ");
 	world_ask(w, "PASS right", "230 ");
 }
@@ -219,11 +219,17 @@ static const char replies[] =
     "213 Modify=20240229000000; x\r\n"
     "501 REST takes a number of bytes.\r\n"
     "350 The next transfer begins at byte 5.\r\n"
-    "211-Features:\r\n EPRT\r\n PASV\r\n EPSV\r\n REST STREAM\r\n UTF8\r\n SIZE\r\n MDTM\r\n MFMT\r\n"
-    " TVFS\r\n MLST type*;size*;modify*;perm*;unique*;UNIX.mode*;UNIX.owner*;UNIX.group*;\r\n211 End\r\n"
+    "211-Features:\r\n TVFS\r\n HOST\r\n LANG EN*\r\n CLNT\r\n EPRT\r\n PASV\r\n EPSV\r\n REST STREAM\r\n RANG STREAM\r\n"
+    " UTF8\r\n SIZE\r\n MDTM\r\n MFMT\r\n"
+    " MLST type*;size*;modify*;perm*;unique*;UNIX.mode*;UNIX.owner*;UNIX.group*;create*;\r\n"
+    " MFF Modify;UNIX.mode;\r\n HASH SHA-256*;SHA-512;SHA-1;MD5;CRC32\r\n XCRC\r\n XMD5\r\n XSHA\r\n XSHA1\r\n"
+    " XSHA256\r\n XSHA512\r\n AVBL\r\n211 End\r\n"
     "200 MLST OPTS type;size;\r\n"
-    "211-Features:\r\n EPRT\r\n PASV\r\n EPSV\r\n REST STREAM\r\n UTF8\r\n SIZE\r\n MDTM\r\n MFMT\r\n"
-    " TVFS\r\n MLST type*;size*;modify;perm;unique;UNIX.mode;UNIX.owner;UNIX.group;\r\n211 End\r\n"
+    "211-Features:\r\n TVFS\r\n HOST\r\n LANG EN*\r\n CLNT\r\n EPRT\r\n PASV\r\n EPSV\r\n REST STREAM\r\n RANG STREAM\r\n"
+    " UTF8\r\n SIZE\r\n MDTM\r\n MFMT\r\n"
+    " MLST type*;size*;modify;perm;unique;UNIX.mode;UNIX.owner;UNIX.group;create;\r\n"
+    " MFF Modify;UNIX.mode;\r\n HASH SHA-256*;SHA-512;SHA-1;MD5;CRC32\r\n XCRC\r\n XMD5\r\n XSHA\r\n XSHA1\r\n"
+    " XSHA256\r\n XSHA512\r\n AVBL\r\n211 End\r\n"
     "250-Facts:\r\n type=dir; /home\r\n250 End\r\n"
     "215 UNIX Type: L8\r\n"
     "200 The umask is now 022.\r\n"
@@ -358,7 +364,9 @@ test_a_client_that_does_not_read_is_not_read(void **state)
 	client = w->client;
 	setsockopt(conn_fd(s->control), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	w->client = -1; /* nobody reads */
-	while (!conn_is_full(s->control)) {
+	/* What the kernel takes of a full buffer may leave it just below its mark: then the
+	 * commands that wait show that it stops. */
+	while (!conn_is_full(s->control) && !input_is_full(&s->input)) {
 		send(client, feat, 6, MSG_DONTWAIT | MSG_NOSIGNAL);
 		uv_run(&w->loop, UV_RUN_NOWAIT);
 		assert_false(w->too_late);
