@@ -5,9 +5,9 @@
  *   SITE CPTO <SP> <new name>   250 when the copy is on the disk under its name
  *
  * It is a download and an upload without a data connection: the agent opens the one and
- * makes the other under the same rules and with the same promise (a temporary name, fsync,
- * rename), and a thread of the pool copies (work.h). ABOR ends it; a copy that does not
- * become whole leaves nothing behind.
+ * makes the other under the same rules and with the same promise (a temporary name,
+ * fsync, rename), and a thread of the pool copies (work.h). ABOR ends it; a copy that
+ * does not become whole leaves nothing behind.
  */
 #include "cmd_copy.h"
 
@@ -154,6 +154,8 @@ on_source(struct session *s, const struct msg_worker_answer *a, int *fd)
 		answer_failure(s, a, 550);
 		return;
 	}
+	if (!session_may_work(s)) /* others may have begun meanwhile */
+		return;
 	s->copy_source = fd_take(fd);
 	s->aim.length = a->size;
 	m.agent_store.path = bytes_of(to);

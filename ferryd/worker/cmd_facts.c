@@ -164,8 +164,7 @@ cmd_mff(struct session *s, struct bytes arg)
 		return;
 	m.agent_change.path = bytes_of_buf(&path);
 	m.agent_change.what = CHANGE_FACTS;
-	s->aim = (struct aim){
-	    .facts = m.agent_change.facts, .mode = m.agent_change.mode};
+	s->aim = (struct aim){.facts = m.agent_change.facts, .mode = m.agent_change.mode};
 	if (buf_append(&kept, arg.p, arg.n) < 0)
 		answer(s, 451, "Out of memory.");
 	else if (command_keep(s, &kept))

@@ -6,10 +6,10 @@
  *   XCRC, XMD5, XSHA, XSHA1, XSHA256, XSHA512
  *        <SP> <file> [<SP> <start> [<SP> <end>]]    250 <hex>
  *
- * RANG chooses the bytes for HASH, its end counted in. The X commands have numbers of their
- * own: bytes from start on, up to but without end; an end of 0 is that of the file. Their
- * file may be quoted ("" is a quote in it); one that is not quoted is tried as a whole
- * before numbers are cut off its end, since a name may end in one.
+ * RANG chooses the bytes for HASH, its end counted in. The X commands have numbers of
+ * their own: bytes from start on, up to but without end; an end of 0 is that of the file.
+ * Their file may be quoted ("" is a quote in it); one that is not quoted is tried as a
+ * whole before numbers are cut off its end, since a name may end in one.
  *
  * The bytes are those of TYPE I (draft 3), whatever is set. The agent opens the file for
  * those who may read it, a thread of the pool reads it (work.h); ABOR ends it.
@@ -137,9 +137,9 @@ on_opened(struct session *s, const struct msg_worker_answer *a, int *fd)
 	if (a->error != 0 || !command_is_file(*fd))
 		answer_failure(s, a, a->error == EISDIR ? 553 : 550);
 	else if (!fit_range(&s->aim, a->size))
-		answer(s, 551, "The file has %llu bytes only.",
-		    (unsigned long long)a->size);
-	else {
+		answer(
+		    s, 551, "The file has %llu bytes only.", (unsigned long long)a->size);
+	else if (session_may_work(s)) { /* others may have begun meanwhile */
 		begin(s, fd);
 		return;
 	}
@@ -199,8 +199,8 @@ cut_number(struct bytes *name, uint64_t *ret)
 	const uint8_t *blank = name->n > 0 ? memrchr(name->p, ' ', name->n) : NULL;
 	size_t at = blank != NULL ? (size_t)(blank - name->p) : 0;
 
-	if (at == 0 || parse_uint((const char *)blank + 1, name->n - at - 1, INT64_MAX,
-			   ret) < 0)
+	if (at == 0 ||
+	    parse_uint((const char *)blank + 1, name->n - at - 1, INT64_MAX, ret) < 0)
 		return false;
 	name->n = at;
 	return true;
@@ -252,8 +252,7 @@ hash_numbered(struct session *s, struct bytes arg, enum digest_kind digest)
 	struct bytes rest = arg;
 	struct buf name = BUF_INIT(INPUT_LINE_MAX);
 
-	s->aim =
-	    (struct aim){.digest = digest, .limit = UINT64_MAX, .numbered = true};
+	s->aim = (struct aim){.digest = digest, .limit = UINT64_MAX, .numbered = true};
 	s->aim.named = arg.p[0] == '"';
 	if (!s->aim.named)
 		hash(s, arg, arg);

@@ -61,9 +61,8 @@ is_host_name(struct bytes name)
 	if (name.n == 0 || name.n > HOST_MAX)
 		return false;
 	while (at <= name.n) {
-		const uint8_t *dot = at < name.n
-					 ? memchr(name.p + at, '.', name.n - at)
-					 : NULL;
+		const uint8_t *dot =
+		    at < name.n ? memchr(name.p + at, '.', name.n - at) : NULL;
 		size_t end = dot != NULL ? (size_t)(dot - name.p) : name.n;
 
 		if (!is_label(name.p + at, end - at))
@@ -129,7 +128,8 @@ cmd_host(struct session *s, struct bytes arg)
 
 /* ---- LANG ---- */
 
-/* RFC 2640 4.2: subtags of letters and digits with hyphens between, the first of letters. */
+/* RFC 2640 4.2: subtags of letters and digits with hyphens between, the first of letters.
+ */
 static bool
 is_tag(struct bytes tag)
 {
@@ -184,7 +184,7 @@ cmd_clnt(struct session *s, struct bytes arg)
 		answer(s, 451, "Out of memory.");
 		return;
 	}
-	log_event(LOG_DEBUG, s->id, "client=\"%s\"",
-	    log_quoted(name, shown, sizeof(shown)));
+	log_event(
+	    LOG_DEBUG, s->id, "client=\"%s\"", log_quoted(name, shown, sizeof(shown)));
 	answer(s, 200, "Noted.");
 }

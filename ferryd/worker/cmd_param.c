@@ -115,8 +115,8 @@ cmd_rest(struct session *s, struct bytes arg)
 	    s, 350, "The next transfer begins at byte %llu.", (unsigned long long)offset);
 }
 
-/* draft-bryan-ftp-range 3: both ends are bytes of the range; "1 0" is none at all, and any
- * other range that ends before it begins is refused and leaves none. */
+/* draft-bryan-ftp-range 3: both ends are bytes of the range; "1 0" is none at all, and
+ * any other range that ends before it begins is refused and leaves none. */
 void
 cmd_rang(struct session *s, struct bytes arg)
 {

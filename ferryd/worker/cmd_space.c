@@ -1,5 +1,6 @@
 /*
- * How much room there is: RFC 959 4.1.3, draft-peterson-streamlined-ftp-command-extensions 4.
+ * How much room there is: RFC 959 4.1.3,
+ * draft-peterson-streamlined-ftp-command-extensions 4.
  *
  *   AVBL [<SP> <directory>]                       213 <bytes free for this user>
  *   ALLO <SP> <bytes> [<SP> R <SP> <bytes>]       200; 452 when they are not there

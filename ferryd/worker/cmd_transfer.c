@@ -87,8 +87,8 @@ answer_sending(struct session *s, uint64_t size)
 	    path_base(s->transfer->path), after);
 }
 
-/* Of a range that begins behind the end no byte is sent; one that ends there ends with the
- * file (draft-bryan-ftp-range 4.3). */
+/* Of a range that begins behind the end no byte is sent; one that ends there ends with
+ * the file (draft-bryan-ftp-range 4.3). */
 static void
 fit_range(struct transfer *t, uint64_t size)
 {

@@ -45,8 +45,8 @@ bool command_is(struct bytes arg, const char *word);
 /* Cuts the first word (up to a blank) off arg; what follows the blank stays in it. */
 struct bytes command_word(struct bytes *arg);
 /* Cuts a name off arg into the empty buffer out: quoted ("" is a quote in it), or up to a
- * blank; and the blank behind it. False when it is empty, or a quote is missing or followed
- * by something else. */
+ * blank; and the blank behind it. False when it is empty, or a quote is missing or
+ * followed by something else. */
 bool command_quoted(struct bytes *arg, struct buf *out);
 
 /* The content of a buffer as a field of a message. */

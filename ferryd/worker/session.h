@@ -123,12 +123,12 @@ struct session {
 	bool ascii; /* TYPE A; false: TYPE I and L 8 */
 	bool epsv_all;
 	uint32_t umask;
-	uint64_t rest;     /* REST, for the next transfer */
-	uint64_t allo;     /* ALLO, for the next upload */
-	unsigned facts;    /* OPTS MLST */
-	char *rename_from; /* RNFR, for the next command */
-	char *copy_from;   /* SITE CPFR, for the next command */
-	bool ranged;       /* RANG, for the next transfer or HASH */
+	uint64_t rest;                    /* REST, for the next transfer */
+	uint64_t allo;                    /* ALLO, for the next upload */
+	unsigned facts;                   /* OPTS MLST */
+	char *rename_from;                /* RNFR, for the next command */
+	char *copy_from;                  /* SITE CPFR, for the next command */
+	bool ranged;                      /* RANG, for the next transfer or HASH */
 	uint64_t range_first, range_last; /* both are wanted */
 	enum digest_kind digest;          /* OPTS HASH */
 	char *host;                       /* HOST, or NULL */

@@ -21,7 +21,7 @@ struct work {
 	struct work_plan plan;
 	uv_work_t job;
 	_Atomic uint64_t done; /* a thread counts, the loop looks */
-	bool working; /* a thread has `job` and what follows */
+	bool working;          /* a thread has `job` and what follows */
 	bool cancelled;
 	bool freed;
 	bool by_hand; /* the kernel cannot copy between these two files */

@@ -1,8 +1,8 @@
 /*
  * Work over whole files that moves no byte over the network: HASH reads one, SITE CPTO
- * copies one to another. It is done by the thread pool that all sessions share, a piece at
- * a time, so that a large file takes its turn like every small one. The descriptors come
- * from an agent; which files they are and what their session is work does not know.
+ * copies one to another. It is done by the thread pool that all sessions share, a piece
+ * at a time, so that a large file takes its turn like every small one. The descriptors
+ * come from an agent; which files they are and what their session is work does not know.
  */
 #ifndef FERRYD_WORKER_WORK_H
 #define FERRYD_WORKER_WORK_H
