@@ -423,9 +423,6 @@ op_link(struct request *q, struct answer *a)
 		return -FERRY_EPROTO;
 	}
 	int r = q->store->link(q->grant->root, q->path, link);
-	if (r == -EEXIST)
-		return answer_fail(
-		    a, r, "'%s': %s", path_base(link), answer_cause(EEXIST));
 	if (r == -ELOOP)
 		return answer_fail(
 		    a, r, "a directory on the way to '%s' is a link", path_base(link));

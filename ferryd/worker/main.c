@@ -95,7 +95,6 @@ main(void)
 	worker_limits();
 	if (child_receive_start(ROLE_WORKER, &conf, &box, NULL, NULL) < 0)
 		return die("start");
-	digest_prepare();
 	tzset(); /* for the transfer log: soon there is no file any more */
 	if (uv_loop_init(&loop) < 0)
 		return die("event loop");
@@ -103,6 +102,7 @@ main(void)
 		return die("scoreboard");
 	if (worker_become(&box.msg.start, box.nfds > 0 ? box.fds[0] : -1) < 0)
 		return die("becoming an unprivileged user");
+	digest_prepare(); /* libcrypto looks around at first use */
 	if (sandbox_worker() < 0)
 		return die("sandbox");
 	wire_box_close(&box);
