@@ -5,7 +5,7 @@
  *   FEAT                      211, one feature per line, from verbs.def
  *   HELP [<SP> <command>]     214, from verbs.def
  *   NOOP                      200
- *   STAT                      211: the session; while a transfer runs, how far it is
+ *   STAT                      211: the session; while a transfer or a HASH runs, how far it is
  *   STAT <SP> <path>          213: a listing (cmd_list.c)
  */
 #include <ferry/ferry.h>
@@ -22,6 +22,7 @@
 #include "grant.h"
 #include "listing.h"
 #include "transfer.h"
+#include "work.h"
 
 /* Names per line of HELP. */
 #define HELP_COLUMNS 8
@@ -247,6 +248,12 @@ cmd_stat(struct session *s, struct bytes arg)
 	tell_data(&a, s);
 	if (s->state == SESSION_TRANSFER && s->transfer != NULL)
 		tell_transfer(&a, s);
+	if (s->state == SESSION_WORKING) {
+		answer_line(&a, ANSWER_INNER);
+		answer_text(&a, "%s: %llu bytes so far.",
+		    s->hash != NULL ? "Computing a checksum" : "Copying",
+		    (unsigned long long)work_bytes(s->work));
+	}
 	answer_line(&a, ANSWER_LAST);
 	answer_text(&a, "End of status.");
 	answer_send(&a);

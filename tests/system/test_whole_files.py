@@ -80,6 +80,7 @@ def test_a_long_hash_stalls_nobody_and_is_aborted(server):
     for s in busy:
         # The other commands are answered while it runs; then it ends.
         s.command("NOOP", 200)
+        assert any(b"checksum" in line for line in s.command("STAT", 211)[1])
         s.send("ABOR")
         assert s.reply()[0] == 426
         assert s.reply()[0] == 226
