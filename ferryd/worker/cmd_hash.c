@@ -68,7 +68,6 @@ on_hashed(struct work *k, enum work_end end, int error, void *user)
 		answer(s, 451, "Reading failed after %llu bytes: %s.",
 		    (unsigned long long)work_bytes(k),
 		    error != 0 ? strerror(error) : "the file has become shorter");
-	s->hash = NULL;
 	forget_name(s);
 	session_work_end(s);
 	session_done(s);

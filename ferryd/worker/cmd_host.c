@@ -1,7 +1,8 @@
 /*
  * What a client says about itself and about the server that it wants.
  *
- *   HOST <SP> <name> | <address>     220 before USER (RFC 7151); 503 behind it
+ *   HOST <SP> <name> | <address>     220 before USER (RFC 7151), noted in the log; 503
+ *                                    behind it
  *   LANG [<SP> <tag>]                200: replies are English (RFC 2640 4)
  *   CLNT <SP> <name>                 200: noted in the log
  *
@@ -33,6 +34,18 @@ static bool
 is_digit(uint8_t c)
 {
 	return c >= '0' && c <= '9';
+}
+
+/* For the log: what="arg". */
+static void
+note(const struct session *s, const char *what, struct bytes arg)
+{
+	_cleanup_free_ char *text = bytes_dup(arg);
+	char shown[256];
+
+	if (text != NULL)
+		log_event(LOG_DEBUG, s->id, "%s=\"%s\"", what,
+		    log_quoted(text, shown, sizeof(shown)));
 }
 
 /* ---- HOST ---- */
@@ -104,26 +117,17 @@ void
 cmd_host(struct session *s, struct bytes arg)
 {
 	int code = check_host(s, arg);
-	char *host;
 
-	if (session_logged_in(s) || s->user != NULL) {
+	if (session_logged_in(s) || s->user != NULL)
 		answer(s, 503, "HOST comes before USER. REIN begins again.");
-		return;
+	else if (code == 501)
+		answer(s, 501, "That is no host name; a port does not belong to it.");
+	else if (code != 0)
+		answer(s, code, "That address is not this server's.");
+	else {
+		note(s, "host", arg);
+		answer(s, 220, "Ready. USER and PASS, please.");
 	}
-	if (code != 0) {
-		answer(s, code,
-		    code == 501 ? "That is no host name; a port does not belong to it."
-				: "That address is not this server's.");
-		return;
-	}
-	host = bytes_dup(arg);
-	if (host == NULL) {
-		answer(s, 451, "Out of memory.");
-		return;
-	}
-	free(s->host);
-	s->host = host;
-	answer(s, 220, "Ready. USER and PASS, please.");
 }
 
 /* ---- LANG ---- */
@@ -177,14 +181,6 @@ cmd_lang(struct session *s, struct bytes arg)
 void
 cmd_clnt(struct session *s, struct bytes arg)
 {
-	_cleanup_free_ char *name = bytes_dup(arg);
-	char shown[256];
-
-	if (name == NULL) {
-		answer(s, 451, "Out of memory.");
-		return;
-	}
-	log_event(
-	    LOG_DEBUG, s->id, "client=\"%s\"", log_quoted(name, shown, sizeof(shown)));
+	note(s, "client", arg);
 	answer(s, 200, "Noted.");
 }

@@ -102,8 +102,6 @@ cmd_rein(struct session *s, struct bytes arg)
 	s->rest = s->allo = 0;
 	s->ranged = false;
 	s->digest = DIGEST_DEFAULT;
-	free(s->host);
-	s->host = NULL;
 	s->facts = FACT_DEFAULT;
 	s->idle_seconds = s->worker->conf->idle_session_timeout;
 	s->begun = uv_now(s->worker->loop);

@@ -503,8 +503,7 @@ session_end(struct session *s, const char *why)
 	free(s->cwd);
 	free(s->pending);
 	free(s->rename_from);
-	free(s->host);
-	s->user = s->cwd = s->pending = s->rename_from = s->host = NULL;
+	s->user = s->cwd = s->pending = s->rename_from = NULL;
 	s->agent = NULL;
 	uv_close((uv_handle_t *)&s->clock, on_handle_closed);
 	uv_close((uv_handle_t *)&s->pause, on_handle_closed);

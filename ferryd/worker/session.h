@@ -131,7 +131,6 @@ struct session {
 	bool ranged;                      /* RANG, for the next transfer or HASH */
 	uint64_t range_first, range_last; /* both are wanted */
 	enum digest_kind digest;          /* OPTS HASH */
-	char *host;                       /* HOST, or NULL */
 
 	/* work over whole files */
 	struct work *work;   /* set exactly in SESSION_WORKING */

@@ -45,4 +45,5 @@ session_work_end(struct session *s)
 {
 	work_free(s->work);
 	s->work = NULL;
+	s->hash = NULL;
 }
