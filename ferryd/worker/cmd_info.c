@@ -100,6 +100,14 @@ mlst_feature(struct answer *a)
 	}
 }
 
+/* Block mode has no name in any RFC on FEAT: it looks like its sibling. */
+static void
+feature_block_mode(struct answer *a)
+{
+	answer_line(a, ANSWER_INNER);
+	answer_text(a, "MODE B");
+}
+
 /* Lines of FEAT whose end depends on the session. */
 static const struct {
 	void (*run)(struct session *s, struct bytes arg);
@@ -108,6 +116,7 @@ static const struct {
     {cmd_mlst, mlst_feature},
     {cmd_hash, hash_feature},
     {cmd_mff, mff_feature},
+    {cmd_mode, feature_block_mode},
 };
 
 static void
@@ -190,6 +199,7 @@ tell_data(struct answer *a, const struct session *s)
 	    [DATA_BINDING] = "Active: connecting to the client.",
 	    [DATA_DIALLING] = "Active: connecting to the client.",
 	    [DATA_OPEN] = "The data connection is open.",
+	    [DATA_KEPT] = "The data connection is open for the next file.",
 	};
 
 	answer_line(a, ANSWER_INNER);
@@ -218,7 +228,7 @@ tell_user(struct answer *a, const struct session *s)
 	answer_text(a, "Logged in as ");
 	answer_safe(a, bytes_of(s->user));
 	answer_line(a, ANSWER_INNER);
-	answer_text(a, "TYPE: %s, STRU: F, MODE: S", s->ascii ? "A N" : "I");
+	answer_text(a, "TYPE: %s, STRU: F, MODE: %c", s->ascii ? "A N" : "I", s->mode);
 	answer_line(a, ANSWER_INNER);
 	answer_text(a, "%llu bytes received, %llu bytes sent before, idle limit %llu s",
 	    (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out,

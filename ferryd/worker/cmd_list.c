@@ -127,7 +127,7 @@ on_listing(struct session *s, const struct msg_worker_answer *a, int *fd)
 		return;
 	}
 	s->transfer->fd = fd_take(fd);
-	answer(s, 150, "Here comes the listing.");
+	answer(s, transfer_opening(s), "Here comes the listing.");
 	transfer_begin(s);
 }
 

@@ -18,6 +18,7 @@
 
 #include "answer.h"
 #include "commands.h"
+#include "deflate.h"
 #include "listing.h"
 #include "log.h"
 
@@ -98,6 +99,8 @@ cmd_rein(struct session *s, struct bytes arg)
 	session_logout(s);
 	data_close(s);
 	s->ascii = true;
+	s->mode = CODING_STREAM;
+	s->level = DEFLATE_LEVEL_DEFAULT;
 	s->epsv_all = false;
 	s->rest = s->allo = 0;
 	s->ranged = false;

@@ -1,9 +1,10 @@
 /*
  * How things are transferred: RFC 959 4.1.2, 4.1.3; RFC 1123 4.1.2.1; RFC 3659 5.
  *
- *   TYPE <SP> A [N] | I | L 8     STRU <SP> F     MODE <SP> S
+ *   TYPE <SP> A [N] | I | L 8     STRU <SP> F     MODE <SP> S | B | Z
  *   REST <SP> <offset>            RANG <SP> <first> <SP> <last>
  *   OPTS <SP> UTF8 [ON] | MLST [<facts>] | HASH   (RFC 2389 4, RFC 3659 7.9)
+ *        MODE <SP> Z [ENGINE ZLIB] [LEVEL <n>]    (draft-preston-ftpext-deflate)
  *
  * A value that is refused leaves the old one in force.
  */
@@ -13,6 +14,7 @@
 #include "answer.h"
 #include "cmd_hash.h"
 #include "commands.h"
+#include "deflate.h"
 #include "listing.h"
 
 /* ---- TYPE ---- */
@@ -64,32 +66,43 @@ cmd_type(struct session *s, struct bytes arg)
 		answer(s, 501, "That is no TYPE.");
 }
 
-/* ---- STRU, MODE: one letter, of which one works ---- */
+/* ---- STRU, MODE: one letter ---- */
 
-static void
-choose_letter(
-    struct session *s, struct bytes arg, const char *what, char works, const char *others)
+/* The letter, if it is one of works; else it is refused, and '\0'. */
+static char
+choose_letter(struct session *s, struct bytes arg, const char *what, const char *works,
+    const char *others, const char *offered)
 {
 	char letter = arg.n == 1 ? (char)(arg.p[0] & ~0x20) : '\0';
 
-	if (letter != '\0' && letter == works)
-		answer(s, 200, "%s is %c.", what, works);
-	else if (letter != '\0' && strchr(others, letter) != NULL)
-		answer(s, 504, "Only %s %c is offered.", what, works);
+	if (letter != '\0' && strchr(works, letter) != NULL)
+		return letter;
+	if (letter != '\0' && strchr(others, letter) != NULL)
+		answer(s, 504, "Only %s is offered.", offered);
 	else
 		answer(s, 501, "That is no %s.", what);
+	return '\0';
 }
 
 void
 cmd_stru(struct session *s, struct bytes arg)
 {
-	choose_letter(s, arg, "STRU", 'F', "RP");
+	if (choose_letter(s, arg, "STRU", "F", "RP", "STRU F") != '\0')
+		answer(s, 200, "STRU is F.");
 }
 
+/* A connection that block mode has kept cannot carry another mode. */
 void
 cmd_mode(struct session *s, struct bytes arg)
 {
-	choose_letter(s, arg, "MODE", 'S', "BCZ");
+	char letter = choose_letter(s, arg, "MODE", "SBZ", "C", "MODE S, B or Z");
+
+	if (letter == '\0')
+		return;
+	if (s->mode != (enum coding_mode)letter)
+		data_unkeep(s);
+	s->mode = (enum coding_mode)letter;
+	answer(s, 200, "MODE is %c.", letter);
 }
 
 /* ---- REST, RANG ---- */
@@ -137,8 +150,8 @@ cmd_rang(struct session *s, struct bytes arg)
 		answer(s, 501, "The range ends before it begins. Now there is none.");
 		return;
 	}
-	if (s->ascii) {
-		answer(s, 551, "RANG works in TYPE I only.");
+	if (s->ascii || s->mode != CODING_STREAM) {
+		answer(s, 551, "RANG works in TYPE I and MODE S only.");
 		return;
 	}
 	s->rest = 0;
@@ -184,6 +197,50 @@ opts_mlst(struct session *s, struct bytes arg)
 	answer_send(&a);
 }
 
+/* One "NAME value" of OPTS MODE Z. False when it was refused. */
+static bool
+take_engine_option(struct session *s, struct bytes name, struct bytes value)
+{
+	uint64_t level;
+
+	if (command_is(name, "ENGINE") && command_is(value, "ZLIB"))
+		return true;
+	if (command_is(name, "ENGINE") && value.n > 0) {
+		answer(s, 504, "The only ENGINE is ZLIB.");
+		return false;
+	}
+	if (command_is(name, "LEVEL") &&
+	    parse_uint((const char *)value.p, value.n, DEFLATE_LEVEL_MAX, &level) == 0) {
+		s->level = (int)level;
+		return true;
+	}
+	answer(s, 501, "MODE Z has the options ENGINE ZLIB and LEVEL %d to %d.",
+	    DEFLATE_LEVEL_MIN, DEFLATE_LEVEL_MAX);
+	return false;
+}
+
+static void
+opts_mode(struct session *s, struct bytes arg)
+{
+	struct bytes mode = command_word(&arg);
+	int before = s->level;
+
+	if (!command_is(mode, "Z")) {
+		answer(s, mode.n == 1 ? 504 : 501, "Only MODE Z has options.");
+		return;
+	}
+	while (arg.n > 0) {
+		struct bytes name = command_word(&arg);
+		struct bytes value = command_word(&arg);
+
+		if (!take_engine_option(s, name, value)) {
+			s->level = before;
+			return;
+		}
+	}
+	answer(s, 200, "MODE Z ENGINE ZLIB LEVEL %d", s->level);
+}
+
 void
 cmd_opts(struct session *s, struct bytes arg)
 {
@@ -195,7 +252,10 @@ cmd_opts(struct session *s, struct bytes arg)
 		opts_mlst(s, arg);
 	else if (command_is(what, "HASH"))
 		hash_opts(s, arg);
+	else if (command_is(what, "MODE"))
+		opts_mode(s, arg);
 	else
 		answer(s, 501,
-		    "There are no options for that. OPTS knows UTF8, MLST and HASH.");
+		    "There are no options for that. OPTS knows UTF8, MLST, HASH and "
+		    "MODE Z.");
 }

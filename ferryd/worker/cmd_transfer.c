@@ -8,7 +8,8 @@
  *   ABOR                 226 behind the 426 of the transfer; 225 when none ran
  *
  * The agent is asked first, so that a file that cannot be had is refused before the 150;
- * what happens after it is in transfer.c.
+ * what happens after it is in transfer.c. In MODE B the data connection stays: 250
+ * instead of 226, and for the next file 125 instead of 150.
  */
 #include <ferry/ferry.h>
 #include <string.h>
@@ -43,15 +44,18 @@ take_range(struct session *s)
 	t->length = s->range_last - s->range_first + 1;
 }
 
-/* REST and RANG count bytes of the file. False after having told the user that TYPE A has
- * others. */
+/* REST and RANG count bytes of the file: TYPE A has others. A range is not for the modes in
+ * which a transfer has an end of its own (draft-bryan-ftp-range 4.1). False after having
+ * told the user. */
 static bool
 may_begin_at(struct session *s, uint64_t offset)
 {
-	if ((offset == 0 && !s->ranged) || !s->ascii)
+	bool counted = !s->ascii && (!s->ranged || s->mode == CODING_STREAM);
+
+	if (counted || (offset == 0 && !s->ranged))
 		return true;
 	s->ranged = false;
-	answer(s, 554, "REST and RANG work in TYPE I only.");
+	answer(s, 554, "REST works in TYPE I only, RANG in MODE S as well.");
 	return false;
 }
 
@@ -61,7 +65,7 @@ answer_opening(struct session *s, const char *before, const char *path, const ch
 {
 	struct answer a;
 
-	answer_begin(&a, s, 150);
+	answer_begin(&a, s, transfer_opening(s));
 	answer_line(&a, ANSWER_LAST);
 	answer_text(&a, "%s", before);
 	answer_safe(&a, bytes_of(path));
@@ -161,7 +165,7 @@ answer_unique(struct session *s, struct bytes name)
 {
 	struct answer a;
 
-	answer_begin(&a, s, 150);
+	answer_begin(&a, s, transfer_opening(s));
 	answer_line(&a, ANSWER_LAST);
 	answer_text(&a, "FILE: ");
 	answer_name(&a, name, false);

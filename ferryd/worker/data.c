@@ -32,6 +32,7 @@ data_enter(struct session *s, enum data_state state)
 	    [DATA_BINDING] = "binding",
 	    [DATA_DIALLING] = "dialling",
 	    [DATA_OPEN] = "open",
+	    [DATA_KEPT] = "kept",
 	};
 
 	if (s->worker->trace)
@@ -58,6 +59,9 @@ forget(struct session *s)
 void
 data_close(struct session *s)
 {
+	/* The last file may still be on its way. */
+	if (s->data.state == DATA_KEPT)
+		conn_finish(s->data.conn);
 	conn_free(s->data.conn);
 	forget(s);
 }
@@ -65,11 +69,12 @@ data_close(struct session *s)
 void
 data_reset(struct session *s)
 {
-	if (s->data.state == DATA_OPEN)
+	if (s->data.state == DATA_OPEN) {
 		conn_reset(s->data.conn);
-	else
-		conn_free(s->data.conn);
-	forget(s);
+		forget(s);
+	} else {
+		data_close(s);
+	}
 }
 
 /* The connection is there: the transfer gets it now, or when it asks. */
@@ -93,6 +98,60 @@ opened(struct session *s, const struct endpoint *peer)
 static void
 on_early(struct conn *c, unsigned events, void *user)
 {
+}
+
+/* ---- block mode: the connection stays ---- */
+
+/* Between two files nothing may come: a client sends an upload when it is told that it
+ * may. Bytes that belong to a refused one must not become the beginning of the next. */
+static void
+on_kept(struct conn *c, unsigned events, void *user)
+{
+	struct session *s = user;
+	uint8_t byte;
+	size_t n = 0;
+	int r = conn_read(c, &byte, 1, &n);
+
+	if (r == FERRY_AGAIN)
+		return;
+	if (r == 0)
+		log_event(LOG_NOTICE, s->id,
+		    "bytes between two files of block mode: data connection closed");
+	data_close(s);
+}
+
+static void
+on_unused(uv_timer_t *timer)
+{
+	data_close(timer->data);
+}
+
+void
+data_keep(struct session *s)
+{
+	struct data *d = &s->data;
+
+	d->wanted = false;
+	conn_set_owner(d->conn, on_kept, s);
+	conn_want(d->conn, CONN_READABLE);
+	uv_timer_start(
+	    &d->timer, on_unused, s->worker->conf->data_connection_timeout * 1000, 0);
+	data_enter(s, DATA_KEPT);
+}
+
+bool
+data_is_kept(struct session *s)
+{
+	if (s->data.state == DATA_KEPT)
+		on_kept(s->data.conn, CONN_READABLE, s);
+	return s->data.state == DATA_KEPT;
+}
+
+void
+data_unkeep(struct session *s)
+{
+	if (s->data.state == DATA_KEPT)
+		data_close(s);
 }
 
 /* ---- passive: the client calls ---- */
@@ -305,7 +364,8 @@ may_not_bind(struct session *s, int error)
 	    "I may not call from port %u as connect_from_port_20 wants: %s. Use passive "
 	    "mode, or start the server as root.",
 	    port, error_words(error, cause));
-	log_event(LOG_WARNING, s->id, "no right to source port %u (connect_from_port_20)", port);
+	log_event(LOG_WARNING, s->id, "no right to source port %u (connect_from_port_20)",
+	    port);
 	transfer_failed(s, text);
 	session_run(s);
 }
@@ -438,6 +498,13 @@ data_begin(struct session *s)
 
 	d->wanted = true;
 	switch (d->state) {
+	case DATA_KEPT:
+		uv_timer_stop(&d->timer);
+		conn_want(d->conn, 0);
+		conn_set_owner(d->conn, on_early, s);
+		data_enter(s, DATA_OPEN);
+		transfer_opened(s);
+		break;
 	case DATA_OPEN:
 		transfer_opened(s);
 		break;

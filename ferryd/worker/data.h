@@ -1,8 +1,8 @@
 /*
  * The data connection of a session: made by them (PASV, EPSV) or by us (PORT, EPRT), one
- * at a time, for one transfer. transfer.c asks for it with data_begin() and hears
- * transfer_opened() or transfer_failed(). Nobody but the control connection's peer ever
- * gets it, unless configured.
+ * at a time, for one transfer, or in block mode for many. transfer.c asks for it with
+ * data_begin() and hears transfer_opened() or transfer_failed(). Nobody but the control
+ * connection's peer ever gets it, unless configured.
  */
 #ifndef FERRYD_WORKER_DATA_H
 #define FERRYD_WORKER_DATA_H
@@ -31,6 +31,10 @@ enum data_state {
 	DATA_DIALLING,
 	/* conn is the data connection. */
 	DATA_OPEN,
+	/* MODE B: conn has carried a file and waits for the next. Ended by: a transfer
+	   command, the client closing it, bytes that no command has announced, the timer,
+	   a change of MODE. */
+	DATA_KEPT,
 };
 
 struct data {
@@ -56,11 +60,21 @@ data_is_set(const struct data *d)
 	return d->state != DATA_NONE;
 }
 
+/* MODE B: is there a connection that has carried a file already? Looks for an end or
+ * unasked bytes that the loop has not come to yet, and closes it then. */
+bool data_is_kept(struct session *s);
+/* The transfer is over, and the connection stays for the next one. */
+void data_keep(struct session *s);
+/* Something is set that a kept connection does not fit any more: closes it. A connection
+ * that no transfer has used yet stays. */
+void data_unkeep(struct session *s);
+
 /* A transfer wants the connection now. */
 void data_begin(struct session *s);
 /* Forgets it all: listener, address, connection. Harmless when there is nothing. */
 void data_close(struct session *s);
-/* The same, but a peer that is connected sees a reset. */
+/* The same, but a peer that is connected sees a reset, unless all that was begun is sent
+ * (DATA_KEPT). */
 void data_reset(struct session *s);
 
 /* The master's answer to worker_bind(). Takes *fd if it can use it. */

@@ -10,7 +10,8 @@
  * client's system has confirmed every byte and the end behind it (SIOCOUTQ counts what is
  * unconfirmed): one round trip, usually less. A connection that breaks meanwhile is a
  * failed transfer, one that confirms nothing for data_connection_timeout a stalled one.
- * What the client's program does with the bytes is between it and its kernel.
+ * What the client's program does with the bytes is between it and its kernel. In MODE B
+ * the connection goes on, and the file says itself where it ends: nothing is waited for.
  */
 #include "pump.h"
 
@@ -87,6 +88,12 @@ uint64_t
 pump_bytes(const struct pump *p)
 {
 	return p->bytes;
+}
+
+bool
+pump_in_step(const struct pump *p)
+{
+	return p->in_step;
 }
 
 /* ---- the data connection ---- */

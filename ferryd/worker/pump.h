@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "coding.h"
 #include "conn.h"
 
 enum pump_end {
@@ -21,6 +22,9 @@ enum pump_end {
 	PUMP_UNREAD,    /* the file could not be read: error, or 0: it became shorter */
 	PUMP_UNWRITTEN, /* the file could not be written: error */
 	PUMP_UNLISTED,  /* the agent could not finish its listing */
+	PUMP_UNENDED,   /* the client ended its upload before the end that MODE wants */
+	PUMP_GARBLED,   /* what the client sends is not what MODE says */
+	PUMP_SUSPECT,   /* MODE B: whole, but its sender does not vouch for it */
 };
 
 struct pump;
@@ -37,8 +41,8 @@ struct pump_plan {
 	uint64_t offset;   /* pump_file: where to begin; */
 	uint64_t length;   /* and how many bytes to send, not one less or more */
 	bool bounded;      /* pump_upload: a byte more than length is EMSGSIZE */
-	bool ascii;        /* convert line ends */
-	unsigned stall;    /* seconds without a byte after which it ends */
+	struct coding coding;
+	unsigned stall; /* seconds without a byte after which it ends */
 	pump_moved_cb *on_moved;
 	pump_end_cb *on_end;
 	void *user;
@@ -53,6 +57,8 @@ struct pump *pump_upload(const struct pump_plan *plan);
 
 /* Bytes moved on the data connection. */
 uint64_t pump_bytes(const struct pump *p);
+/* MODE B, and it has ended: may the data connection carry the next file? */
+bool pump_in_step(const struct pump *p);
 /* Ends it as soon as no thread works for it. */
 void pump_cancel(struct pump *p);
 /* Silent end; a thread that still works for it is waited for in the background. NULL is

@@ -1,7 +1,7 @@
 /*
- * File to data connection: sendfile for bytes as they are, two buffers where line ends
- * are converted. For transfer.c. Must never wait for a disk in the loop: what is not in
- * the page cache is read by a thread first.
+ * File to data connection: sendfile for bytes as they are; all else is pump_coded.c's.
+ * For transfer.c. Must never wait for a disk in the loop: what is not in the page cache
+ * is read by a thread first.
  */
 #include <errno.h>
 #include <ferry/ferry.h>
@@ -9,7 +9,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "ascii.h"
 #include "pump_impl.h"
 #include "util.h"
 
@@ -17,23 +16,17 @@
 #define WINDOW (512 * 1024)
 /* Bytes a thread brings into the page cache at a time. */
 #define READ_AHEAD (1024 * 1024)
-#define TEXT_CHUNK (32 * 1024)
 
 struct file_pump {
 	struct pump p;
-	uint64_t offset; /* next byte to send, or to convert */
+	uint64_t offset; /* next byte to send */
 	uint64_t left;
 	uint64_t warm; /* up to here the page cache has it */
-	/* TYPE A */
-	struct ascii_encoder encoder;
-	uint8_t *in, *out; /* TEXT_CHUNK, and twice that */
-	size_t in_used, in_len, out_used, out_len;
 };
 
 /* ---- in a thread ---- */
 
-/* Reads job->n bytes at job->offset: into job->p, or to nowhere, so that they are in
- * memory. */
+/* Reads job->n bytes at job->offset to nowhere, so that they are in memory. */
 static void
 work_read(uv_work_t *work)
 {
@@ -46,11 +39,8 @@ work_read(uv_work_t *work)
 		size_t want = job->n - (size_t)job->result;
 		off_t at = (off_t)(job->offset + (uint64_t)job->result);
 
-		if (job->p != NULL)
-			n = pread(job->fd, job->p + job->result, want, at);
-		else
-			n = pread(job->fd, waste,
-			    want < sizeof(waste) ? want : sizeof(waste), at);
+		n = pread(
+		    job->fd, waste, want < sizeof(waste) ? want : sizeof(waste), at);
 		if (n > 0)
 			job->result += n;
 	}
@@ -61,11 +51,10 @@ work_read(uv_work_t *work)
 }
 
 static void
-ask_thread(struct file_pump *f, uint8_t *to, size_t n)
+ask_thread(struct file_pump *f, size_t n)
 {
 	f->p.job = (struct pump_job){
 	    .fd = f->p.plan.fd,
-	    .p = to,
 	    .n = n < f->left ? n : (size_t)f->left,
 	    .offset = f->offset,
 	};
@@ -97,7 +86,7 @@ warm_up(struct file_pump *f, size_t n)
 	if (is_cached(f->p.plan.fd, f->offset) &&
 	    is_cached(f->p.plan.fd, f->offset + n - 1))
 		return n;
-	ask_thread(f, NULL, READ_AHEAD);
+	ask_thread(f, READ_AHEAD);
 	return 0;
 }
 
@@ -130,96 +119,12 @@ send_plain(struct file_pump *f)
 		pump_drain(&f->p);
 }
 
-/* ---- with line ends converted ---- */
-
-/* Sends what is converted. 0: all of it; FERRY_AGAIN; negative: over. */
-static int
-send_converted(struct file_pump *f)
-{
-	while (f->out_used < f->out_len) {
-		size_t n = 0;
-		int r = conn_send(
-		    f->p.plan.conn, f->out + f->out_used, f->out_len - f->out_used, &n);
-
-		if (r < 0)
-			pump_finish(&f->p, PUMP_BROKEN, errno);
-		if (r != 0)
-			return r;
-		f->out_used += n;
-		pump_moved(&f->p, n);
-	}
-	return 0;
-}
-
-static void
-convert(struct file_pump *f)
-{
-	size_t used = 0, made = 0;
-
-	ascii_encode(&f->encoder, f->in + f->in_used, f->in_len - f->in_used, &used,
-	    f->out, 2 * TEXT_CHUNK, &made);
-	f->in_used += used;
-	f->out_used = 0;
-	f->out_len = made;
-}
-
-static void
-took(struct file_pump *f, size_t n)
-{
-	f->in_used = 0;
-	f->in_len = n;
-	f->offset += n;
-	f->left -= n;
-}
-
-/* Fills the input. False: a thread does it, or it is over. */
-static bool
-fill(struct file_pump *f)
-{
-	size_t want = f->left < TEXT_CHUNK ? (size_t)f->left : TEXT_CHUNK;
-	struct iovec iov = {.iov_base = f->in, .iov_len = want};
-	ssize_t n = preadv2(f->p.plan.fd, &iov, 1, (off_t)f->offset, RWF_NOWAIT);
-
-	if (n < 0) {
-		ask_thread(f, f->in, TEXT_CHUNK);
-		return false;
-	}
-	if (n == 0) {
-		pump_finish(&f->p, PUMP_UNREAD, 0);
-		return false;
-	}
-	took(f, (size_t)n);
-	return true;
-}
-
-static void
-send_text(struct file_pump *f)
-{
-	if (send_converted(f) != 0)
-		return;
-	if (f->in_used == f->in_len && !f->encoder.owe_lf) {
-		if (f->left == 0) {
-			pump_drain(&f->p);
-			return;
-		}
-		if (!fill(f))
-			return;
-	}
-	convert(f);
-	send_converted(f);
-}
-
 /* ---- the pump ---- */
 
 static void
 file_ready(struct pump *p, unsigned events)
 {
-	struct file_pump *f = (struct file_pump *)p;
-
-	if (p->plan.ascii)
-		send_text(f);
-	else
-		send_plain(f);
+	send_plain((struct file_pump *)p);
 }
 
 static void
@@ -235,43 +140,22 @@ file_worked(struct pump *p)
 		pump_finish(p, PUMP_UNREAD, 0);
 		return;
 	}
-	if (p->plan.ascii)
-		took(f, (size_t)p->job.result);
-	else
-		f->warm = f->offset + (uint64_t)p->job.result;
+	f->warm = f->offset + (uint64_t)p->job.result;
 	conn_want(p->plan.conn, CONN_WRITABLE);
-}
-
-static void
-file_release(struct pump *p)
-{
-	struct file_pump *f = (struct file_pump *)p;
-
-	free(f->in);
-	free(f->out);
 }
 
 static const struct pump_kind file_kind = {
     .on_ready = file_ready,
     .on_worked = file_worked,
-    .release = file_release,
 };
 
 struct pump *
 pump_file(const struct pump_plan *plan)
 {
+	if (!coding_is_plain(&plan->coding))
+		return pump_coded(plan);
 	struct file_pump *f = calloc(1, sizeof(*f));
-
-	if (f != NULL && plan->ascii) {
-		f->in = malloc(TEXT_CHUNK);
-		f->out = malloc((size_t)2 * TEXT_CHUNK);
-	}
-	if (f == NULL || (plan->ascii && (f->in == NULL || f->out == NULL))) {
-		if (f != NULL) {
-			free(f->in);
-			free(f->out);
-		}
-		free(f);
+	if (f == NULL) {
 		close(plan->fd);
 		return NULL;
 	}

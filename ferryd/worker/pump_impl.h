@@ -19,10 +19,10 @@ struct pump_kind {
 /* What a thread is asked to do, and did. Nobody else touches it meanwhile. */
 struct pump_job {
 	int fd;
-	uint8_t *p; /* NULL: read only to have it in memory */
+	uint8_t *p;
 	size_t n;
 	uint64_t offset;
-	ssize_t result; /* bytes, or -1 with error */
+	ssize_t result; /* bytes; -1, or what the kind's work returns, with error */
 	int error;
 };
 
@@ -34,6 +34,7 @@ struct pump {
 	bool ending;  /* the end is known, and told when no thread works */
 	bool told;
 	bool freed;
+	bool in_step; /* MODE B: the connection is between two files */
 	enum pump_end end;
 	int error;
 	uv_work_t work;
@@ -45,6 +46,8 @@ struct pump {
 	uint64_t drain_pause;
 };
 
+/* pump_file() where bytes are not sent as they are. */
+struct pump *pump_coded(const struct pump_plan *plan);
 /* For the kinds' constructors: p is zeroed memory with the kind's own part behind it. */
 struct pump *pump_start(struct pump *p, const struct pump_kind *kind,
     const struct pump_plan *plan, unsigned want);

@@ -1,28 +1,37 @@
 /*
  * Data connection to file. For transfer.c. The loop fills one buffer while a thread
  * writes the other; when both are full the client waits. Must never write in the loop,
- * and never call it done before the last byte is written.
+ * never decode more of a turn than there is room for, and never call it done before the
+ * last byte is written.
+ *
+ * MODE B (ARCHITECTURE.md, "Block mode"): when the file cannot be written the rest of it
+ * is read and thrown away, so that the next one is understood.
  */
 #include <errno.h>
 #include <ferry/ferry.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "ascii.h"
+#include "decoder.h"
 #include "pump_impl.h"
 #include "util.h"
 
 #define UPLOAD_CHUNK (128 * 1024)
-/* TYPE A: read here, converted into the buffer. */
-#define TEXT_CHUNK (16 * 1024)
+/* Read here, and decoded into the buffer. */
+#define RAW_CHUNK (32 * 1024)
 
 struct upload_pump {
 	struct pump p;
-	struct ascii_decoder decoder;
+	struct decoder decoder;
 	uint8_t *half[2]; /* the second is made when the first is being written */
 	unsigned filling;
-	size_t n; /* bytes in the one being filled */
-	bool all; /* the client has ended in order */
+	size_t n;     /* bytes in the one being filled */
+	uint8_t *raw; /* RAW_CHUNK; NULL where nothing is to be decoded */
+	size_t raw_used, raw_len;
+	bool pressed; /* the decoder had no room: it may have more without new input */
+	bool all;     /* the file has ended in order */
+	bool lost;    /* MODE B: it could not be written: error */
+	int error;
 };
 
 static void
@@ -69,85 +78,150 @@ half_to_fill(struct upload_pump *u)
 	return u->half[u->filling];
 }
 
-/* Reads as much as fits. Results of conn_read(). */
+/* What the decoder makes of bytes that came, to the buffer. Room is left for the last
+ * byte. Results of decoder_run(). */
 static int
-take_in(struct upload_pump *u, uint8_t *half)
+decode(struct upload_pump *u)
+{
+	size_t room = UPLOAD_CHUNK - u->n - 1, used = 0, made = 0;
+	int r = decoder_run(&u->decoder, u->raw + u->raw_used, u->raw_len - u->raw_used,
+	    &used, u->half[u->filling] + u->n, room, &made);
+
+	u->raw_used += used;
+	u->n += made;
+	u->pressed = room - made < DECODER_ROOM;
+	return r;
+}
+
+static bool
+has_undecoded(const struct upload_pump *u)
+{
+	return u->pressed || u->raw_used < u->raw_len;
+}
+
+/* Reads as much as fits and belongs to the file. Results of conn_read(), decoder_run().
+ */
+static int
+take_in(struct upload_pump *u)
 {
 	struct conn *c = u->p.plan.conn;
-	uint8_t text[TEXT_CHUNK];
-	size_t room = UPLOAD_CHUNK - u->n, n = 0, used = 0, made = 0;
+	size_t wish = decoder_wish(&u->decoder), n = 0;
+	int r;
 
-	if (!u->p.plan.ascii) {
-		int r = conn_read(c, half + u->n, room, &n);
-		if (r != 0)
-			return r;
+	if (u->raw == NULL) {
+		r = conn_read(c, u->half[u->filling] + u->n, UPLOAD_CHUNK - u->n, &n);
 		u->n += n;
-		pump_moved(&u->p, n);
-		return 0;
+	} else if (has_undecoded(u)) {
+		return decode(u);
+	} else {
+		r = conn_read(c, u->raw, wish < RAW_CHUNK ? wish : RAW_CHUNK, &n);
+		u->raw_used = 0;
+		u->raw_len = n;
 	}
-	/* A CR that was held back may come on top of what is read now; it also needs two
-	 * bytes of room. */
-	int r = conn_read(c, text, room - 2 < sizeof(text) ? room - 2 : sizeof(text), &n);
 	if (r != 0)
 		return r;
 	pump_moved(&u->p, n);
-	ascii_decode(&u->decoder, text, n, &used, half + u->n, room, &made);
-	u->n += made;
-	return 0;
+	return u->raw != NULL ? decode(u) : 0;
 }
 
-/* Room for one more read: in TYPE A never less than a byte and the CR that waits. */
 static bool
 has_room(const struct upload_pump *u)
 {
-	return u->n < UPLOAD_CHUNK - (u->p.plan.ascii ? 3 : 0);
+	return u->n + (u->raw != NULL ? 1 + DECODER_ROOM : 1) <= UPLOAD_CHUNK;
+}
+
+static enum pump_end
+verdict(const struct upload_pump *u)
+{
+	if (u->lost)
+		return PUMP_UNWRITTEN;
+	return decoder_is_suspect(&u->decoder) ? PUMP_SUSPECT : PUMP_DONE;
 }
 
 /* Whatever can happen next happens. */
 static void
 go_on(struct upload_pump *u)
 {
+	if (u->lost)
+		u->n = 0;
 	if (!u->p.working && u->n > 0)
 		write_out(u);
-	if (u->all && !u->p.working && u->n == 0)
-		pump_finish(&u->p, PUMP_DONE, 0);
-	else
-		conn_want(u->p.plan.conn, !u->all && has_room(u) ? CONN_READABLE : 0);
+	if (u->all && !u->p.working && u->n == 0) {
+		u->p.in_step = u->p.plan.coding.mode == CODING_BLOCK;
+		pump_finish(&u->p, verdict(u), u->error);
+	} else if (u->all || !has_room(u)) {
+		conn_want(u->p.plan.conn, 0);
+	} else {
+		/* What is here already needs a turn, but no byte from the client. */
+		conn_want(
+		    u->p.plan.conn, has_undecoded(u) ? CONN_WRITABLE : CONN_READABLE);
+	}
+}
+
+/* The disk's doing, or the memory's. */
+static void
+cannot_write(struct upload_pump *u, int error)
+{
+	if (u->p.plan.coding.mode != CODING_BLOCK) {
+		pump_finish(&u->p, PUMP_UNWRITTEN, error);
+		return;
+	}
+	u->lost = true;
+	u->error = error;
+	go_on(u);
+}
+
+/* The file, or the connection, is at its end. */
+static void
+on_end(struct upload_pump *u)
+{
+	size_t n = 0;
+
+	if (decoder_end(&u->decoder, u->half[u->filling] + u->n, &n) < 0) {
+		pump_finish(&u->p, u->lost ? PUMP_UNWRITTEN : PUMP_UNENDED, u->error);
+		return;
+	}
+	u->n += n;
+	u->all = true;
+	go_on(u);
 }
 
 static void
 upload_ready(struct pump *p, unsigned events)
 {
 	struct upload_pump *u = (struct upload_pump *)p;
-	uint8_t *half = half_to_fill(u);
 
-	if (half == NULL) {
+	if (half_to_fill(u) == NULL) {
 		pump_finish(p, PUMP_UNWRITTEN, ENOMEM);
 		return;
 	}
-	int r = take_in(u, half);
-	if (r == -FERRY_EOF) {
-		u->all = true;
-		u->n += ascii_decode_end(&u->decoder, half + u->n);
-	} else if (r < 0) {
-		pump_finish(p, PUMP_BROKEN, errno);
-		return;
-	}
+	int r = take_in(u);
 	/* What is too much has not been given to a thread yet. */
-	if (p->plan.bounded && p->bytes > p->plan.length) {
+	if (r >= 0 && p->plan.bounded && p->bytes > p->plan.length)
 		pump_finish(p, PUMP_UNWRITTEN, EMSGSIZE);
-		return;
-	}
-	go_on(u);
+	else if (r >= 0 && u->decoder.ended)
+		on_end(u);
+	else if (r >= 0)
+		go_on(u);
+	else if (r == -FERRY_EOF)
+		on_end(u);
+	else if (r == -FERRY_EPROTO)
+		pump_finish(p, PUMP_GARBLED, 0);
+	else if (r == -FERRY_ENOMEM)
+		pump_finish(p, PUMP_UNWRITTEN, ENOMEM);
+	else
+		pump_finish(p, PUMP_BROKEN, errno);
 }
 
 static void
 upload_worked(struct pump *p)
 {
+	struct upload_pump *u = (struct upload_pump *)p;
+
 	if (p->job.result < 0)
-		pump_finish(p, PUMP_UNWRITTEN, p->job.error);
+		cannot_write(u, p->job.error);
 	else
-		go_on((struct upload_pump *)p);
+		go_on(u);
 }
 
 static void
@@ -157,6 +231,8 @@ upload_release(struct pump *p)
 
 	free(u->half[0]);
 	free(u->half[1]);
+	free(u->raw);
+	decoder_free(&u->decoder);
 }
 
 static const struct pump_kind upload_kind = {
@@ -169,8 +245,15 @@ struct pump *
 pump_upload(const struct pump_plan *plan)
 {
 	struct upload_pump *u = calloc(1, sizeof(*u));
+	bool plain = coding_is_plain(&plan->coding);
 
-	if (u == NULL) {
+	if (u != NULL && !plain)
+		u->raw = malloc(RAW_CHUNK);
+	if (u == NULL || (u->raw == NULL && !plain) ||
+	    decoder_init(&u->decoder, &plan->coding) < 0) {
+		if (u != NULL)
+			free(u->raw);
+		free(u);
 		close(plan->fd);
 		return NULL;
 	}

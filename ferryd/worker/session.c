@@ -15,6 +15,7 @@
 
 #include "answer.h"
 #include "cmd_copy.h"
+#include "deflate.h"
 #include "dispatch.h"
 #include "log.h"
 #include "listing.h"
@@ -374,6 +375,8 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 	s->slot = slot;
 	s->input = INPUT_INIT;
 	s->ascii = true;
+	s->mode = CODING_STREAM;
+	s->level = DEFLATE_LEVEL_DEFAULT;
 	s->facts = FACT_DEFAULT;
 	s->idle_seconds = w->conf->idle_session_timeout;
 	s->digest = DIGEST_DEFAULT;

@@ -18,6 +18,7 @@
 
 #include "agentlink.h"
 #include "buf.h"
+#include "coding.h"
 #include "conn.h"
 #include "data.h"
 #include "digest.h"
@@ -120,7 +121,9 @@ struct session {
 	char *pending; /* a name that the command needs when the answer comes */
 
 	/* what the user has set */
-	bool ascii; /* TYPE A; false: TYPE I and L 8 */
+	bool ascii;            /* TYPE A; false: TYPE I and L 8 */
+	enum coding_mode mode; /* MODE */
+	int level;             /* OPTS MODE Z LEVEL */
 	bool epsv_all;
 	uint32_t umask;
 	uint64_t rest;                    /* REST, for the next transfer */

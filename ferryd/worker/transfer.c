@@ -22,7 +22,7 @@
 bool
 transfer_is_possible(struct session *s)
 {
-	if (data_is_set(&s->data))
+	if (data_is_kept(s) || data_is_set(&s->data))
 		return true;
 	s->rest = 0;
 	s->ranged = false;
@@ -44,9 +44,16 @@ transfer_prepare(struct session *s, enum transfer_kind kind, const struct buf *p
 		return false;
 	}
 	t->kind = kind;
+	t->mode = s->mode;
 	t->fd = -1;
 	s->transfer = t;
 	return true;
+}
+
+int
+transfer_opening(struct session *s)
+{
+	return data_is_kept(s) ? 125 : 150;
 }
 
 uint64_t
@@ -70,6 +77,7 @@ note(struct transfer *t, int code, const char *fmt, ...)
 	vsnprintf(t->text, sizeof(t->text), fmt, ap);
 	va_end(ap);
 	t->code = code;
+	t->good = code < 300;
 }
 
 /* The session ends before its transfer does. */
@@ -127,7 +135,7 @@ on_committed(struct session *s, const struct msg_worker_answer *a, int *fd)
 	struct transfer *t = s->transfer;
 	char cause[256];
 
-	if (t->code == 226 && a->error != 0)
+	if (t->good && a->error != 0)
 		note(t, answer_code(a->error, 451), "The upload was not kept: %s.",
 		    answer_cause(a, cause, sizeof(cause)));
 	transfer_over(s);
@@ -141,27 +149,30 @@ commit(struct session *s)
 	    .agent_commit =
 		{
 		    .upload = s->transfer->upload,
-		    .complete = s->transfer->code == 226,
+		    .complete = s->transfer->good,
 		},
 	};
 
 	agent_ask(s, &m, on_committed);
 }
 
-/* The last reply is noted: closes the data connection (RFC 959 5.4: before the reply),
- * then ends. */
+/* The last reply is noted: closes the data connection (RFC 959 5.4: before the reply) or
+ * keeps it for the next file, then ends. */
 static void
 transfer_conclude(struct session *s)
 {
 	struct transfer *t = s->transfer;
+	bool in_step = t->pump != NULL && pump_in_step(t->pump);
 
 	if (t->pump != NULL)
 		t->bytes = pump_bytes(t->pump);
 	pump_free(t->pump);
 	t->pump = NULL;
 	fd_closep(&t->fd);
+	if (in_step)
+		data_keep(s);
 	/* Half a file must not end like a whole one. */
-	if (t->code != 226 && t->kind != TRANSFER_UPLOAD)
+	else if (!t->good && t->kind != TRANSFER_UPLOAD)
 		data_reset(s);
 	else
 		data_close(s);
@@ -220,6 +231,8 @@ note_done(struct session *s, struct transfer *t)
 	else if (t->kind == TRANSFER_UPLOAD && t->ranged && t->bytes != t->length)
 		note(t, 451, "%llu bytes came for a range of %llu.",
 		    (unsigned long long)t->bytes, (unsigned long long)t->length);
+	else if (t->mode == CODING_BLOCK)
+		note(t, 250, "Transfer complete; the data connection stays open.");
 	else
 		note(t, 226, "Transfer complete.");
 }
@@ -257,6 +270,21 @@ on_pumped(struct pump *p, enum pump_end end, int error, void *user)
 	case PUMP_UNLISTED:
 		note(t, 451, "The listing could not be completed.");
 		break;
+	case PUMP_UNENDED:
+		note(t, 426, "The data connection ended after %llu bytes, before %s.",
+		    (unsigned long long)t->bytes,
+		    t->mode == CODING_BLOCK ? "the block that ends the file"
+					    : "the end of the compressed stream");
+		break;
+	case PUMP_GARBLED:
+		note(t, 451, "What came after about %llu bytes is %s.",
+		    (unsigned long long)t->bytes,
+		    t->mode == CODING_BLOCK ? "no block of MODE B"
+					    : "no zlib stream, or not only one");
+		break;
+	case PUMP_SUSPECT:
+		note(t, 451, "The sender marked its data as suspect.");
+		break;
 	}
 	transfer_conclude(s);
 	session_run(s);
@@ -287,7 +315,7 @@ transfer_opened(struct session *s)
 	    .offset = t->offset,
 	    .length = t->length,
 	    .bounded = t->ranged,
-	    .ascii = t->ascii,
+	    .coding = {.mode = t->mode, .ascii = t->ascii, .level = s->level},
 	    .stall = (unsigned)s->worker->conf->data_connection_timeout,
 	    .on_moved = on_moved,
 	    .on_end = on_pumped,

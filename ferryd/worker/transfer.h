@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "coding.h"
 #include "util.h"
 
 struct buf;
@@ -22,6 +23,7 @@ struct transfer {
 	char *path; /* absolute, as the user sees it */
 	int fd;     /* what the agent opened, until the pump has it */
 	bool ascii;
+	enum coding_mode mode;
 	uint64_t offset;   /* REST, RANG */
 	uint64_t length;   /* TRANSFER_FILE: bytes to send from there */
 	bool ranged;       /* RANG: length is also what an upload must have */
@@ -30,6 +32,7 @@ struct transfer {
 	uint64_t begun;    /* loop time of the 1xx reply */
 	uint64_t bytes;    /* moved */
 	bool over;         /* the last reply is written */
+	bool good;         /* the last reply is positive */
 	int code;          /* the last reply, once it is known */
 	char text[384];
 };
@@ -43,6 +46,8 @@ bool transfer_prepare(struct session *s, enum transfer_kind kind, const struct b
  * written, or the session ends. An upload that has begun is then left to the agent, which
  * ends it with the grant. Harmless when there is none. */
 void transfer_drop(struct session *s);
+/* The code of the 1xx reply: 150, or 125 when the data connection has carried a file. */
+int transfer_opening(struct session *s);
 /* Everything is set and the 1xx reply is written: the bytes may go. */
 void transfer_begin(struct session *s);
 /* ABOR. Harmless when no transfer runs. */

@@ -45,7 +45,7 @@ write_standard(const struct session *s, const struct transfer *t, uint64_t ms)
 	    (unsigned long long)(ms + 999) / 1000, peer, (unsigned long long)t->bytes,
 	    plain_name(t->path, name, sizeof(name)), t->ascii ? 'a' : 'b',
 	    t->kind == TRANSFER_UPLOAD ? 'i' : 'o', s->anonymous ? 'a' : 'r',
-	    plain_name(s->user, user, sizeof(user)), t->code == 226 ? 'c' : 'i');
+	    plain_name(s->user, user, sizeof(user)), t->good ? 'c' : 'i');
 	log_line(LOG_KIND_TRANSFER, LOG_INFO, s->id, line);
 }
 
@@ -59,9 +59,8 @@ write_own(const struct session *s, const struct transfer *t, uint64_t ms)
 	snprintf(line, sizeof(line),
 	    "[%s] %s %s: Client \"%s\", \"%s\", %llu bytes, %.2fKbyte/sec",
 	    log_escape(s->user, strlen(s->user), user, sizeof(user)),
-	    t->code == 226 ? "OK" : "FAIL",
-	    t->kind == TRANSFER_UPLOAD ? "UPLOAD" : "DOWNLOAD", peer,
-	    log_escape(t->path, strlen(t->path), name, sizeof(name)),
+	    t->good ? "OK" : "FAIL", t->kind == TRANSFER_UPLOAD ? "UPLOAD" : "DOWNLOAD",
+	    peer, log_escape(t->path, strlen(t->path), name, sizeof(name)),
 	    (unsigned long long)t->bytes, kbytes);
 	log_line(LOG_KIND_TRANSFER, LOG_INFO, s->id, line);
 }
@@ -82,7 +81,7 @@ xferlog_write(const struct session *s, const struct transfer *t)
 	const struct conf *conf = s->worker->conf;
 	uint64_t ms = uv_now(s->worker->loop) - t->begun;
 
-	if (t->code != 226)
+	if (!t->good)
 		write_failure(s, t);
 	if (!conf->xferlog_enable || t->kind == TRANSFER_LISTING)
 		return;

@@ -29,4 +29,4 @@ def test_fuzzer(program, tmp_path):
 
 def test_there_are_fuzzers():
     names = {p.name for p in fuzzers()}
-    assert {"fuzz_line", "fuzz_reply", "fuzz_endpoint", "fuzz_listing", "fuzz_conf", "fuzz_msg"} <= names
+    assert {"fuzz_block", "fuzz_line", "fuzz_reply", "fuzz_endpoint", "fuzz_listing", "fuzz_conf", "fuzz_msg"} <= names

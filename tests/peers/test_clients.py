@@ -2,6 +2,7 @@
 in both modes, over IPv4 and IPv6."""
 import ftplib
 import os
+import re
 import shlex
 import subprocess
 import urllib.parse
@@ -202,6 +203,30 @@ def test_every_file_both_ways(server, tmp_path, name, mode, host):
         assert same(tmp_path / "up" / file, tmp_path / "down" / file), file
         (server.root / file).unlink()
         (tmp_path / "down" / file).unlink()
+
+
+def test_lftp_with_compression(build, tmp_path):
+    from harness.server import Ferryd
+    for name in ("served", "up", "down"):
+        (tmp_path / name).mkdir()
+    server = Ferryd(tmp_path / "served", build=build, served=True, user=USER, password=PASSWORD,
+                    options={"log_ftp_protocol": "YES"})
+    make_files(tmp_path / "up", {"empty": 0, "one": 1, "large": 4_000_001})
+    (tmp_path / "up" / "text").write_bytes(b"a line of text\n" * 300_000)
+    server.start()
+    try:
+        lftp = Lftp(server, "127.0.0.1", "epsv", tmp_path)
+        lftp.start = "set ftp:use-mode-z yes; " + lftp.start
+        lftp.script(f"mirror -R {shlex.quote(str(tmp_path / 'up'))} there", tmp_path)
+        assert trees_equal(tmp_path / "up", server.root / "there")
+        lftp.script(f"mirror there {shlex.quote(str(tmp_path / 'down'))}", tmp_path)
+        assert trees_equal(tmp_path / "up", tmp_path / "down")
+        assert b"4000001" in lftp.script("ls there", tmp_path)
+        moved = re.findall(r" in=(\d+) out=(\d+) ", server.log_text())
+        for way in zip(*moved):
+            assert 4_000_000 < sum(int(n) for n in way) < 4_100_000, "it was not compressed"
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize("mode", ["pasv", "port"])

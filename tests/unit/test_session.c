@@ -204,7 +204,7 @@ static const char replies[] =
     "501 That is no TYPE.\r\n"
     "504 Only TYPE A N, I and L 8 are offered.\r\n"
     "504 Only STRU F is offered.\r\n"
-    "504 Only MODE S is offered.\r\n"
+    "200 MODE is B.\r\n"
     "200 MODE is S.\r\n"
     "213 5\r\n"
     "213 20010909014640\r\n"
@@ -219,13 +219,13 @@ static const char replies[] =
     "213 Modify=20240229000000; x\r\n"
     "501 REST takes a number of bytes.\r\n"
     "350 The next transfer begins at byte 5.\r\n"
-    "211-Features:\r\n TVFS\r\n HOST\r\n LANG EN*\r\n CLNT\r\n EPRT\r\n PASV\r\n EPSV\r\n REST STREAM\r\n RANG STREAM\r\n"
+    "211-Features:\r\n TVFS\r\n HOST\r\n LANG EN*\r\n CLNT\r\n EPRT\r\n PASV\r\n EPSV\r\n MODE Z\r\n MODE B\r\n REST STREAM\r\n RANG STREAM\r\n"
     " UTF8\r\n SIZE\r\n MDTM\r\n MFMT\r\n"
     " MLST type*;size*;modify*;perm*;unique*;UNIX.mode*;UNIX.owner*;UNIX.group*;create*;\r\n"
     " MFF Modify;UNIX.mode;\r\n HASH SHA-256*;SHA-512;SHA-1;MD5;CRC32\r\n XCRC\r\n XMD5\r\n XSHA\r\n XSHA1\r\n"
     " XSHA256\r\n XSHA512\r\n AVBL\r\n211 End\r\n"
     "200 MLST OPTS type;size;\r\n"
-    "211-Features:\r\n TVFS\r\n HOST\r\n LANG EN*\r\n CLNT\r\n EPRT\r\n PASV\r\n EPSV\r\n REST STREAM\r\n RANG STREAM\r\n"
+    "211-Features:\r\n TVFS\r\n HOST\r\n LANG EN*\r\n CLNT\r\n EPRT\r\n PASV\r\n EPSV\r\n MODE Z\r\n MODE B\r\n REST STREAM\r\n RANG STREAM\r\n"
     " UTF8\r\n SIZE\r\n MDTM\r\n MFMT\r\n"
     " MLST type*;size*;modify;perm;unique;UNIX.mode;UNIX.owner;UNIX.group;create;\r\n"
     " MFF Modify;UNIX.mode;\r\n HASH SHA-256*;SHA-512;SHA-1;MD5;CRC32\r\n XCRC\r\n XMD5\r\n XSHA\r\n XSHA1\r\n"
@@ -771,6 +771,192 @@ test_stor_of_a_killed_client(void **state)
 	WORLD_UNTIL(w, w->closed == 1);
 	assert_int_equal(w->commits, 0);
 	assert_int_equal(w->aborts, 1);
+}
+
+/* ---- block mode ---- */
+
+/* The whole of what `script` is, block after block, and that it is all there is. */
+static void
+expect_wire(struct world *w, int fd, const void *wire, size_t n)
+{
+	uint8_t got[256];
+	size_t at = 0;
+
+	assert_true(n <= sizeof(got));
+	while (at < n) {
+		ssize_t r = recv(fd, got + at, n - at, MSG_DONTWAIT);
+
+		if (r > 0)
+			at += (size_t)r;
+		else if (r == 0 || errno != EAGAIN)
+			fail_msg("the connection ended after %zu of %zu bytes", at, n);
+		else
+			world_turn(w);
+	}
+	assert_memory_equal(got, wire, n);
+}
+
+/* The server has closed it; true also when with a reset. */
+static void
+expect_end(struct world *w, int fd)
+{
+	uint8_t got[16];
+
+	assert_true(world_slurp(w, fd, got, sizeof(got)) <= 0);
+	close(fd);
+}
+
+static void
+test_blocks(void **state)
+{
+	struct world *w = *state;
+
+	world_add_file(w, "/f", "0123456789", 10);
+	world_add_file(w, "/empty", "", 0);
+	w->listing = "one\r\n";
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	world_ask(w, "MODE B", "200 ");
+	int data = world_epsv(w);
+	world_ask(w, "RETR /f", "150 ");
+	expect_wire(w, data, "\x40\0\x0a" "0123456789", 13);
+	world_expect(w, "250 ");
+	/* Refusals send nothing. */
+	world_ask(w, "RETR /missing", "550 ");
+	world_ask(w, "STOR /denied", "553 ");
+	world_ask(w, "LIST /missing", "450 ");
+	world_ask(w, "RETR /empty", "125 ");
+	expect_wire(w, data, "\x40\0\0", 3);
+	world_expect(w, "250 ");
+	world_ask(w, "NLST", "125 ");
+	expect_wire(w, data, "\0\0\x05one\r\n\x40\0\0", 11);
+	world_expect(w, "250 ");
+	world_ask(w, "REST 8", "350 ");
+	world_ask(w, "RETR /f", "125 ");
+	expect_wire(w, data, "\x40\0\x02" "89", 5);
+	world_expect(w, "250 ");
+	world_ask(w, "STOR up", "125 ");
+	send_all(w, data, (const uint8_t *)"\x80\0\x02" "ab\x10\0\x01m\x40\0\x01" "c", 13);
+	world_expect(w, "250 ");
+	stored_is(w, "abc", 3);
+	assert_int_equal(w->commits, 1);
+	world_ask(w, "STAT", "211-");
+	WORLD_UNTIL(w, strncmp(world_hear(w), "211 ", 4) == 0);
+	world_ask(w, "MODE S", "200 ");
+	expect_end(w, data);
+	world_ask(w, "RETR /f", "425 ");
+}
+
+/* A broken listing, a disk that is full: the connection stays. */
+static void
+test_blocks_that_fail(void **state)
+{
+	struct world *w = *state;
+
+	world_add_file(w, "/f", "x", 1);
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	world_ask(w, "MODE B", "200 ");
+	int data = world_epsv(w);
+	w->listing = "one\r\n";
+	w->listing_status = 1;
+	world_ask(w, "LIST", "150 ");
+	expect_wire(w, data, "\0\0\x05one\r\n\x60\0\0", 11);
+	world_expect(w, "451 ");
+	/* The agent cannot keep its promise. */
+	w->commit_error = ENOSPC;
+	world_ask(w, "STOR up", "125 ");
+	send_all(w, data, (const uint8_t *)"\x40\0\x01" "c", 4);
+	world_expect(w, "452 ");
+	w->commit_error = 0;
+	/* Nothing can be written at all. What is sent nevertheless is thrown away. */
+	w->stores_read_only = true;
+	world_ask(w, "STOR up", "125 ");
+	send_all(w, data, (const uint8_t *)"\0\0\x01" "a", 4);
+	WORLD_UNTIL(w, transfer_bytes(session_of(w)) == 4);
+	for (unsigned i = 0; i < 1000; i++)
+		send_all(w, data, (const uint8_t *)"\0\0\x05" "trash", 8);
+	assert_int_equal(w->aborts, 0);
+	send_all(w, data, (const uint8_t *)"\x40\0\0", 3);
+	world_expect(w, "451 ");
+	assert_int_equal(w->aborts, 1);
+	w->stores_read_only = false;
+	world_ask(w, "STOR up", "125 ");
+	send_all(w, data, (const uint8_t *)"\x40\0\x02ok", 5);
+	world_expect(w, "250 ");
+	stored_is(w, "ok", 2);
+	/* The same, but the client gives up. */
+	w->stores_read_only = true;
+	world_ask(w, "STOR up", "125 ");
+	send_all(w, data, (const uint8_t *)"\0\0\x01" "a", 4);
+	close(data);
+	/* 426 when that is known before what the disk said. */
+	world_expect(w, "4");
+	assert_int_equal(w->aborts, 2);
+	world_ask(w, "RETR /f", "425 ");
+}
+
+/* While nothing runs, the client's end of the connection is noticed; so are bytes. */
+static void
+test_blocks_while_nothing_runs(void **state)
+{
+	struct world *w = *state;
+
+	world_add_file(w, "/f", "x", 1);
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	world_ask(w, "MODE B", "200 ");
+	for (unsigned i = 0; i < 3; i++) {
+		int data = world_epsv(w);
+		world_ask(w, "RETR /f", "150 ");
+		expect_wire(w, data, "\x40\0\1x", 4);
+		world_expect(w, "250 ");
+		assert_int_equal(session_of(w)->data.state, DATA_KEPT);
+		if (i == 0) {
+			close(data);
+		} else if (i == 1) {
+			send_all(w, data, (const uint8_t *)"?", 1);
+		} else {
+			/* An ABOR that is late. */
+			world_ask(w, "ABOR", "226 ");
+		}
+		WORLD_UNTIL(w, session_of(w)->data.state == DATA_NONE);
+		if (i > 0)
+			expect_end(w, data);
+	}
+	/* The agent takes its time, and the client loses patience: no 125 for a connection that is gone. */
+	int data = world_epsv(w);
+	world_ask(w, "RETR /f", "150 ");
+	expect_wire(w, data, "\x40\0\1x", 4);
+	world_expect(w, "250 ");
+	world_say(w, "RETR /f");
+	WORLD_UNTIL(w, session_of(w)->state == SESSION_ASKING);
+	close(data);
+	world_expect(w, "150 ");
+	world_expect(w, "425 ");
+	world_ask(w, "NOOP", "200 ");
+}
+
+/* Of two commands in one segment the first ends before the second begins. */
+static void
+test_blocks_pipelined(void **state)
+{
+	struct world *w = *state;
+	static const char lines[] = "RETR /a\r\nRETR /none\r\nNLST\r\nRETR /b\r\nMODE S\r\n";
+
+	world_add_file(w, "/a", "aa", 2);
+	world_add_file(w, "/b", "b", 1);
+	w->listing = "l\r\n";
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	world_ask(w, "MODE B", "200 ");
+	int data = world_epsv(w);
+	world_send(w, lines, sizeof(lines) - 1);
+	expect_wire(w, data, "\x40\0\2aa" "\0\0\3l\r\n" "\x40\0\0" "\x40\0\1b", 18);
+	static const char *const codes[] = {"150 ", "250 ", "550 ", "125 ", "250 ", "125 ", "250 ", "200 "};
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+		world_expect(w, codes[i]);
+	expect_end(w, data);
 }
 
 /* ---- active mode ---- */
@@ -1444,6 +1630,11 @@ main(int argc, char **argv)
 	    WORLD_TEST(test_stor_ascii),
 	    WORLD_TEST(test_stor_that_fails),
 	    WORLD_TEST(test_stor_of_a_killed_client),
+	    WORLD_TEST(test_blocks),
+	    WORLD_TEST(test_blocks_that_fail),
+	    WORLD_TEST(test_blocks_while_nothing_runs),
+	    WORLD_TEST(test_blocks_pipelined),
+	    WORLD_TEST(test_blocks),
 	    WORLD_TEST(test_port),
 	    WORLD_TEST(test_port_refused),
 	    WORLD_TEST(test_port_nobody_there),

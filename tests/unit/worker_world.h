@@ -54,19 +54,20 @@ struct world {
 	int stored;               /* memfd of the last upload, or -1 */
 	unsigned commits, aborts; /* COMMIT complete, and not */
 	unsigned commit_error;
-	const char *message; /* of directories */
-	const char *facts;   /* what MLST tells */
-	bool gives_devices;  /* OPEN and STORE give no file, but /dev/zero */
-	const char *listing; /* what LIST sends */
-	int listing_status;  /* its last byte; -1: none */
-	int listing_end;     /* a pipe's write end that the test keeps, or -1 */
+	const char *message;   /* of directories */
+	const char *facts;     /* what MLST tells */
+	bool stores_read_only; /* STORE gives a file that cannot be written */
+	bool gives_devices;    /* OPEN and STORE give no file, but /dev/zero */
+	const char *listing;   /* what LIST sends */
+	int listing_status;    /* its last byte; -1: none */
+	int listing_end;       /* a pipe's write end that the test keeps, or -1 */
 	bool keep_listing_open;
 	struct msg_agent_list asked_list;
 	char asked_path[4096], asked_pattern[256], asked_shown[4096];
 	char asked_peer[65];
 	struct msg_agent_change asked_change;
 	unsigned logins, logouts, closed, binds, stats;
-	int bind_error; /* what MASTER_BIND is answered with; 0: a socket */
+	int bind_error;  /* what MASTER_BIND is answered with; 0: a socket */
 	char log[65536]; /* lines, kind in front */
 	int listener;    /* the "public" port: clients connect here */
 	struct endpoint at;
@@ -239,6 +240,18 @@ world_device(void)
 	return open("/dev/zero", O_RDWR | O_CLOEXEC);
 }
 
+static inline int
+world_read_only(void)
+{
+	char path[32];
+	int fd = memfd_create("full", MFD_CLOEXEC);
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	int r = open(path, O_RDONLY | O_CLOEXEC);
+	close(fd);
+	return r;
+}
+
 static inline void
 world_answer_file(struct world *w, const char *path, bool open, uint64_t offset,
     struct msg *back, int *ret_fd)
@@ -256,8 +269,8 @@ world_answer_file(struct world *w, const char *path, bool open, uint64_t offset,
 	if (open && offset > back->worker_answer.size)
 		back->worker_answer.error = EINVAL;
 	else if (open)
-		*ret_fd = w->gives_devices ? world_device()
-					   : fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+		*ret_fd =
+		    w->gives_devices ? world_device() : fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
 }
 
 static inline int
@@ -340,7 +353,8 @@ world_on_agent(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 			close(w->stored);
 		w->stored = w->gives_devices ? world_device()
 					     : memfd_create("upload", MFD_CLOEXEC);
-		fd = fcntl(w->stored, F_DUPFD_CLOEXEC, 3);
+		fd = w->stores_read_only ? world_read_only()
+					 : fcntl(w->stored, F_DUPFD_CLOEXEC, 3);
 		back.worker_answer.upload = 9;
 		if (m->agent_store.how == STORE_UNIQUE)
 			back.worker_answer.text = bytes_of("file.0123");
