@@ -1,6 +1,6 @@
 /*
- * Settings: passive, epsv, sendport, type, hash, prompt, glob, verbose, ... Most are
- * switches: without a word they turn over, "on" and "off" set them.
+ * Settings: passive, epsv, sendport, type, mode, hash, prompt, glob, verbose, ... Most
+ * are switches: without a word they turn over, "on" and "off" set them.
  */
 #include "own.h"
 #include "shell.h"
@@ -79,6 +79,70 @@ cmd_type(struct shell *sh, int n, char **word)
 		return shell_complain(
 		    "%s: unknown type; ascii and binary are known", word[1]);
 	return set_type(sh, sh->s.binary);
+}
+
+static const struct {
+	const char *name;
+	enum ferry_coding coding;
+} codings[] = {
+    {"auto", FERRY_CODING_AUTO},
+    {"stream", FERRY_CODING_STREAM},
+    {"s", FERRY_CODING_STREAM},
+    {"deflate", FERRY_CODING_DEFLATE},
+    {"z", FERRY_CODING_DEFLATE},
+    {"block", FERRY_CODING_BLOCK},
+    {"b", FERRY_CODING_BLOCK},
+};
+
+static const char *
+coding_name(enum ferry_coding coding)
+{
+	size_t i = 0;
+
+	while (codings[i].coding != coding)
+		i++;
+	return codings[i].name;
+}
+
+int
+cmd_mode(struct shell *sh, int n, char **word)
+{
+	size_t i = 0;
+
+	while (
+	    n > 1 && i < ARRAY_LEN(codings) && strcasecmp(word[1], codings[i].name) != 0)
+		i++;
+	if (i == ARRAY_LEN(codings))
+		return shell_complain(
+		    "%s: unknown mode; auto, stream, deflate and block are known",
+		    word[1]);
+	if (n > 1)
+		sh->s.coding = codings[i].coding;
+	shell_apply(sh);
+	printf("Using %s mode to transfer files.\n", coding_name(sh->s.coding));
+	return 0;
+}
+
+/* What has one value only: other programs have these commands, and scripts use them. */
+static int
+only(int n, char **word, const char *name, const char *what)
+{
+	if (n > 1 && strcasecmp(word[1], name) != 0)
+		return shell_complain("%s: only %s %s is there", word[1], name, what);
+	printf("Using %s %s to transfer files.\n", name, what);
+	return 0;
+}
+
+int
+cmd_form(struct shell *sh, int n, char **word)
+{
+	return only(n, word, "non-print", "format");
+}
+
+int
+cmd_struct(struct shell *sh, int n, char **word)
+{
+	return only(n, word, "file", "structure");
 }
 
 int
@@ -183,8 +247,8 @@ cmd_status(struct shell *sh, int n, char **word)
 		    ferry_is_logged_in(sh->s.h) ? "and logged in " : "", sh->host);
 	else
 		puts("Not connected.");
-	printf("Type: %s; Mode: stream; Structure: file\n",
-	    sh->s.binary ? "binary" : "ascii");
+	printf("Type: %s; Mode: %s; Structure: file\n", sh->s.binary ? "binary" : "ascii",
+	    coding_name(sh->s.coding));
 	printf("Passive mode: %s; active mode when it fails: %s; EPSV and EPRT: %s\n",
 	    on_off(sh->passive), on_off(sh->sendport), on_off(sh->epsv));
 	printf(

@@ -190,6 +190,46 @@ goes_on(struct shell *sh, const char *command, int rc)
 	return reader_ask(question, &answer) == 0 && *answer == 'y';
 }
 
+/* Files of mget over one data connection. */
+struct mget {
+	struct shell *sh;
+	const struct download *all;
+	int failed;
+};
+
+static void
+mget_done(size_t i, int result, void *user)
+{
+	struct mget *m = user;
+	const struct download *d = &m->all[i];
+
+	tell_names(m->sh, d->local, d->remote);
+	if (result == 0)
+		tell_bytes(m->sh, "received");
+	else
+		m->failed = shell_result(m->sh, result);
+}
+
+static int
+mget_many(struct shell *sh, char *const *names, size_t n)
+{
+	struct download *all = calloc(n, sizeof *all);
+	struct mget m = {.sh = sh, .all = all};
+	int rc;
+
+	if (all == NULL)
+		return -FERRY_ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		all[i] = (struct download){.remote = names[i],
+		    .local = local_last_component(names[i]),
+		    .who = LOCAL_FOREIGN,
+		    .keep_time = sh->preserve};
+	rc = transfer_download_many(&sh->s, all, n, mget_done, &m);
+	free(all);
+	shell_apply(sh);
+	return rc < 0 ? shell_result(sh, rc) : m.failed;
+}
+
 int
 cmd_mget(struct shell *sh, int n, char **word)
 {
@@ -202,6 +242,12 @@ cmd_mget(struct shell *sh, int n, char **word)
 		if ((rc = shell_expand(sh, word[i], true, &names)) < 0)
 			failed = rc;
 	for (size_t i = 0; i < names.n; i++) {
+		bool asks = sh->ask && sh->interactive && !all;
+
+		if (!asks && names.n - i > 1 && transfer_can_many(&sh->s)) {
+			rc = mget_many(sh, names.word + i, names.n - i);
+			return rc < 0 ? rc : failed;
+		}
 		rc = shell_confirm(sh, "mget", names.word[i], &all);
 		if (rc < 0)
 			return rc;

@@ -157,12 +157,28 @@ explain_plan(struct explain *x, enum ferry_mode mode, const char *verb, const ch
 	x->calls_by_you = x->dial_untold || !x->connected ? x->calls_by_you : 0;
 	x->calls_by_server = 0;
 	x->n_attempts = 0;
+	x->n_files = x->n_planned = 0;
+	x->ahead = false;
 	x->has_columns = false;
 	x->chores[0] = '\0';
 	x->has_login = false;
 	x->draw.step = 0;
 	explain_replace(&x->reply, NULL);
 	tell_title(x, mode);
+}
+
+void
+explain_many(struct explain *x, size_t n)
+{
+	x->n_planned = n;
+	if (n < 2)
+		return;
+	explain_open_story(x);
+	draw_sentence(&x->draw,
+	    "This server does block mode: one data connection can carry this file and "
+	    "the "
+	    "%zu others.",
+	    n - 1);
 }
 
 /* -------------------------------------------------------------- attempts */
@@ -245,6 +261,8 @@ on_warning(struct explain *x, const struct ferry_event *ev)
 static void
 on_transfer(struct explain *x, const struct ferry_event *ev)
 {
+	/* MODE B: open since the file before */
+	x->data_open = x->data_open || x->blocks;
 	if (x->titled)
 		return;
 	explain_replace(&x->verb, ev->text);
@@ -274,6 +292,7 @@ explain_event(struct explain *x, const struct ferry_event *ev)
 	    [FERRY_EV_TRANSFER] = on_transfer,
 	    [FERRY_EV_DATA_END] = explain_on_data_end,
 	    [FERRY_EV_WARNING] = on_warning,
+	    [FERRY_EV_REUSED] = explain_on_reused,
 	};
 
 	if (ev->kind == FERRY_EV_RESOLVED)
@@ -291,7 +310,7 @@ explain_event(struct explain *x, const struct ferry_event *ev)
 static void
 tell_calls(struct explain *x, const char *more)
 {
-	char caller[ADDRESS_TEXT_MAX], text[160] = "No call was needed.";
+	char one[96] = "", caller[ADDRESS_TEXT_MAX], text[160] = "No call was needed.";
 	unsigned you = x->calls_by_you, server = x->calls_by_server;
 
 	address_text(&x->caller, caller);
@@ -314,7 +333,10 @@ tell_calls(struct explain *x, const char *more)
 		snprintf(text, sizeof text,
 		    "Two calls: one made by you, one by the server (from %s port %u).",
 		    caller, (unsigned)address_port(&x->caller));
-	draw_paragraph(&x->draw, DRAW_GOOD, 0, "Done. %s%s", text, more);
+	if (x->blocks && x->n_files > 1)
+		snprintf(one, sizeof one, " One data connection carried %zu files.",
+		    x->n_files);
+	draw_paragraph(&x->draw, DRAW_GOOD, 0, "Done. %s%s%s", text, one, more);
 }
 
 /* A reply to a chore was the end of it: show it, then the sentence of the library. */

@@ -23,6 +23,8 @@ void explain_join(struct explain *x, const struct ferry *h);
  * arranged. Plans made before the last one ended are ignored. */
 void explain_plan(
     struct explain *x, enum ferry_mode mode, const char *verb, const char *path);
+/* The planned thing is one of n files that one data connection is to carry. */
+void explain_many(struct explain *x, size_t n);
 /* Is a planned thing being told? Its replies need not be shown by others. */
 bool explain_is_telling(const struct explain *x);
 /* A ferry_event_cb's work. */

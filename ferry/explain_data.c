@@ -240,12 +240,33 @@ explain_on_connect_failed(struct explain *x, const struct ferry_event *ev)
 }
 
 void
+explain_on_reused(struct explain *x, const struct ferry_event *ev)
+{
+	explain_open_story(x);
+	x->data_own = address_port(&ev->local);
+	x->data_peer = address_port(&ev->remote);
+	draw_sentence(&x->draw,
+	    "The data connection from your port %u to the server's port %u is still open "
+	    "(block mode): nobody needs to call.",
+	    (unsigned)x->data_own, (unsigned)x->data_peer);
+}
+
+void
 explain_on_data_end(struct explain *x, const struct ferry_event *ev)
 {
 	explain_open_story(x);
 	draw_bytes(&x->draw, x->data_own, x->data_peer, !ev->upload, ev->bytes);
-	draw_sentence(&x->draw, ev->upload ? "End of file = you hang up."
-					   : "End of file = the server hangs up.");
+	if (x->blocks)
+		draw_sentence(&x->draw, "End of file = a block that says so. The data "
+					"connection stays open for the next file.");
+	else
+		draw_sentence(&x->draw, ev->upload
+					    ? "End of file = you hang up."
+					    : "End of file = the server hangs up.");
+	if (ev->wire > 0 && ev->wire < ev->bytes)
+		draw_sentence(&x->draw, "Packed, %llu bytes became %llu on the way.",
+		    (unsigned long long)ev->bytes, (unsigned long long)ev->wire);
 	x->data_open = false;
+	x->n_files++;
 	explain_tell_held(x);
 }

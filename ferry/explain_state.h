@@ -25,6 +25,10 @@ struct explain {
 	bool active; /* the title said active */
 	char *verb, *path;
 	unsigned calls_by_you, calls_by_server;
+	bool blocks;      /* MODE B: the data connection stays open */
+	bool ahead;       /* commands are sent ahead of time, and that was said */
+	size_t n_files;   /* that came or went over data connections */
+	size_t n_planned; /* files; 0 or 1: one */
 	struct sockaddr_storage caller; /* the server's end of its call */
 	struct attempt attempts[ATTEMPTS_MAX];
 	size_t n_attempts;
@@ -69,5 +73,6 @@ void explain_on_stranger(struct explain *x, const struct ferry_event *ev);
 void explain_on_called(struct explain *x, const struct ferry_event *ev);
 void explain_on_connect_failed(struct explain *x, const struct ferry_event *ev);
 void explain_on_data_end(struct explain *x, const struct ferry_event *ev);
+void explain_on_reused(struct explain *x, const struct ferry_event *ev);
 
 #endif

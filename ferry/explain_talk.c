@@ -26,8 +26,8 @@ explain_is_listing(const char *verb)
 static bool
 verb_is_story(const char *verb)
 {
-	static const char *const story[] = {"EPSV", "PASV", "EPRT", "PORT", "REST",
-	    "RETR", "STOR", "STOU", "APPE", "LIST", "NLST", "MLSD", "ABOR"};
+	static const char *const story[] = {"MODE", "EPSV", "PASV", "EPRT", "PORT",
+	    "REST", "RETR", "STOR", "STOU", "APPE", "LIST", "NLST", "MLSD", "ABOR"};
 
 	for (size_t i = 0; i < ARRAY_LEN(story); i++)
 		if (strcmp(verb, story[i]) == 0)
@@ -91,9 +91,30 @@ explain_eprt(struct explain *x, const char *line)
 }
 
 static void
+explain_mode(struct explain *x, const char *line)
+{
+	if (strcmp(line, "MODE B") == 0)
+		draw_sentence(&x->draw, "You ask for block mode: a file travels in "
+					"blocks, and the last one says "
+					"that it is the last. Then the data connection "
+					"need not be closed to end "
+					"a file, and one can carry them all.");
+	else if (strcmp(line, "MODE Z") == 0)
+		draw_sentence(&x->draw,
+		    "You ask for compression: what travels over the data "
+		    "connection is packed with zlib.");
+	else
+		draw_sentence(&x->draw,
+		    "You ask for files as they are: one data connection "
+		    "for each, and its end is the end of the file.");
+}
+
+static void
 explain_command(struct explain *x, const char *line)
 {
-	if (strcmp(x->command, "EPSV") == 0 || strcmp(x->command, "PASV") == 0)
+	if (strcmp(x->command, "MODE") == 0)
+		explain_mode(x, line);
+	else if (strcmp(x->command, "EPSV") == 0 || strcmp(x->command, "PASV") == 0)
 		draw_sentence(&x->draw, "You ask: \"open a port and tell me which\".");
 	else if (strcmp(x->command, "PORT") == 0)
 		explain_port(x, line);
@@ -126,6 +147,21 @@ add_chore(struct explain *x, const char *verb)
 		snprintf(x->chores + n, CHORES_MAX - n, "%s%s", n > 0 ? ", " : "", verb);
 }
 
+/* Files after the first are asked for before it has come: said once. */
+static bool
+sent_ahead(struct explain *x)
+{
+	if (!x->blocks || x->n_planned < 2 || strcmp(x->command, "RETR") != 0)
+		return false;
+	if (x->ahead)
+		return true;
+	x->ahead = true;
+	draw_sentence(&x->draw,
+	    "You ask for the files without waiting for each other: the "
+	    "server sends them in this order.");
+	return true;
+}
+
 void
 explain_on_command(struct explain *x, const struct ferry_event *ev)
 {
@@ -143,7 +179,8 @@ explain_on_command(struct explain *x, const struct ferry_event *ev)
 	explain_open_story(x);
 	draw_message(
 	    &x->draw, address_port(&x->own), address_port(&x->peer), false, line);
-	explain_command(x, line);
+	if (!sent_ahead(x))
+		explain_command(x, line);
 }
 
 static void
@@ -152,7 +189,11 @@ explain_refusal(struct explain *x, int code)
 	struct attempt *a = explain_attempt(x);
 	char own[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX];
 
-	if (strcmp(x->command, "EPSV") == 0 || strcmp(x->command, "PASV") == 0) {
+	if (strcmp(x->command, "MODE") == 0)
+		draw_sentence(&x->draw,
+		    "The server does not do that: files travel as they "
+		    "are, each over a data connection of its own.");
+	else if (strcmp(x->command, "EPSV") == 0 || strcmp(x->command, "PASV") == 0) {
 		a->refused = code;
 		draw_sentence(
 		    &x->draw, "The server will not, or cannot, open a port this way.");
@@ -193,6 +234,8 @@ explain_reply(struct explain *x, int code)
 		a->agreed = true;
 		draw_sentence(&x->draw, "The server has noted your port; it calls when "
 					"it is asked for something.");
+	} else if (strcmp(x->command, "MODE") == 0) {
+		draw_sentence(&x->draw, "The server agrees.");
 	} else if (!verb_is_transfer(x->command)) {
 		return; /* 227 and 229 are explained with the address that was found in
 			   them */
@@ -246,6 +289,17 @@ explain_tell_held(struct explain *x)
 	explain_replace(&x->held, NULL);
 }
 
+/* The command that this reply answers: others may have been sent behind it. */
+static void
+note_answered(struct explain *x, const char *line, int code)
+{
+	snprintf(
+	    x->command, sizeof x->command, "%.*s", (int)strcspn(line, " \r\n"), line);
+	x->in_story = x->titled && verb_is_story(x->command);
+	if (strcmp(x->command, "MODE") == 0 && code >= 200 && code < 300)
+		x->blocks = strcmp(line, "MODE B") == 0;
+}
+
 void
 explain_on_reply(struct explain *x, const struct ferry_event *ev)
 {
@@ -254,6 +308,8 @@ explain_on_reply(struct explain *x, const struct ferry_event *ev)
 
 	explain_replace(&x->reply, text);
 	x->reply_code = ev->code;
+	if (ev->command != NULL)
+		note_answered(x, ev->command, ev->code);
 	if (!x->in_story)
 		return;
 	snprintf(a->words, sizeof a->words, "%s", text);

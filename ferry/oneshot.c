@@ -19,6 +19,17 @@ struct work {
 	enum exitcode code;
 	bool has_session;
 	const char *output; /* of get and cat; NULL: the name in the URL */
+	struct wanted *wanted; /* of get and cat */
+	size_t n_wanted;
+};
+
+/* One URL of get or cat. */
+struct wanted {
+	char *url; /* without the password */
+	struct target t;
+	const char *local; /* borrowed */
+	bool binary;
+	bool done;
 };
 
 /* Before anything fails visibly: the first failure decides. */
@@ -179,11 +190,10 @@ tell_done(struct work *w, const char *name)
 
 /* ---------------------------------------------------------------- get and cat */
 
+/* Adds one to the list. */
 static void
-get_one(struct work *w, char *url)
+want(struct work *w, char *url)
 {
-	const struct options *opt = w->s.opt;
-	_cleanup_(target_clear)
 	struct target t = {.host = NULL};
 
 	if (work_parse(w, url, &t) < 0)
@@ -191,24 +201,134 @@ get_one(struct work *w, char *url)
 	if (t.is_directory || t.type == 'd') {
 		complain(
 		    w, url, -FERRY_EINVAL, "this names a directory; ferry ls lists it");
+		target_clear(&t);
 		return;
 	}
-	const char *local = w->output != NULL ? w->output : local_last_component(t.path);
-	w->s.binary = !(opt->ascii || t.type == 'a');
-	session_apply(&w->s);
-	plan(w, "RETR", t.path);
-	int rc = work_open(w, &t);
-	if (rc == 0)
-		rc = transfer_download(
-		    &w->s, &(struct download){.remote = t.path,
-			       .local = local,
-			       .who = w->output != NULL ? LOCAL_TYPED : LOCAL_FOREIGN,
-			       .resume = opt->resume,
-			       .keep_time = true});
-	if (rc < 0)
-		complain_session(w, url, rc);
+	w->wanted[w->n_wanted++] = (struct wanted){
+	    .url = strdup(url),
+	    .t = t,
+	    .local = w->output != NULL ? w->output : local_last_component(t.path),
+	    .binary = !(w->s.opt->ascii || t.type == 'a'),
+	};
+}
+
+static struct download
+download_of(const struct work *w, const struct wanted *one)
+{
+	return (struct download){
+	    .remote = one->t.path,
+	    .local = one->local,
+	    .who = w->output != NULL ? LOCAL_TYPED : LOCAL_FOREIGN,
+	    .resume = w->s.opt->resume,
+	    .keep_time = true,
+	};
+}
+
+static void
+got(size_t i, int result, void *user)
+{
+	struct work *w = user;
+	struct wanted *one = &w->wanted[i];
+
+	one->done = true;
+	if (result < 0)
+		complain_session(w, one->url == NULL ? "" : one->url, result);
 	else
-		tell_done(w, local);
+		tell_done(w, one->local);
+}
+
+/* How many files from this one on one data connection can carry. */
+static size_t
+count_run(const struct work *w, size_t first)
+{
+	const struct wanted *one = &w->wanted[first];
+	size_t n = 1;
+
+	if (w->s.opt->resume || !transfer_can_many(&w->s))
+		return 1;
+	while (first + n < w->n_wanted && one[n].binary == one->binary &&
+	       target_same_login(&one[n].t, &one->t))
+		n++;
+	return n;
+}
+
+struct run {
+	struct work *w;
+	size_t first;
+};
+
+static void
+got_of_run(size_t i, int result, void *user)
+{
+	const struct run *run = user;
+
+	got(run->first + i, result, run->w);
+}
+
+/* What was not tried, because the connection was lost, is left to the caller. */
+static int
+get_run(struct work *w, size_t first, size_t n)
+{
+	struct run run = {.w = w, .first = first};
+	struct download *all = calloc(n, sizeof *all);
+	int rc;
+
+	if (all == NULL)
+		return -FERRY_ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		all[i] = download_of(w, &w->wanted[first + i]);
+	rc = transfer_download_many(&w->s, all, n, got_of_run, &run);
+	free(all);
+	return rc;
+}
+
+/* The one at first, and all that can come with it. */
+static void
+get_from(struct work *w, size_t first)
+{
+	const struct wanted *one = &w->wanted[first];
+	size_t n;
+	int rc;
+
+	w->s.binary = one->binary;
+	session_apply(&w->s);
+	plan(w, "RETR", one->t.path);
+	rc = work_open(w, &one->t);
+	n = rc == 0 ? count_run(w, first) : 1;
+	if (n > 1)
+		rc = get_run(w, first, n);
+	/* not tried: a new session may serve it, or tell why it cannot */
+	if (n > 1 && (one->done || rc == -FERRY_EDATA || rc == -FERRY_EABORTED)) {
+		if (!one->done)
+			got(first, rc, w);
+		return;
+	}
+	if (rc == 0 || n > 1) {
+		const struct download d = download_of(w, one);
+
+		rc = n > 1 ? work_open(w, &one->t) : 0;
+		rc = rc == 0 ? transfer_download(&w->s, &d) : rc;
+	}
+	got(first, rc, w);
+}
+
+static void
+get_all(struct work *w, int n, char **args)
+{
+	w->wanted = calloc((size_t)n, sizeof *w->wanted);
+	if (w->wanted == NULL) {
+		complain(w, "get", -FERRY_ENOMEM, "out of memory");
+		return;
+	}
+	each_url(w, n, args, want);
+	for (size_t i = 0; i < w->n_wanted && !is_interrupted(w); i++)
+		if (!w->wanted[i].done)
+			get_from(w, i);
+	for (size_t i = 0; i < w->n_wanted; i++) {
+		target_clear(&w->wanted[i].t);
+		free(w->wanted[i].url);
+	}
+	free(w->wanted);
 }
 
 enum exitcode
@@ -224,7 +344,7 @@ oneshot_get(const struct options *opt, int n, char **args)
 	}
 	if (work_begin(&w, opt, to_stdout ? stderr : stdout) == 0) {
 		w.output = opt->output;
-		each_url(&w, n, args, get_one);
+		get_all(&w, n, args);
 	}
 	return work_end(&w);
 }
@@ -238,7 +358,7 @@ oneshot_cat(const struct options *opt, int n, char **args)
 		w.s.view.progress_out =
 		    isatty(STDOUT_FILENO) ? NULL : w.s.view.progress_out;
 		w.output = "-";
-		each_url(&w, n, args, get_one);
+		get_all(&w, n, args);
 	}
 	return work_end(&w);
 }

@@ -74,6 +74,13 @@ set_mode(struct options *o, const char *arg)
 }
 
 static int
+set_compress(struct options *o, const char *arg)
+{
+	o->coding = FERRY_CODING_DEFLATE;
+	return 0;
+}
+
+static int
 set_ipv4(struct options *o, const char *arg)
 {
 	o->family = AF_INET;
@@ -285,6 +292,7 @@ static const struct row rows[] = {
     {'A', "active", NULL, FOR_ALL, set_active, "active mode: the server calls back (EPRT, PORT)"},
     {'p', "passive", NULL, FOR_ALL, set_passive, "passive mode: you make both calls (EPSV, PASV)"},
     {0, "mode", "MODE", FOR_ALL, set_mode, "auto (default), passive, epsv, pasv, active, eprt, port"},
+    {'z', "compress", NULL, FOR_ALL, set_compress, "pack what travels (MODE Z), where the server does that"},
     {'4', "ipv4", NULL, FOR_ALL, set_ipv4, "IPv4 only"},
     {'6', "ipv6", NULL, FOR_ALL, set_ipv6, "IPv6 only"},
     {0, "active-address", "ADDRESS", FOR_ALL, set_active_address, "address to name in active mode (your router's)"},

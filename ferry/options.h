@@ -21,6 +21,7 @@ enum colour_choice { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 
 struct options {
 	enum ferry_mode mode;
+	enum ferry_coding coding;
 	int family;
 	const char *active_address;
 	uint16_t active_low, active_high;

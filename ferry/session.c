@@ -72,6 +72,7 @@ void
 session_apply(struct session *s)
 {
 	ferry_set_mode(s->h, s->mode);
+	ferry_set_coding(s->h, s->coding);
 	ferry_set_active_allowed(s->h, s->active_allowed);
 	ferry_set_binary(s->h, s->binary);
 }
@@ -109,6 +110,7 @@ session_init(struct session *s, const struct options *opt)
 {
 	*s = (struct session){.opt = opt,
 	    .mode = opt->mode,
+	    .coding = opt->coding,
 	    .binary = !opt->ascii,
 	    .prompt_password = "Password: "};
 	s->view.out = stderr;

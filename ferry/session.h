@@ -18,6 +18,7 @@ struct session {
 	const struct options *opt;
 	struct view view;
 	enum ferry_mode mode;
+	enum ferry_coding coding;
 	bool active_allowed;
 	bool binary;
 	bool may_ask;                /* is there a person to ask for a password? */
@@ -32,7 +33,7 @@ struct session {
 /* 0 or -FERRY_ENOMEM, or -FERRY_EINVAL for an address in the options that is none. */
 int session_init(struct session *s, const struct options *opt);
 void session_free(struct session *s);
-/* Applies mode, active_allowed and binary to the handle. */
+/* Applies mode, coding, active_allowed and binary to the handle. */
 void session_apply(struct session *s);
 
 /* Runs what a call began to its end: 0, or a negative enum ferry_error. */

@@ -1,5 +1,5 @@
 /*
- * Transfers of single files. The promise of local.h holds on every way out: an incomplete
+ * Transfers of files. The promise of local.h holds on every way out: an incomplete
  * download never takes the name of the old file.
  */
 #include "transfer.h"
@@ -114,6 +114,112 @@ transfer_download(struct session *s, const struct download *d)
 		rc = fail_local(s, -FERRY_ELOCAL, d->local, sink.error);
 	return end(s, rc);
 }
+
+/* ---------------------------------------------------------------- several at once */
+
+bool
+transfer_can_many(const struct session *s)
+{
+	return (s->coding == FERRY_CODING_AUTO || s->coding == FERRY_CODING_BLOCK) &&
+	       ferry_has_feature(s->h, "MODE B");
+}
+
+/* The file that comes now. */
+struct arrival {
+	struct session *s;
+	const struct download *all;
+	struct local_sink sink;
+	bool is_open;
+	size_t i;
+	transfer_done *done;
+	void *user;
+};
+
+static int
+arrival_begin(size_t i, int64_t size, int64_t mtime, void *user)
+{
+	struct arrival *a = user;
+	const struct download *d = &a->all[i];
+	uint64_t offset;
+
+	a->i = i;
+	if (local_sink_open(&a->sink, d->local, d->who, false, &offset) < 0)
+		return fail_local(a->s, -1, d->local, a->sink.error);
+	a->is_open = true;
+	if (d->keep_time && a->sink.stream == NULL)
+		a->sink.mtime = mtime;
+	view_begin(&a->s->view, d->remote, 0);
+	return 0;
+}
+
+static int
+arrival_write(size_t i, const void *data, size_t n, void *user)
+{
+	struct arrival *a = user;
+
+	return local_sink_write(data, n, &a->sink);
+}
+
+/* The file takes its name, or its part stays. */
+static int
+arrival_close(struct arrival *a, int rc)
+{
+	const char *local = a->all[a->i].local;
+
+	a->is_open = false;
+	view_end(&a->s->view);
+	if (rc == -FERRY_ELOCAL && *a->sink.error != '\0')
+		fail_local(a->s, rc, local, a->sink.error);
+	if (rc < 0 && local_sink_has_part(&a->sink))
+		mention_part(a->s, rc, &a->sink);
+	if (local_sink_close(&a->sink, rc == 0) < 0 && rc == 0)
+		rc = fail_local(a->s, -FERRY_ELOCAL, local, a->sink.error);
+	return rc;
+}
+
+static void
+arrival_end(size_t i, int result, void *user)
+{
+	struct arrival *a = user;
+
+	if (a->is_open)
+		result = arrival_close(a, result);
+	a->done(i, result, a->user);
+	a->s->message[0] = '\0';
+}
+
+int
+transfer_download_many(struct session *s, const struct download *d, size_t n,
+    transfer_done *done, void *user)
+{
+	struct arrival a = {.s = s, .all = d, .done = done, .user = user};
+	const struct ferry_many many = {
+	    .struct_size = sizeof many,
+	    .times = d->keep_time,
+	    .begin = arrival_begin,
+	    .write = arrival_write,
+	    .end = arrival_end,
+	};
+	const char **paths = calloc(n, sizeof *paths);
+	int rc;
+
+	if (paths == NULL)
+		return -FERRY_ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		paths[i] = d[i].remote;
+	s->view.moved = false;
+	plan(s, "RETR", d->remote);
+	if (s->view.explain != NULL)
+		explain_many(s->view.explain, n);
+	rc = session_run(s, ferry_get_many(s->h, paths, n, &many, &a));
+	free(paths);
+	/* the handle was given up (^C twice) */
+	if (a.is_open)
+		arrival_end(a.i, rc, &a);
+	return end(s, rc);
+}
+
+/* ---------------------------------------------------------------- up */
 
 /* Where the server's part ends, for put -c. 1: nothing is left to send. */
 static int

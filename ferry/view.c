@@ -14,7 +14,7 @@ static bool
 is_housekeeping(const char *verb)
 {
 	static const char *const verbs[] = {
-	    "FEAT", "OPTS", "TYPE", "SIZE", "MDTM", "MLST", "NOOP", "REST"};
+	    "FEAT", "OPTS", "TYPE", "MODE", "SIZE", "MDTM", "MLST", "NOOP", "REST"};
 
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (strcmp(verb, verbs[i]) == 0)
@@ -38,11 +38,17 @@ show_lines(struct view *v, const char *mark, const char *text)
 }
 
 static void
+note_verb(struct view *v, const char *line)
+{
+	snprintf(v->verb, sizeof v->verb, "%.*s", (int)strcspn(line, " \r\n"), line);
+}
+
+static void
 on_command(struct view *v, const struct ferry_event *ev)
 {
 	const char *line = ev->text == NULL ? "" : ev->text;
 
-	snprintf(v->verb, sizeof v->verb, "%.*s", (int)strcspn(line, " \r\n"), line);
+	note_verb(v, line);
 	if (v->talk == TALK_ALL)
 		show_lines(v, "---> ", line);
 }
@@ -50,6 +56,9 @@ on_command(struct view *v, const struct ferry_event *ev)
 static void
 on_reply(struct view *v, const struct ferry_event *ev)
 {
+	/* commands may have been sent ahead of time */
+	if (ev->command != NULL)
+		note_verb(v, ev->command);
 	bool wanted = v->talk == TALK_REPLIES && !is_housekeeping(v->verb) &&
 		      !explain_is_telling(v->explain);
 
@@ -143,6 +152,7 @@ void
 view_begin(struct view *v, const char *name, uint64_t offset)
 {
 	v->moved = false;
+	v->data_opened = monotonic(); /* it may be open already */
 	v->hashed = 0;
 	v->data_bytes = 0;
 	v->data_seconds = 0;

@@ -29,6 +29,8 @@ deadline_of(const struct session *s)
 	switch (s->state) {
 	case SESSION_READY:
 		return session_logged_in(s) || idle < login ? idle : login;
+	case SESSION_SECURING:
+		return s->last_active + s->worker->conf->ssl_handshake_timeout * 1000;
 	case SESSION_CHECKING:
 		return login;
 	case SESSION_ASKING:
@@ -77,6 +79,9 @@ time_is_up(struct session *s)
 	case SESSION_WORKING:
 		s->last_active = uv_now(s->worker->loop);
 		session_work_abort(s);
+		break;
+	case SESSION_SECURING:
+		session_end(s, "the TLS handshake took too long");
 		break;
 	case SESSION_CLOSING:
 	case SESSION_PAUSED:

@@ -18,6 +18,7 @@
 #include "scoreboard.h"
 
 struct session;
+struct tls_identity;
 struct worker;
 
 /* The worker has nothing more to do, or has lost its master: the process is to end.
@@ -38,6 +39,8 @@ struct worker {
 	uint32_t last_bind;
 	struct portqueue ports;
 	unsigned works; /* HASH and SITE CPTO that run: work.h */
+
+	struct tls_identity *identity; /* for new connections; NULL: TLS is off */
 
 	bool trace;    /* log every change of state, for developers */
 	bool draining; /* no new sessions come */

@@ -101,6 +101,8 @@ enum ferry_event_kind {
 	FERRY_EV_DATA_END,     /* bytes; seconds; upload: who hung up */
 	FERRY_EV_CLOSED,       /* channel; error when it broke */
 	FERRY_EV_WARNING,      /* text: something worth knowing that is no failure */
+	FERRY_EV_REUSED,       /* local, remote: the data connection of the last transfer is still open
+	                          (MODE B) and carries the next one too: nobody calls */
 };
 
 enum ferry_channel { FERRY_CONTROL, FERRY_DATA };
@@ -123,6 +125,8 @@ struct ferry_event {
 	const char *text;
 	const char *path;
 	struct sockaddr_storage local, remote, used; /* ss_family 0: not known */
+	uint64_t wire;       /* FERRY_EV_DATA_END: bytes on the data connection, fewer when packed */
+	const char *command; /* FERRY_EV_REPLY: the command that it answers, as it was shown, or "" */
 };
 
 typedef void ferry_event_cb(const struct ferry_event *ev, void *user);
@@ -149,6 +153,20 @@ FERRY_API int ferry_set_active_address(struct ferry *h, const char *address);
 /* Dial the address in a 227 reply even when it is not the server's own. Default no
  * (CVE-2020-8284). A private, loopback or link-local one is never dialled for a public server. */
 FERRY_API void ferry_set_trust_pasv_address(struct ferry *h, bool trust);
+
+/* How a file lies on the data connection: MODE, RFC 959 3.4. */
+enum ferry_coding {
+	FERRY_CODING_AUTO,    /* stream; ferry_get_many(): block where FEAT offers "MODE B" */
+	FERRY_CODING_STREAM,  /* MODE S: the end of the connection is the end of the file */
+	FERRY_CODING_DEFLATE, /* MODE Z: packed with zlib, where FEAT offers "MODE Z" */
+	FERRY_CODING_BLOCK,   /* MODE B: one data connection carries any number of transfers */
+};
+/* For transfers from now on. Where the server does not do it they go as a stream, and one
+ * FERRY_EV_WARNING in a session says so. */
+FERRY_API int ferry_set_coding(struct ferry *h, enum ferry_coding coding);
+/* What the server has agreed to: STREAM until a transfer has asked for something else, AUTO when a
+ * command of the caller's may have changed it. */
+FERRY_API enum ferry_coding ferry_get_coding(const struct ferry *h);
 /* AF_UNSPEC (default), AF_INET or AF_INET6. */
 FERRY_API int ferry_set_family(struct ferry *h, int family);
 /* Local address of both connections, numeric. NULL: the system chooses. */
@@ -271,6 +289,26 @@ FERRY_API void ferry_set_binary(struct ferry *h, bool binary);
  * positive and, where the size was announced, the count agrees: otherwise -FERRY_ESHORT. */
 FERRY_API int ferry_get(struct ferry *h, const char *path, uint64_t offset, ferry_write_cb *cb,
     void *user);
+
+/* Where the files of ferry_get_many() go; i counts the paths from 0. Every file that was tried gets
+ * exactly one end(), in which ferry_error_text() and ferry_reply_code() are about that file. No call
+ * with the handle that begins an operation is possible in them. */
+struct ferry_many {
+	size_t struct_size;
+	bool times; /* ask for mtime where FEAT offers MDTM */
+	/* File i is there, before its first byte or, if it is empty, before its end. size and mtime:
+	 * as the server announced them, or -1 and INT64_MIN. Nonzero ends the file as in
+	 * ferry_write_cb. */
+	int (*begin)(size_t i, int64_t size, int64_t mtime, void *user);
+	int (*write)(size_t i, const void *data, size_t n, void *user);
+	void (*end)(size_t i, int result, void *user);
+};
+/* Downloads n files, each as good as with ferry_get(). In MODE B they come over one data connection,
+ * asked for ahead of time; a file that fails does not harm the others. When the server refuses
+ * MODE B, or that connection breaks, the rest comes as single transfers. 0: every file was tried.
+ * Else the failure that ended it: files without an end() were not tried. */
+FERRY_API int ferry_get_many(struct ferry *h, const char *const *paths, size_t n,
+    const struct ferry_many *many, void *user);
 
 enum ferry_put_how {
 	FERRY_PUT_STORE,  /* STOR; with offset > 0 REST first: the callback delivers from offset on */

@@ -128,7 +128,8 @@ transfer_abort(struct ferry *h)
 		x->calm_result = fail_aborted(h);
 		return FERRY_AGAIN;
 	}
-	if (x->state == XFER_RUN)
+	/* a transfer command may have been sent behind MDTM */
+	if (x->state == XFER_RUN || (x->state == XFER_TIME && many_pipelines(h)))
 		return abort_begin(h, fail_aborted(h), false);
 	return op_abort_soon(h);
 }

@@ -13,7 +13,9 @@
 #include <stdatomic.h>
 
 #include "ascii.h"
+#include "block.h"
 #include "buf.h"
+#include "deflate.h"
 #include "endpoint.h"
 #include "line.h"
 #include "reply.h"
@@ -37,6 +39,7 @@
 #define CALM_GRACE_MS 2000  /* for each reply to ABOR, before NOOP is sent as a mark */
 #define ABORT_REPLY_MS 5000 /* for the reply under way when ferry_abort() comes */
 #define PROGRESS_MS 50      /* between two progress events */
+#define MANY_WINDOW 32 /* files of ferry_get_many() that are asked for ahead of time */
 
 /* Milliseconds on the monotonic clock; a deadline of 0 is none. */
 typedef int64_t msec;
@@ -81,6 +84,7 @@ struct control {
 	unsigned preliminary; /* 1xx replies since the last command */
 	unsigned unasked;     /* replies that answered nothing */
 	bool broken;          /* what comes is not FTP any more: close it */
+	bool corked;          /* commands are collected: nothing is sent yet */
 	msec deadline;        /* for the next reply */
 	struct buf sent;      /* the last command as it may be shown */
 	struct buf goodbye;   /* text of a 421 */
@@ -111,12 +115,28 @@ struct ladder {
 	int sys_errno;
 };
 
+/* ---- coding.c: MODE ---- */
+
+struct coding {
+	enum ferry_coding wanted;             /* the caller's */
+	enum ferry_coding now;                /* in force; FERRY_CODING_AUTO: not known */
+	enum ferry_coding asked;              /* of the MODE command under way */
+	bool refused[FERRY_CODING_BLOCK + 1]; /* in this session */
+	bool warned;                          /* the caller knows that it is a stream */
+	struct block_reader blocks;           /* of this data connection */
+	struct deflate_packer *packer;        /* of this upload, or NULL */
+	struct deflate_unpacker *unpacker;    /* of this download, or NULL */
+};
+
 /* ---- transfer.c ---- */
 
 enum transfer_state {
 	XFER_IDLE,
-	XFER_TYPE,   /* TYPE sent; ended by its reply */
-	XFER_SIZE,   /* SIZE sent; ended by its reply */
+	XFER_TYPE, /* TYPE sent; ended by its reply */
+	XFER_MODE, /* MODE sent; ended by its reply */
+	XFER_SIZE, /* SIZE sent; ended by its reply */
+	XFER_TIME, /* MDTM sent, perhaps with the transfer command behind it; ended by its
+		      reply */
 	XFER_LADDER, /* a data connection is being arranged; ladder.c knows more */
 	XFER_REST,   /* REST sent; ended by its reply */
 	XFER_RUN,    /* the transfer command is sent: replies, the server's call and bytes
@@ -135,8 +155,10 @@ struct transfer {
 	bool upload;
 	bool convert;    /* TYPE A conversion of the bytes */
 	bool check_size; /* ask SIZE, compare the count */
+	bool want_time;  /* ask MDTM */
 	uint64_t offset;
 	int64_t size;   /* bytes expected, or -1 */
+	int64_t mtime;  /* of the file, or INT64_MIN */
 	uint64_t bytes; /* moved, as the caller counts them */
 	uint64_t wire;  /* moved on the data connection */
 	ferry_write_cb *write;
@@ -148,9 +170,15 @@ struct transfer {
 	size_t io_pos, io_len;
 	uint8_t *cooked; /* TYPE A: the other side of the conversion */
 	size_t cooked_pos, cooked_len;
+	uint8_t *coded; /* MODE Z and B: what is packed, or put into blocks */
+	size_t coded_pos, coded_len;
 	bool begun;      /* 1xx or the first byte was seen */
 	bool source_end; /* upload: the callback has no more */
 	bool data_end;   /* the data connection has done its work, or broke */
+	bool reused;     /* it was open already */
+	bool coded_end;  /* upload: the end of the file is coded too */
+	bool cut;        /* download: it ended before the end of the file */
+	bool suspect;    /* download: the server does not believe in what it sent */
 	int data_errno;  /* why it broke, or 0 */
 	int final;       /* code of the final reply, or 0 */
 	msec began;
@@ -174,6 +202,24 @@ struct listing_state {
 	unsigned warnings;
 	ferry_entry_cb *cb;
 	void *user;
+};
+
+/* ---- many.c ---- */
+
+struct many_file {
+	size_t index; /* the caller's */
+	char *path;
+};
+
+struct many {
+	struct ferry_many to;
+	void *user;
+	struct many_file *file;
+	size_t count;
+	size_t head;   /* the file that the next reply and the next byte belong to */
+	size_t sent;   /* one past the last one whose commands are sent */
+	bool begun;    /* begin() was called for head */
+	bool draining; /* the data connection is lost: what was asked for is refused */
 };
 
 /* ---- op.c: operations ---- */
@@ -267,7 +313,9 @@ struct ferry {
 	struct control control;
 	struct data data;
 	struct ladder ladder;
+	struct coding coding;
 	struct transfer xfer;
+	struct many many;
 	struct listing_state listing;
 };
 
@@ -377,6 +425,9 @@ int data_listen(struct ferry *h, struct endpoint *ret_told);
 int data_accept(struct ferry *h, bool *ret_moved);
 /* error: positive code or 0. reset: the peer shall see a failure, not an end of file. */
 void data_close(struct ferry *h, int error, bool reset);
+/* An open connection on which nothing is owed: is it of use for another transfer? Not
+ * when the peer has closed it, nor when it has sent what nobody asked for. */
+bool data_is_idle(struct ferry *h);
 
 /* ladder.c */
 void ladder_begin(struct ferry *h);
@@ -408,15 +459,54 @@ void transfer_restart(struct ferry *h);
 void transfer_set_state(struct ferry *h, enum transfer_state state);
 /* Data has ended and the reply is there: good or not? */
 int transfer_judge(struct ferry *h);
+/* The same for another file of the same operation: only what belongs to one file is
+ * forgotten. */
+void transfer_next(struct ferry *h);
+/* The file's final reply is here and its bytes are not: replies to what was asked for
+ * behind it must wait. */
+bool transfer_holds_replies(const struct ferry *h);
+
+/* coding.c */
+/* Does the next transfer need another MODE than the one in force? *ret is the one. */
+bool coding_differs(struct ferry *h, enum ferry_coding *ret);
+/* Sends MODE; its reply goes to coding_reply(), which returns 0 when it is settled: the
+ * one that was asked for, or a stream. */
+int coding_ask(struct ferry *h, enum ferry_coding coding);
+int coding_reply(struct ferry *h);
+/* Nothing of the last data connection is valid any more. */
+void coding_fresh(struct ferry *h);
+/* Does not have the server do this again in this session. */
+void coding_give_up(struct ferry *h, enum ferry_coding coding);
+/* Nothing is known of this session. */
+void coding_reset(struct ferry *h);
+/* MODE B: may the data connection of the transfer that ends now be used again? */
+bool coding_keeps(const struct ferry *h);
+/* MODE B: is there one to be used? FERRY_EV_REUSED tells. */
+bool coding_reuses(struct ferry *h);
+/* Bytes of io that came become bytes of the file, for take(), a chunk at a time.
+ * FERRY_AGAIN; 0: the file has ended; or an error. */
+typedef int take_fn(struct ferry *h, const uint8_t *p, size_t n);
+int coding_unwrap(struct ferry *h, take_fn *take);
+/* Is there more to unwrap of what came? */
+bool coding_has_more(const struct ferry *h);
+/* The connection has ended: was that the end of the file? */
+bool coding_is_whole(const struct ferry *h);
+/* n bytes of the file into coded, which is empty; last: none will come behind them.
+ * *ret_used were taken. 0 or -FERRY_ENOMEM. */
+int coding_wrap(struct ferry *h, const uint8_t *p, size_t n, bool last, size_t *ret_used);
 
 /* pump.c */
 /* 0, or -FERRY_ENOMEM. */
 int pump_prepare(struct ferry *h);
+/* The same for what the MODE in force needs besides. */
+int pump_prepare_coding(struct ferry *h);
 void pump_free(struct ferry *h);
 /* Moves bytes. FERRY_AGAIN; or an error after which the transfer is to be aborted. */
 int pump_work(struct ferry *h, bool *ret_moved);
 /* The server has begun: FERRY_EV_TRANSFER, once. */
 void pump_begun(struct ferry *h);
+/* Is it time to look for bytes of a download? */
+bool pump_may_read(const struct ferry *h);
 /* Something moved, or may move from now on: the stall timer starts again. */
 void pump_touch(struct ferry *h);
 
@@ -427,6 +517,12 @@ int abort_begin(struct ferry *h, int result, bool next_rung);
 int abort_reply(struct ferry *h);
 int abort_work(struct ferry *h);
 int transfer_abort(struct ferry *h);
+
+/* many.c */
+/* Are transfer commands sent ahead of time? */
+bool many_pipelines(const struct ferry *h);
+/* The data connection is ready: as many commands as the window takes. */
+int many_send(struct ferry *h);
 
 /* session.c */
 extern const struct op_type op_connect;

@@ -112,6 +112,7 @@ control_close(struct ferry *h, int error)
 	h->connected = h->logged_in = false;
 	c->waiting = 0;
 	c->deadline = 0;
+	c->corked = false;
 	buf_wipe(&c->out);
 	if (c->fd < 0)
 		return;
@@ -231,6 +232,8 @@ control_flush(struct ferry *h)
 {
 	struct control *c = &h->control;
 
+	if (c->corked)
+		return;
 	while (c->fd >= 0 && buf_len(&c->out) > 0) {
 		ssize_t n =
 		    send(c->fd, buf_data(&c->out), buf_len(&c->out), MSG_NOSIGNAL);

@@ -268,6 +268,15 @@ data_accept(struct ferry *h, bool *ret_moved)
 
 /* ---------------------------------------------------------------- the end */
 
+bool
+data_is_idle(struct ferry *h)
+{
+	uint8_t byte;
+	ssize_t n = recv(h->data.fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+
+	return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
 void
 data_close(struct ferry *h, int error, bool reset)
 {

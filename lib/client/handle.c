@@ -31,6 +31,7 @@ ferry_new(struct ferry **ret_handle)
 	h->ladder.tried = BUF_INIT(ERROR_TEXT_MAX / 2);
 	atomic_init(&h->abort_wanted, 0);
 	atomic_init(&h->wake_fd, -1);
+	h->coding.now = FERRY_CODING_STREAM;
 	dial_init(&h->dial);
 	control_init(&h->control);
 	data_init(&h->data);
@@ -46,9 +47,11 @@ ferry_free(struct ferry *h)
 	if (!h)
 		return;
 	h->event_cb = NULL;
+	h->many.begun = false;
 	op_release(h);
 	dial_close(h);
 	data_close(h, 0, false);
+	coding_fresh(h);
 	control_free(&h->control);
 	wake = atomic_exchange(&h->wake_fd, -1);
 	fd_closep(&wake);
@@ -91,6 +94,23 @@ enum ferry_mode
 ferry_get_mode(const struct ferry *h)
 {
 	return h->mode;
+}
+
+int
+ferry_set_coding(struct ferry *h, enum ferry_coding coding)
+{
+	if ((int)coding < FERRY_CODING_AUTO || coding > FERRY_CODING_BLOCK)
+		return fail(h, FERRY_EINVAL, 0, "there is no coding %d", (int)coding);
+	if (coding != h->coding.wanted)
+		h->coding.warned = false;
+	h->coding.wanted = coding;
+	return 0;
+}
+
+enum ferry_coding
+ferry_get_coding(const struct ferry *h)
+{
+	return h->coding.now;
 }
 
 void

@@ -88,8 +88,10 @@ finish(struct ferry *h, int result)
 		type->end(h, result);
 	op_release(h);
 	atomic_store(&h->abort_wanted, 0);
-	if (h->control.fd < 0)
+	if (h->control.fd < 0) {
 		h->connected = h->logged_in = false;
+		data_close(h, 0, false); /* MODE B: it may be open between transfers */
+	}
 	if (result == 0) {
 		buf_clear(&h->error);
 		h->sys_errno = 0;
@@ -120,6 +122,7 @@ note_reply(struct ferry *h)
 			  .kind = FERRY_EV_REPLY,
 			  .code = reply->code,
 			  .text = buf_cstr(&reply->text),
+			  .command = buf_cstr(&h->control.sent),
 		      });
 	if (reply->code == 421) {
 		buf_clear(&h->control.goodbye);
@@ -250,7 +253,11 @@ step_control(struct ferry *h, bool *ret_moved)
 	for (int i = 0; i < REPLIES_PER_ROUND && h->control.fd >= 0; i++) {
 		int sys_errno = 0;
 		bool got;
-		int r = control_next(h, &got, &sys_errno);
+		int r;
+
+		if (transfer_holds_replies(h))
+			return FERRY_AGAIN;
+		r = control_next(h, &got, &sys_errno);
 
 		if (r == FERRY_EOF)
 			return lost(h, sys_errno);
@@ -539,7 +546,7 @@ wait_data(struct ferry *h, struct waits *w)
 		wait_fd(w, d->listener, POLLIN);
 	if (d->fd >= 0 && !d->open)
 		wait_fd(w, d->fd, POLLOUT);
-	else if (moving && !x->upload)
+	else if (moving && !x->upload && pump_may_read(h))
 		wait_fd(w, d->fd, POLLIN);
 	else if (moving && x->begun)
 		wait_fd(w, d->fd, POLLOUT);
@@ -553,7 +560,7 @@ timeout_of(const struct ferry *h, const struct waits *w)
 {
 	msec left;
 
-	if (h->more || control_has_input(h) ||
+	if (h->more || (control_has_input(h) && !transfer_holds_replies(h)) ||
 	    (h->op.type && !h->op.aborting && atomic_load(&h->abort_wanted)))
 		return 0;
 	if (!w->until)
@@ -575,7 +582,8 @@ ferry_poll(struct ferry *h, struct pollfd *fds, size_t n, int *ret_timeout_ms)
 		wait_data(h, &w);
 		wait_until(&w, h->control.deadline);
 	}
-	if (h->control.fd >= 0)
+	if (h->control.fd >= 0 &&
+	    (!transfer_holds_replies(h) || buf_len(&h->control.out) > 0))
 		wait_fd(&w, h->control.fd,
 		    buf_len(&h->control.out) ? POLLIN | POLLOUT : POLLIN);
 	if (n > w.count)

@@ -1,7 +1,7 @@
 /*
- * Bytes between the data connection and the caller, with the conversion of TYPE A. At
- * most one chunk per call, so that replies and ferry_abort() are seen in between. Knows
- * nothing of modes and commands.
+ * Bytes between the data connection and the caller, with the conversion of TYPE A and the
+ * coding of MODE (coding.c) between. At most one chunk per call, so that replies and
+ * ferry_abort() are seen in between. Knows nothing of ways and commands.
  */
 #include "client.h"
 
@@ -13,10 +13,23 @@ pump_prepare(struct ferry *h)
 {
 	struct transfer *x = &h->xfer;
 
-	x->io = malloc(IO_CHUNK);
-	if (x->convert)
+	if (!x->io)
+		x->io = malloc(IO_CHUNK);
+	if (x->convert && !x->cooked)
 		x->cooked = malloc(IO_CHUNK);
 	return x->io && (x->cooked || !x->convert) ? 0 : -FERRY_ENOMEM;
+}
+
+int
+pump_prepare_coding(struct ferry *h)
+{
+	struct transfer *x = &h->xfer;
+	bool needed = h->coding.now == FERRY_CODING_DEFLATE ||
+		      (h->coding.now == FERRY_CODING_BLOCK && x->upload);
+
+	if (needed && !x->coded)
+		x->coded = malloc(IO_CHUNK);
+	return x->coded || !needed ? 0 : -FERRY_ENOMEM;
 }
 
 void
@@ -24,7 +37,8 @@ pump_free(struct ferry *h)
 {
 	free(h->xfer.io);
 	free(h->xfer.cooked);
-	h->xfer.io = h->xfer.cooked = NULL;
+	free(h->xfer.coded);
+	h->xfer.io = h->xfer.cooked = h->xfer.coded = NULL;
 }
 
 static void
@@ -38,6 +52,7 @@ move_event(struct ferry *h, enum ferry_event_kind kind)
 	    .upload = x->upload,
 	    .bytes = x->bytes,
 	    .size = x->size,
+	    .wire = x->wire,
 	    .text = x->verb,
 	    .path = h->op.path,
 	    .seconds = x->begun ? (double)(now_ms() - x->began) / 1000 : 0,
@@ -60,6 +75,13 @@ pump_begun(struct ferry *h)
 	x->began = now_ms();
 	move_event(h, FERRY_EV_TRANSFER);
 	x->begun = true;
+}
+
+bool
+pump_may_read(const struct ferry *h)
+{
+	/* which of several files it is, only a reply can tell */
+	return h->coding.now != FERRY_CODING_BLOCK || h->xfer.begun;
 }
 
 void
@@ -143,6 +165,12 @@ deliver_decoded(struct ferry *h, const uint8_t *p, size_t n)
 }
 
 static int
+take_bytes(struct ferry *h, const uint8_t *p, size_t n)
+{
+	return h->xfer.convert ? deliver_decoded(h, p, n) : deliver(h, p, n);
+}
+
+static int
 end_of_file(struct ferry *h)
 {
 	struct transfer *x = &h->xfer;
@@ -153,17 +181,48 @@ end_of_file(struct ferry *h)
 	if (r < 0)
 		return r;
 	data_over(h, 0);
-	data_close(h, 0, false);
 	return FERRY_AGAIN;
+}
+
+static int
+end_of_connection(struct ferry *h)
+{
+	int r;
+
+	h->xfer.cut = !coding_is_whole(h);
+	r = end_of_file(h);
+	if (r == FERRY_AGAIN)
+		data_close(h, h->xfer.cut ? FERRY_ESHORT : 0, false);
+	return r;
+}
+
+/* What came, or part of it, goes to the caller. */
+static int
+pass_on(struct ferry *h)
+{
+	struct transfer *x = &h->xfer;
+	size_t at = x->io_pos;
+	int r = coding_unwrap(h, take_bytes);
+
+	x->wire += x->io_pos - at;
+	if (r == 0)
+		return end_of_file(h);
+	if (r == FERRY_AGAIN)
+		progress(h);
+	return r;
 }
 
 static int
 pump_in(struct ferry *h, bool *ret_moved)
 {
 	struct transfer *x = &h->xfer;
-	ssize_t n = recv(h->data.fd, x->io, IO_CHUNK, 0);
-	int r;
+	ssize_t n;
 
+	if (coding_has_more(h)) {
+		*ret_moved = true;
+		return pass_on(h);
+	}
+	n = recv(h->data.fd, x->io, IO_CHUNK, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return FERRY_AGAIN;
 	*ret_moved = true;
@@ -173,16 +232,12 @@ pump_in(struct ferry *h, bool *ret_moved)
 		return FERRY_AGAIN;
 	}
 	if (n == 0)
-		return end_of_file(h);
+		return end_of_connection(h);
 	pump_begun(h);
 	control_rest(h);
-	x->wire += (uint64_t)n;
-	r = x->convert ? deliver_decoded(h, x->io, (size_t)n)
-		       : deliver(h, x->io, (size_t)n);
-	if (r < 0)
-		return r;
-	progress(h);
-	return FERRY_AGAIN;
+	x->io_pos = 0;
+	x->io_len = (size_t)n;
+	return pass_on(h);
 }
 
 /* ---------------------------------------------------------------- upload */
@@ -218,17 +273,23 @@ refill(struct ferry *h)
 	return 0;
 }
 
-/* What is to be sent now; *ret_n is 0 when the caller has to be asked first. */
-static uint8_t *
-pending(struct transfer *x, size_t **ret_pos, size_t *ret_n)
+/* Bytes that wait in one of the buffers; what is used of them is added to *pos. */
+struct part {
+	const uint8_t *p;
+	size_t *pos;
+	size_t n;
+};
+
+/* What of the file is to be sent now, as TYPE wants it. Empty when the caller has to be
+ * asked first. */
+static struct part
+file_part(struct transfer *x)
 {
 	size_t used, made;
 
-	if (!x->convert) {
-		*ret_pos = &x->io_pos;
-		*ret_n = x->io_len - x->io_pos;
-		return x->io + x->io_pos;
-	}
+	if (!x->convert)
+		return (struct part){
+		    x->io + x->io_pos, &x->io_pos, x->io_len - x->io_pos};
 	if (x->cooked_pos == x->cooked_len) {
 		ascii_encode(&x->encoder, x->io + x->io_pos, x->io_len - x->io_pos, &used,
 		    x->cooked, IO_CHUNK, &made);
@@ -236,9 +297,47 @@ pending(struct transfer *x, size_t **ret_pos, size_t *ret_n)
 		x->cooked_pos = 0;
 		x->cooked_len = made;
 	}
-	*ret_pos = &x->cooked_pos;
-	*ret_n = x->cooked_len - x->cooked_pos;
-	return x->cooked + x->cooked_pos;
+	return (struct part){
+	    x->cooked + x->cooked_pos, &x->cooked_pos, x->cooked_len - x->cooked_pos};
+}
+
+/* The same as MODE wants it. FERRY_AGAIN, or an error. */
+static int
+wire_part(struct ferry *h, struct part *ret)
+{
+	struct transfer *x = &h->xfer;
+
+	if (h->coding.now != FERRY_CODING_DEFLATE &&
+	    h->coding.now != FERRY_CODING_BLOCK) {
+		*ret = file_part(x);
+		return FERRY_AGAIN;
+	}
+	while (x->coded_pos == x->coded_len && !x->coded_end) {
+		struct part in = file_part(x);
+		size_t used;
+		int r;
+
+		if (in.n == 0 && !x->source_end)
+			break;
+		r = coding_wrap(h, in.p, in.n, in.n == 0, &used);
+		if (r < 0)
+			return r;
+		*in.pos += used;
+	}
+	*ret = (struct part){
+	    x->coded + x->coded_pos, &x->coded_pos, x->coded_len - x->coded_pos};
+	return FERRY_AGAIN;
+}
+
+/* All is sent. */
+static void
+end_of_upload(struct ferry *h)
+{
+	/* closed for good when the reply is there: bytes that the server may have sent
+	 * us, unread, would turn our end of file into a reset */
+	if (h->coding.now != FERRY_CODING_BLOCK)
+		shutdown(h->data.fd, SHUT_WR);
+	data_over(h, 0);
 }
 
 /* 0: something was sent; FERRY_AGAIN: no room. A broken connection ends the data, not the
@@ -265,13 +364,13 @@ pump_out(struct ferry *h, bool *ret_moved)
 	struct transfer *x = &h->xfer;
 
 	while (!x->data_end) {
-		size_t *pos;
-		size_t n;
-		uint8_t *p = pending(x, &pos, &n);
-		int r;
+		struct part part;
+		int r = wire_part(h, &part);
 
-		if (n > 0) {
-			r = send_some(h, p, n, pos);
+		if (r < 0)
+			return r;
+		if (part.n > 0) {
+			r = send_some(h, part.p, part.n, part.pos);
 			if (r != 0)
 				return r;
 			*ret_moved = true;
@@ -279,11 +378,7 @@ pump_out(struct ferry *h, bool *ret_moved)
 			continue;
 		}
 		if (x->source_end) {
-			/* closed for good when the reply is there: bytes that the server
-			 * may have sent us, unread, would turn our end of file into a
-			 * reset */
-			shutdown(h->data.fd, SHUT_WR);
-			data_over(h, 0);
+			end_of_upload(h);
 			*ret_moved = true;
 			return FERRY_AGAIN;
 		}
@@ -301,6 +396,6 @@ int
 pump_work(struct ferry *h, bool *ret_moved)
 {
 	if (!h->xfer.upload)
-		return pump_in(h, ret_moved);
+		return pump_may_read(h) ? pump_in(h, ret_moved) : FERRY_AGAIN;
 	return h->xfer.begun ? pump_out(h, ret_moved) : FERRY_AGAIN;
 }

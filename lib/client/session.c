@@ -16,6 +16,7 @@ session_reset(struct ferry *h)
 	h->type = 0;
 	h->no_epsv = h->no_pasv = h->no_mlsd = false;
 	h->has_worked = false;
+	coding_reset(h);
 	buf_clear(&h->features);
 	buf_clear(&h->control.goodbye);
 	buf_clear(&h->control.sent);
@@ -380,6 +381,19 @@ command_begin(struct ferry *h)
 	return r;
 }
 
+/* Commands at which the server drops the data connection that MODE B has kept open. */
+static bool
+ends_data(const char *line)
+{
+	static const char *const verbs[] = {
+	    "MODE", "REIN", "PASV", "EPSV", "PORT", "EPRT", "ABOR"};
+
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (line_is(line, verbs[i]))
+			return true;
+	return false;
+}
+
 /* What the caller may have changed behind our back. */
 static int
 command_reply(struct ferry *h)
@@ -389,6 +403,10 @@ command_reply(struct ferry *h)
 
 	if (line_is(line, "TYPE") || line_is(line, "REIN"))
 		h->type = 0;
+	if (line_is(line, "MODE") || line_is(line, "REIN"))
+		h->coding.now = FERRY_CODING_AUTO;
+	if (ends_data(line))
+		data_close(h, 0, false);
 	if (line_is(line, "USER") || line_is(line, "REIN"))
 		h->logged_in = false;
 	if (code == 230 &&

@@ -1,8 +1,8 @@
 /*
- * Transfers: TYPE, SIZE, a data connection, REST, the transfer command, bytes, the final
- * reply. A transfer is good only if the final reply is positive and the byte count agrees
- * with what was announced: half a file with a 226 is an error. The control connection is
- * read all the time, so that an early refusal ends the wait.
+ * Transfers: TYPE, MODE, SIZE, a data connection, REST, the transfer command, bytes, the
+ * final reply. A transfer is good only if the final reply is positive and the byte count
+ * agrees with what was announced: half a file with a 226 is an error. The control
+ * connection is read all the time, so that an early refusal ends the wait.
  */
 #include "client.h"
 
@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "listing.h"
+
 static int after_type(struct ferry *h);
+static int data_ready(struct ferry *h);
 
 void
 transfer_set_state(struct ferry *h, enum transfer_state state)
@@ -24,10 +27,37 @@ transfer_restart(struct ferry *h)
 	struct transfer *x = &h->xfer;
 
 	x->begun = x->data_end = x->calm_noop = x->calm_settled = false;
+	x->reused = x->coded_end = x->cut = x->suspect = false;
+	x->coded_pos = x->coded_len = 0;
 	x->data_errno = 0;
 	x->final = 0;
 	x->stall = 0;
+	coding_fresh(h);
 	transfer_set_state(h, XFER_LADDER);
+}
+
+void
+transfer_next(struct ferry *h)
+{
+	const struct transfer *x = &h->xfer;
+
+	h->xfer = (struct transfer){
+	    .state = x->state,
+	    .verb = x->verb,
+	    .type = x->type,
+	    .convert = x->convert,
+	    .check_size = x->check_size,
+	    .want_time = x->want_time,
+	    .size = -1,
+	    .mtime = INT64_MIN,
+	    .write = x->write,
+	    .user = x->user,
+	    .io = x->io,
+	    .io_pos = x->io_pos,
+	    .io_len = x->io_len,
+	    .cooked = x->cooked,
+	    .coded = x->coded,
+	};
 }
 
 void
@@ -37,6 +67,7 @@ transfer_prepare(struct ferry *h, const char *verb, char type)
 	    .verb = verb,
 	    .type = type,
 	    .size = -1,
+	    .mtime = INT64_MIN,
 	};
 }
 
@@ -81,18 +112,54 @@ type_reply(struct ferry *h)
 static int
 begin_ladder(struct ferry *h)
 {
+	if (pump_prepare_coding(h) < 0)
+		return fail_memory(h);
 	transfer_set_state(h, XFER_LADDER);
 	ladder_begin(h);
+	h->xfer.reused = coding_reuses(h);
+	if (h->xfer.reused)
+		return data_ready(h);
+	data_close(h, 0, false);
+	coding_fresh(h);
 	return ladder_next(h);
+}
+
+static int
+after_size(struct ferry *h)
+{
+	if (!h->xfer.want_time || many_pipelines(h))
+		return begin_ladder(h);
+	transfer_set_state(h, XFER_TIME);
+	return op_send(h, 0, "MDTM", h->op.path);
+}
+
+static int
+after_mode(struct ferry *h)
+{
+	if (!h->xfer.check_size || many_pipelines(h) || !ferry_has_feature(h, "SIZE"))
+		return after_size(h);
+	transfer_set_state(h, XFER_SIZE);
+	return op_send(h, 0, "SIZE", h->op.path);
 }
 
 static int
 after_type(struct ferry *h)
 {
-	if (!h->xfer.check_size || !ferry_has_feature(h, "SIZE"))
-		return begin_ladder(h);
-	transfer_set_state(h, XFER_SIZE);
-	return op_send(h, 0, "SIZE", h->op.path);
+	enum ferry_coding coding;
+
+	if (!coding_differs(h, &coding))
+		return after_mode(h);
+	transfer_set_state(h, XFER_MODE);
+	return coding_ask(h, coding);
+}
+
+/* What was refused is not asked for again, so this comes to an end. */
+static int
+mode_reply(struct ferry *h)
+{
+	int r = coding_reply(h);
+
+	return r < 0 ? r : after_type(h);
 }
 
 /* No SIZE is no failure: RETR itself will tell what is wrong with the file. */
@@ -105,13 +172,29 @@ size_reply(struct ferry *h)
 
 	if (h->control.reply.code != 213 ||
 	    parse_uint(text, strlen(text), INT64_MAX, &size) < 0)
-		return begin_ladder(h);
+		return after_size(h);
 	if (size < x->offset)
 		return fail(h, FERRY_ESHORT, 0,
 		    "%s: the file has %llu bytes, it cannot be continued at %llu",
 		    h->host, (unsigned long long)size, (unsigned long long)x->offset);
 	x->size = (int64_t)(size - x->offset);
-	return begin_ladder(h);
+	return after_size(h);
+}
+
+/* No time is no failure. */
+static int
+time_reply(struct ferry *h)
+{
+	struct transfer *x = &h->xfer;
+	const char *text = reply_text(&h->control.reply);
+
+	if (h->control.reply.code == 213)
+		(void)listing_parse_time(text, strcspn(text, " "), &x->mtime);
+	if (!many_pipelines(h))
+		return begin_ladder(h);
+	transfer_set_state(h, XFER_RUN);
+	control_await(h);
+	return FERRY_AGAIN;
 }
 
 /* ---------------------------------------------------------------- the transfer command
@@ -120,11 +203,16 @@ size_reply(struct ferry *h)
 static int
 send_verb(struct ferry *h)
 {
-	int r = op_send(h, 0, h->xfer.verb, h->op.path);
+	int r;
 
+	if (many_pipelines(h)) {
+		r = many_send(h);
+	} else {
+		r = op_send(h, 0, h->xfer.verb, h->op.path);
+		transfer_set_state(h, XFER_RUN);
+	}
 	if (r < 0)
 		return r;
-	transfer_set_state(h, XFER_RUN);
 	if (h->data.listener >= 0)
 		h->data.deadline = deadline_in(h->timer[FERRY_TIMER_ACCEPT]);
 	return FERRY_AGAIN;
@@ -220,15 +308,34 @@ reply_425(struct ferry *h)
 	return ladder_failed(h, FERRY_ETEMPORARY, 0, text);
 }
 
+/* The connection that was open already is not any more: a new one may work. */
+static int
+open_again(struct ferry *h)
+{
+	data_close(h, FERRY_EDATA, true);
+	transfer_restart(h);
+	return ladder_next(h);
+}
+
 static int
 refused(struct ferry *h)
 {
 	struct transfer *x = &h->xfer;
 	bool opened = h->data.open || x->data_end;
+	bool no_data = x->final == 425 || x->final == 426;
 
-	if (x->final == 425 && x->bytes == 0 && (ladder_has_next(h) || !opened))
+	if (no_data && x->reused && x->bytes == 0 && !many_pipelines(h))
+		return open_again(h);
+	if (x->final == 425 && x->bytes == 0 && !many_pipelines(h) &&
+	    (ladder_has_next(h) || !opened))
 		return reply_425(h);
-	data_close(h, reply_error(x->final), true);
+	/* MODE B: a file that failed in the middle has an end all the same, and then the
+	 * connection is of use again */
+	if (h->coding.now == FERRY_CODING_BLOCK && x->final != 425 && x->begun &&
+	    h->data.open && !x->upload && !x->data_end)
+		return FERRY_AGAIN;
+	if (!coding_keeps(h))
+		data_close(h, reply_error(x->final), true);
 	return fail_reply(h);
 }
 
@@ -278,6 +385,14 @@ run_reply(struct ferry *h)
 	return code < 300 ? positive(h) : refused(h);
 }
 
+bool
+transfer_holds_replies(const struct ferry *h)
+{
+	const struct transfer *x = &h->xfer;
+
+	return x->state == XFER_RUN && x->final && !x->data_end && h->control.waiting > 0;
+}
+
 int
 transfer_reply(struct ferry *h)
 {
@@ -293,8 +408,12 @@ transfer_reply(struct ferry *h)
 	switch (state) {
 	case XFER_TYPE:
 		return type_reply(h);
+	case XFER_MODE:
+		return mode_reply(h);
 	case XFER_SIZE:
 		return size_reply(h);
+	case XFER_TIME:
+		return time_reply(h);
 	case XFER_LADDER:
 		r = ladder_reply(h);
 		return r == 0 ? data_ready(h) : r;
@@ -339,13 +458,33 @@ fail_broken(struct ferry *h)
 	    (unsigned long long)x->bytes, say_errno(x->data_errno, words));
 }
 
+/* The coding has an end of its own, and it did not come, or came with a doubt. */
+static int
+fail_coding(struct ferry *h)
+{
+	const struct transfer *x = &h->xfer;
+	_cleanup_free_ char *path = safe_text(h->op.path ? h->op.path : x->verb);
+
+	return fail(h, FERRY_ESHORT, 0, "%s: %s after %llu bytes", path ? path : "",
+	    x->suspect ? "the server suspects errors in what it sent, which ended"
+		       : "the data connection ended in the middle of the file,",
+	    (unsigned long long)x->bytes);
+}
+
 int
 transfer_judge(struct ferry *h)
 {
 	const struct transfer *x = &h->xfer;
 
+	if (x->final >= 300) {
+		if (!coding_keeps(h))
+			data_close(h, reply_error(x->final), true);
+		return fail_reply(h);
+	}
 	if (x->data_errno)
 		return fail_broken(h);
+	if (x->cut || x->suspect)
+		return fail_coding(h);
 	if (!x->upload && x->size >= 0 && x->bytes != (uint64_t)x->size)
 		return fail_count(h);
 	ladder_worked(h);
@@ -432,7 +571,9 @@ transfer_lost(struct ferry *h)
 void
 transfer_end(struct ferry *h, int result)
 {
-	data_close(h, result < 0 ? -result : 0, result < 0);
+	if (!coding_keeps(h) || h->xfer.io_pos < h->xfer.io_len)
+		data_close(h, result < 0 ? -result : 0, result < 0);
 	pump_free(h);
+	coding_fresh(h);
 	h->xfer = (struct transfer){.state = XFER_IDLE};
 }

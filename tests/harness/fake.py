@@ -1,6 +1,9 @@
 """A server that does what it is told, for what no honest server does: wrong names, silence, half a file."""
 import socket
 import threading
+import zlib
+
+from . import modes
 
 SECONDS = 20
 
@@ -14,14 +17,18 @@ class FakeServer:
     release(); with "data" in it, files trickle until then. half: RETR sends half of a file. size: what SIZE says.
     calls: active mode works; below: the call (only one) comes from the port below the server's own. uploads:
     {path: bytes} that STOR received whole. commands: every line that came, in order. open: the connections.
+    modes: which of "B" and "Z" MODE takes. breaks: after so many files in MODE B the data connection is closed in
+    the middle of one. calls_made: data connections.
     """
 
     def __init__(self, files=None, names=(), facts=(), features=(), replies=None, hold=(), greeting="220 ready",
-                 password=None, host="127.0.0.1", below=False, half=False, size=None, calls=True):
+                 password=None, host="127.0.0.1", below=False, half=False, size=None, calls=True, modes="",
+                 breaks=None):
         self.files, self.names, self.facts = dict(files or {}), list(names), list(facts)
         self.features, self.replies, self.hold = list(features), dict(replies or {}), set(hold)
         self.greeting, self.password, self.host = greeting, password, host
         self.below, self.half, self.size, self.calls = below, half, size, calls
+        self.modes, self.breaks, self.calls_made = modes, breaks, 0
         self.commands, self.uploads = [], {}
         self.changed = threading.Condition()
         self.released = threading.Event()
@@ -95,7 +102,7 @@ class Session:
     def __init__(self, server, sock):
         self.server, self.sock = server, sock
         self.listener = self.told = self.data = None
-        self.offset = 0
+        self.offset, self.mode, self.files_sent = 0, "S", 0
 
     def say(self, text):
         self.sock.sendall(text.encode("utf-8", "surrogateescape") + b"\r\n")
@@ -200,7 +207,22 @@ class Session:
         self.told = (host, int(port))
         self.say("200 ok")
 
+    def do_MODE(self, arg):
+        if arg != "S" and arg not in self.server.modes:
+            return self.say("504 not that one")
+        self.hang_up()
+        self.mode = arg
+        self.say("200 ok")
+
+    def hang_up(self):
+        if self.data is not None:
+            self.data.close()
+        self.data = None
+
     def connect(self):
+        if self.mode == "B" and self.data is not None:
+            return
+        self.server.calls_made += 1
         if self.told is None:
             self.data, _ = self.listener.accept()
             self.listener.close()
@@ -214,6 +236,10 @@ class Session:
     def send(self, data, held=False):
         if not self.server.calls:
             return self.say("150 I am about to call")
+        if self.mode == "B":
+            return self.send_blocks(data)
+        if self.mode == "Z":
+            data = zlib.compress(data)
         self.connect()
         self.say("150 here it comes")
         try:
@@ -225,7 +251,23 @@ class Session:
         except OSError:
             return self.say("426 you hung up")
         self.data.close()
+        self.data = None
         self.say("226 done")
+
+    def send_blocks(self, data):
+        if self.data is None and self.listener is None and self.told is None:
+            return self.say("425 no data connection")
+        known = self.data is not None
+        self.connect()
+        self.say("125 here it comes" if known else "150 here it comes")
+        if self.files_sent == self.server.breaks:
+            self.server.breaks = None
+            self.data.sendall(modes.block(data)[:-1])
+            self.hang_up()
+            return self.say("426 cut")
+        self.files_sent += 1
+        self.data.sendall(modes.blocks(data, 1000))
+        self.say("250 done")
 
     def do_RETR(self, arg):
         if arg not in self.server.files:
@@ -245,11 +287,15 @@ class Session:
     def do_STOR(self, arg):
         self.connect()
         self.say("150 go on")
+        if self.mode == "B":
+            self.server.uploads[arg], _ = modes.receive_file(self.data)
+            return self.say("250 done")
         got = b""
         while piece := self.data.recv(65536):
             got += piece
         self.data.close()
-        self.server.uploads[arg] = got
+        self.data = None
+        self.server.uploads[arg] = zlib.decompress(got) if self.mode == "Z" else got
         self.say("226 done")
 
 

@@ -30,6 +30,7 @@ static const char *const kinds[] = {
     [FERRY_EV_DATA_END] = "data-end",
     [FERRY_EV_CLOSED] = "closed",
     [FERRY_EV_WARNING] = "warning",
+    [FERRY_EV_REUSED] = "reused",
 };
 
 static void

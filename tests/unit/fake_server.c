@@ -579,6 +579,22 @@ do_recv(struct fake *f, const char *arg)
 	return receive(f, text, n, false);
 }
 
+/* These bytes and no end: the connection stays open. */
+static bool
+do_take(struct fake *f, const char *arg)
+{
+	char text[LINE_MAX_LEN], got[LINE_MAX_LEN];
+	size_t n = unescape(f, arg, text, sizeof(text));
+	ssize_t came = recv(f->data, got, n - f->count, MSG_DONTWAIT);
+
+	if (came < 0 && errno == EAGAIN)
+		return false;
+	if (came <= 0 || memcmp(got, text + f->count, (size_t)came) != 0)
+		wrong(f, "other bytes came than \"%s\"", arg);
+	f->count += came > 0 ? (size_t)came : n;
+	return f->count >= n;
+}
+
 static bool
 do_sink(struct fake *f, const char *arg)
 {
@@ -638,6 +654,7 @@ static const struct {
     {"reset", do_reset, false, POLLOUT},
     {"hold", do_hold, false, POLLOUT},
     {"recv", do_recv, true, POLLIN},
+    {"take", do_take, true, POLLIN},
     {"sink", do_sink, true, POLLIN},
     {"broken", do_broken, true, POLLIN},
     {"gone", do_gone, true, POLLIN},

@@ -16,7 +16,7 @@
  * pattern; pour: until it breaks eof            ends the data connection properly; reset:
  * breaks it hold           keeps it open and goes on with the script recv bytes     reads
  * it to its end, which must be these bytes; sink N: counts them instead; broken: reads
- * until it ends or breaks gone           the client must have closed the data connection
+ * until it ends or breaks take bytes     reads exactly these and leaves it open gone           the client must have closed the data connection
  * without having sent a byte close          closes the control connection; abort: resets
  * it end            waits until the client closes it
  */

@@ -1,0 +1,344 @@
+/*
+ * ferry_get_many(): several downloads as one operation. In MODE B they come over one data
+ * connection: commands are sent ahead of time, a window of them, and replies and files
+ * come in their order. Otherwise they are single transfers, one after the other. Must
+ * never give a byte to another file than the one that the server's reply has begun, and
+ * never let a file's failure be another's.
+ */
+#include "client.h"
+
+#include <string.h>
+
+static const struct op_type op_get_many;
+
+static struct many_file *
+head(struct ferry *h)
+{
+	return &h->many.file[h->many.head];
+}
+
+/* Files whose replies are still owed. */
+static size_t
+owed(const struct ferry *h)
+{
+	return h->many.sent - h->many.head;
+}
+
+bool
+many_pipelines(const struct ferry *h)
+{
+	return h->op.type == &op_get_many && h->coding.now == FERRY_CODING_BLOCK;
+}
+
+/* ---------------------------------------------------------------- to the caller */
+
+static int
+begin_file(struct ferry *h)
+{
+	struct many *m = &h->many;
+
+	if (m->begun)
+		return 0;
+	m->begun = true;
+	return m->to.begin(head(h)->index, h->xfer.size, h->xfer.mtime, m->user);
+}
+
+/* ferry_write_cb */
+static int
+write_file(const void *data, size_t n, void *user)
+{
+	struct ferry *h = user;
+	struct many *m = &h->many;
+	int r = begin_file(h);
+
+	return r ? r : m->to.write(head(h)->index, data, n, m->user);
+}
+
+static void
+end_file(struct ferry *h, int result)
+{
+	struct many *m = &h->many;
+
+	if (result == 0 && begin_file(h) != 0)
+		result =
+		    fail(h, FERRY_ELOCAL, 0, "%s: stopped on this side", head(h)->path);
+	if (result == 0)
+		buf_clear(&h->error);
+	m->to.end(head(h)->index, result, m->user);
+	m->begun = false;
+	m->head++;
+	if (m->sent < m->head)
+		m->sent = m->head;
+}
+
+/* ---------------------------------------------------------------- to the server */
+
+/* Sentences and events speak of the file at the head, whatever was sent since.
+ * FERRY_AGAIN, or -FERRY_ENOMEM. */
+static int
+speak_of_head(struct ferry *h)
+{
+	struct buf *sent = &h->control.sent;
+
+	free(h->op.path);
+	h->op.path = strdup(head(h)->path);
+	if (!h->op.path)
+		return fail_memory(h);
+	buf_clear(sent);
+	buf_printf(sent, "%s %s", h->xfer.state == XFER_TIME ? "MDTM" : h->xfer.verb,
+	    h->op.path);
+	return FERRY_AGAIN;
+}
+
+static int
+send_file(struct ferry *h, const char *path)
+{
+	int r = 0;
+
+	if (h->xfer.want_time)
+		r = control_command(h, "MDTM", path);
+	return r < 0 ? r : control_command(h, h->xfer.verb, path);
+}
+
+/* Half a window at a time, so that commands share packets. */
+static int
+fill_window(struct ferry *h)
+{
+	struct many *m = &h->many;
+	int r = 0;
+
+	if (owed(h) > MANY_WINDOW / 2)
+		return 0;
+	h->control.corked = true;
+	while (r == 0 && m->sent < m->count && owed(h) < MANY_WINDOW &&
+	       buf_len(&h->control.out) < COMMAND_MAX)
+		r = send_file(h, m->file[m->sent++].path);
+	h->control.corked = false;
+	control_flush(h);
+	return r;
+}
+
+int
+many_send(struct ferry *h)
+{
+	int r = fill_window(h);
+
+	if (r < 0)
+		return r;
+	transfer_set_state(h, h->xfer.want_time ? XFER_TIME : XFER_RUN);
+	control_await(h);
+	return speak_of_head(h);
+}
+
+/* ---------------------------------------------------------------- one after the other */
+
+/* The head is asked for from the beginning: MODE, SIZE, a data connection. */
+static int
+begin_head(struct ferry *h)
+{
+	int r = speak_of_head(h);
+
+	h->many.sent = h->many.head;
+	transfer_next(h);
+	return r < 0 ? r : transfer_begin(h);
+}
+
+/* The data connection is lost. What was asked for behind the head is refused now, one by
+ * one, and asked for again when that is over. */
+static int
+drain(struct ferry *h)
+{
+	transfer_set_state(h, XFER_IDLE);
+	h->xfer.stall = 0;
+	h->many.draining = true;
+	buf_clear(&h->control.sent); /* which of them is answered, nobody needs to know */
+	control_await(h);
+	return FERRY_AGAIN;
+}
+
+static int
+drained(struct ferry *h)
+{
+	if (h->control.waiting > 0) {
+		control_await(h);
+		return FERRY_AGAIN;
+	}
+	h->many.draining = false;
+	return h->op.aborting ? fail_aborted(h) : begin_head(h);
+}
+
+/* ---------------------------------------------------------------- a file is done */
+
+/* After this there is nobody to ask for the next file. */
+static bool
+ends_all(const struct ferry *h, int r)
+{
+	if (r == -FERRY_ENOMEM || r == -FERRY_ECLOSED || r == -FERRY_EDATA ||
+	    r == -FERRY_EABORTED)
+		return true;
+	/* ABOR did not bring the session back in step */
+	return h->xfer.state == XFER_CALM && h->control.waiting > 0;
+}
+
+static int
+fail_gone(struct ferry *h)
+{
+	return fail(h, FERRY_ECLOSED, 0,
+	    "%s closed the control connection with %zu of %zu files still to come",
+	    h->host, h->many.count - h->many.head, h->many.count);
+}
+
+/* Block mode has come to an end before the files. A file of which nothing came is not
+ * lost with it. */
+static void
+leave_blocks(struct ferry *h, int r)
+{
+	const struct transfer *x = &h->xfer;
+	bool no_data = x->final == 425 || x->final == 426 || x->cut || x->data_errno;
+
+	if (x->state == XFER_RUN)
+		coding_give_up(h, FERRY_CODING_BLOCK);
+	if (r == 0 || !no_data || x->bytes > 0 || h->many.begun)
+		end_file(h, r);
+}
+
+static int
+next_file(struct ferry *h, bool keeps)
+{
+	struct many *m = &h->many;
+
+	if (m->head == m->count && h->control.waiting == 0)
+		return 0;
+	if (h->control.fd < 0)
+		return fail_gone(h);
+	if (keeps) {
+		transfer_next(h);
+		return many_send(h);
+	}
+	data_close(h, 0, false);
+	return h->control.waiting > 0 ? drain(h) : begin_head(h);
+}
+
+/* The head's transfer has come to an end, or goes on. */
+static int
+settle(struct ferry *h, int r)
+{
+	bool keeps = coding_keeps(h);
+
+	if (r == FERRY_AGAIN || ends_all(h, r))
+		return r;
+	if (r == -FERRY_EPROTO)
+		coding_give_up(h, FERRY_CODING_BLOCK);
+	if (many_pipelines(h) && !keeps)
+		leave_blocks(h, r);
+	else
+		end_file(h, r);
+	return next_file(h, keeps);
+}
+
+/* ---------------------------------------------------------------- the operation */
+
+static int
+many_begin(struct ferry *h)
+{
+	return h->many.count > 0 ? begin_head(h) : 0;
+}
+
+static int
+many_reply(struct ferry *h)
+{
+	enum transfer_state was = h->xfer.state;
+	int r;
+
+	if (h->many.draining)
+		return h->control.reply.code < 200 ? FERRY_AGAIN : drained(h);
+	if (h->control.reply.code >= 200)
+		h->control.preliminary = 0;
+	r = transfer_reply(h);
+	/* the answer to the command behind it comes next */
+	if (r == FERRY_AGAIN && was == XFER_TIME && h->xfer.state == XFER_RUN)
+		r = speak_of_head(h);
+	return settle(h, r);
+}
+
+static int
+many_work(struct ferry *h, bool *ret_moved)
+{
+	return settle(h, transfer_work(h, ret_moved));
+}
+
+static void
+many_end(struct ferry *h, int result)
+{
+	struct many *m = &h->many;
+
+	if (m->begun)
+		end_file(h, result);
+	transfer_end(h, result);
+	for (size_t i = 0; i < m->count; i++)
+		free(m->file[i].path);
+	free(m->file);
+	*m = (struct many){.file = NULL};
+}
+
+static const struct op_type op_get_many = {
+    .name = "get",
+    .preliminary = true,
+    .begin = many_begin,
+    .reply = many_reply,
+    .work = many_work,
+    .lost = transfer_lost,
+    .abort = transfer_abort,
+    .end = many_end,
+};
+
+/* A name that cannot be sent fails here, and no other file with it. */
+static int
+take_paths(struct ferry *h, const char *const *paths, size_t n)
+{
+	struct many *m = &h->many;
+
+	m->file = calloc(n ? n : 1, sizeof(*m->file));
+	if (!m->file)
+		return fail_memory(h);
+	for (size_t i = 0; i < n; i++) {
+		int r = *paths[i] ? control_check(h, "name", paths[i])
+				  : fail(h, FERRY_EINVAL, 0, "the name is empty");
+
+		if (r < 0) {
+			m->to.end(i, r, m->user);
+			continue;
+		}
+		m->file[m->count].index = i;
+		m->file[m->count].path = strdup(paths[i]);
+		if (!m->file[m->count].path)
+			return fail_memory(h);
+		m->count++;
+	}
+	return 0;
+}
+
+int
+ferry_get_many(struct ferry *h, const char *const *paths, size_t n,
+    const struct ferry_many *many, void *user)
+{
+	int r = op_prepare(h, &op_get_many, NULL, NULL);
+
+	if (r < 0)
+		return r;
+	transfer_prepare(h, "RETR", h->binary ? 'I' : 'A');
+	h->xfer.convert = !h->binary;
+	h->xfer.check_size = h->binary;
+	h->xfer.want_time = many->times && ferry_has_feature(h, "MDTM");
+	h->xfer.write = write_file;
+	h->xfer.user = h;
+	h->many = (struct many){.to = *many, .user = user};
+	h->stepping = true; /* no other operation in end() */
+	r = take_paths(h, paths, n);
+	h->stepping = false;
+	if (r < 0) {
+		op_release(h);
+		return r;
+	}
+	return op_run(h);
+}
