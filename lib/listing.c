@@ -265,6 +265,15 @@ value_modify(struct buf *out, const struct listing_item *it)
 }
 
 static int
+value_create(struct buf *out, const struct listing_item *it)
+{
+	char text[16];
+
+	listing_format_time(it->birth, text);
+	return buf_append_str(out, text);
+}
+
+static int
 value_perm(struct buf *out, const struct listing_item *it)
 {
 	return append_fact_text(out, it->perm);
@@ -318,15 +327,19 @@ static const struct fact_row {
     {FACT_UNIX_MODE, "UNIX.mode", value_mode},
     {FACT_UNIX_OWNER, "UNIX.owner", value_owner},
     {FACT_UNIX_GROUP, "UNIX.group", value_group},
+    {FACT_CREATE, "create", value_create},
 };
 
 /* A directory has no size that a transfer would have (RFC 3659 7.5.7); perm may be
- * unknown. */
+ * unknown. A file that was made here after its content was last changed (a copy that
+ * kept its time) has no time of creation: that must not be later (7.5.4). */
 static bool
 has_fact(const struct listing_item *it, enum listing_fact fact)
 {
 	if (fact == FACT_SIZE)
 		return S_ISREG(it->st->st_mode) && it->st->st_size >= 0;
+	if (fact == FACT_CREATE)
+		return it->has_birth && it->birth <= it->st->st_mtime;
 	return fact != FACT_PERM || it->perm;
 }
 

@@ -26,6 +26,8 @@ struct listing_item {
 	/* MLSx type fact: "file", "dir", "cdir", "pdir", "OS.unix=slink:" */
 	const char *type;
 	const char *perm; /* MLSx perm fact for this user */
+	bool has_birth;   /* birth is when the file was made */
+	int64_t birth;
 	bool numeric_ids; /* owner and group facts carry numbers */
 };
 
@@ -38,7 +40,8 @@ enum listing_fact {
 	FACT_UNIX_MODE = 1 << 5,
 	FACT_UNIX_OWNER = 1 << 6,
 	FACT_UNIX_GROUP = 1 << 7,
-	FACT_ALL = 0xff,
+	FACT_CREATE = 1 << 8,
+	FACT_ALL = 0x1ff,
 	FACT_DEFAULT = FACT_ALL,
 };
 

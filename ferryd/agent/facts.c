@@ -119,6 +119,18 @@ type_of(mode_t mode)
 	}
 }
 
+static void
+find_birth(struct facts *f, int at, const char *path, int flags)
+{
+	struct statx stx;
+
+	if (statx(at, path, flags, STATX_BTIME, &stx) < 0 ||
+	    !(stx.stx_mask & STATX_BTIME))
+		return;
+	f->item.has_birth = true;
+	f->item.birth = stx.stx_btime.tv_sec;
+}
+
 void
 facts_mlsx(struct facts *f, const struct grant *g, struct facts_place place, int at,
     const char *path, int flags, const char *type)
@@ -129,6 +141,7 @@ facts_mlsx(struct facts *f, const struct grant *g, struct facts_place place, int
 	int can = allowed(g->rights, st->st_mode, at, path, flags);
 
 	f->item.type = type ? type : type_of(st->st_mode);
+	find_birth(f, at, path, flags);
 	facts_perm(g->rights, st->st_mode, can, place.writable && (!place.sticky || mine),
 	    f->perm);
 	f->item.perm = f->perm;

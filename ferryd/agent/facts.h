@@ -33,8 +33,8 @@ struct facts {
 void facts_fill(
     struct facts *f, const struct grant *g, const char *name, const struct stat *st);
 
-/* Adds type and perm. at and path name the entry for faccessat() with flags. type NULL:
- * from the mode. */
+/* Adds type, perm and the time of creation, where the file system knows it. at and path
+ * name the entry for faccessat() and statx() with flags. type NULL: from the mode. */
 void facts_mlsx(struct facts *f, const struct grant *g, struct facts_place place, int at,
     const char *path, int flags, const char *type);
 

@@ -270,6 +270,18 @@ op_facts(struct request *q, struct answer *a)
 	return 0;
 }
 
+static int
+op_room(struct request *q, struct answer *a)
+{
+	uint64_t room = 0;
+	int r = q->store->room(q->grant->root, q->path, &room);
+
+	if (r < 0)
+		return fail_path(q, r, a);
+	a->body.size = room > INT64_MAX ? INT64_MAX : room;
+	return 0;
+}
+
 /* ---- writing ---- */
 
 static int
@@ -346,6 +358,33 @@ change_mtime(struct request *q, struct answer *a)
 	return 0;
 }
 
+/* All of the facts or none: the mode, which can be taken back, comes first. The rights
+ * depend on what is asked for. */
+static int
+change_facts(struct request *q, struct answer *a)
+{
+	uint8_t facts = q->msg->agent_change.facts;
+	int root = q->grant->root;
+	struct stat before;
+	int r;
+
+	if ((facts & CHANGE_FACT_MODIFY) && !permitted(q, RIGHT_MTIME, a))
+		return 0;
+	if ((facts & CHANGE_FACT_MODE) && !permitted(q, RIGHT_CHMOD, a))
+		return 0;
+	r = q->store->stat(root, q->path, true, &before);
+	if (r < 0)
+		return fail_path(q, r, a);
+	if (facts & CHANGE_FACT_MODE)
+		change_chmod(q, a);
+	if (a->body.error == 0 && (facts & CHANGE_FACT_MODIFY))
+		change_mtime(q, a);
+	if (a->body.error != 0 && (facts & CHANGE_FACT_MODE))
+		(void)q->store->set_mode(root, q->path, before.st_mode & 0777);
+	return 0;
+}
+
+/* right 0: the function asks. */
 static const struct {
 	uint32_t right;
 	int (*run)(struct request *q, struct answer *a);
@@ -355,6 +394,7 @@ static const struct {
     [CHANGE_MKDIR] = {RIGHT_MKDIR, change_mkdir},
     [CHANGE_CHMOD] = {RIGHT_CHMOD, change_chmod},
     [CHANGE_MTIME] = {RIGHT_MTIME, change_mtime},
+    [CHANGE_FACTS] = {0, change_facts},
 };
 
 static int
@@ -367,6 +407,29 @@ op_change(struct request *q, struct answer *a)
 		return -FERRY_EPROTO;
 	}
 	return permitted(q, changes[what].right, a) ? changes[what].run(q, a) : 0;
+}
+
+static int
+op_link(struct request *q, struct answer *a)
+{
+	_cleanup_free_ char *link = bytes_dup(q->msg->agent_link.link);
+
+	if (!permitted(q, RIGHT_CREATE, a))
+		return 0;
+	if (!link)
+		return answer_fail(a, ENOMEM, "%s", answer_cause(ENOMEM));
+	if (link[0] != '/') {
+		q->why = "path is not absolute";
+		return -FERRY_EPROTO;
+	}
+	int r = q->store->link(q->grant->root, q->path, link);
+	if (r == -ELOOP)
+		return answer_fail(
+		    a, r, "a directory on the way to '%s' is a link", path_base(link));
+	struct stat st;
+	if (r < 0 && q->store->stat(q->grant->root, q->path, false, &st) < 0)
+		return fail_path(q, r, a);
+	return r < 0 ? answer_fail_path(a, r, q->grant->root, link) : 0;
 }
 
 /* Which end is to blame, in words. */
@@ -431,6 +494,8 @@ static const struct op {
     OP(STORE, store, path),
     OP(CHANGE, change, path),
     OP(RENAME, rename, from),
+    OP(ROOM, room, path),
+    OP(LINK, link, path),
     [MSG_AGENT_COMMIT] = {op_commit, offsetof(struct msg, agent_commit.grant), 0},
 };
 

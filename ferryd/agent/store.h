@@ -51,6 +51,11 @@ struct store {
 	int (*set_mode)(int root, const char *path, mode_t mode);
 	/* *ret_st: what is in force now. */
 	int (*set_mtime)(int root, const char *path, int64_t mtime, struct stat *ret_st);
+	/* A link named `link` that leads to path, which is there; both have no link among
+	 * their directories (-ELOOP). */
+	int (*link)(int root, const char *path, const char *link);
+	/* Bytes free for us where path lies. */
+	int (*room)(int root, const char *path, uint64_t *ret_bytes);
 
 	/* An upload, step by step. */
 

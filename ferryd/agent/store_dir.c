@@ -12,7 +12,9 @@
 #include <sys/random.h>
 #include <sys/statvfs.h>
 
+#include "buf.h"
 #include "jail.h"
+#include "path.h"
 #include "util.h"
 
 static int
@@ -189,6 +191,69 @@ dir_set_mtime(int root, const char *path, int64_t mtime, struct stat *ret_st)
 	return result(fstat(fd, ret_st));
 }
 
+/* Appends the way from the directory that holds link to path: "../" for each directory
+ * that only link is in, then what only path is in. Both are absolute and plain. */
+static int
+way_between(const char *link, const char *path, struct buf *out)
+{
+	size_t same = 0;
+	int r = 0;
+
+	for (size_t i = 0; link[i] == path[i] && link[i] != '\0'; i++)
+		if (link[i] == '/')
+			same = i + 1;
+	for (const char *p = link + same; *p != '\0' && r == 0; p++)
+		if (*p == '/')
+			r = buf_append_str(out, "../");
+	if (r == 0)
+		r = buf_append_str(out, path[same] != '\0' ? path + same : ".");
+	return r < 0 ? -ENOMEM : 0;
+}
+
+/* Is every component of an absolute path a name, none of them ".."? Then its text says
+ * how deep it is. */
+static bool
+is_plain(const char *path)
+{
+	while (*path == '/') {
+		size_t n = strcspn(++path, "/");
+
+		if (!path_name_is_plain((const uint8_t *)path, n))
+			return false;
+		path += n;
+	}
+	return true;
+}
+
+/* The link is relative, so that it leads to the same file for those who see the whole
+ * file system, and never out of the root. For that the directories on the way must be
+ * what their names say, not links. */
+static int
+dir_link(int root, const char *path, const char *link)
+{
+	_cleanup_(buf_free)
+	struct buf way = BUF_INIT(PATH_MAX);
+	_cleanup_close_ int target = jail_open(root, path, O_PATH | O_NOFOLLOW);
+	_cleanup_close_ int dir = -1;
+
+	if (target < 0)
+		return target;
+	if (link[strspn(link, "/")] == '\0')
+		return -EEXIST;
+	if (!is_plain(link) || (path[1] != '\0' && !is_plain(path)))
+		return -EINVAL;
+	_cleanup_free_ char *parent = strndup(link, (size_t)(strrchr(link, '/') - link));
+	if (!parent)
+		return -ENOMEM;
+	dir = jail_open_below(
+	    root, parent[0] != '\0' ? parent + 1 : ".", O_PATH | O_DIRECTORY);
+	if (dir < 0)
+		return dir;
+	if (way_between(link, path, &way) < 0)
+		return -ENAMETOOLONG;
+	return result(symlinkat(buf_cstr(&way), dir, path_base(link)));
+}
+
 /* In a sticky directory only the owners of the file and of the directory may rename over
  * a file: to be known before the bytes are sent, not after. The kernel decides again at
  * the end. */
@@ -224,16 +289,30 @@ dir_part_find(int root, const char *path, struct part *p)
 }
 
 static int
-dir_part_room(struct part *p, uint64_t *ret_bytes)
+room_at(int fd, uint64_t *ret_bytes)
 {
 	struct statvfs vfs;
 
-	if (fstatvfs(p->dir, &vfs) < 0)
+	if (fstatvfs(fd, &vfs) < 0)
 		return -errno;
 	if (__builtin_mul_overflow(
 		(uint64_t)vfs.f_bavail, (uint64_t)vfs.f_frsize, ret_bytes))
 		*ret_bytes = UINT64_MAX;
 	return 0;
+}
+
+static int
+dir_part_room(struct part *p, uint64_t *ret_bytes)
+{
+	return room_at(p->dir, ret_bytes);
+}
+
+static int
+dir_room(int root, const char *path, uint64_t *ret_bytes)
+{
+	_cleanup_close_ int fd = jail_open(root, path, O_PATH);
+
+	return fd < 0 ? fd : room_at(fd, ret_bytes);
 }
 
 /* New files take mode (the umask has been applied; the process has none). A file that
@@ -354,6 +433,8 @@ const struct store store_dir = {
     .rename = dir_rename,
     .set_mode = dir_set_mode,
     .set_mtime = dir_set_mtime,
+    .link = dir_link,
+    .room = dir_room,
     .part_find = dir_part_find,
     .part_room = dir_part_room,
     .part_create = dir_part_create,

@@ -128,6 +128,18 @@ pass_set_mtime(int root, const char *path, int64_t mtime, struct stat *ret_st)
 }
 
 static int
+pass_link(int root, const char *path, const char *link)
+{
+	return store_dir.link(root, path, link);
+}
+
+static int
+pass_room(int root, const char *path, uint64_t *ret_bytes)
+{
+	return store_dir.room(root, path, ret_bytes);
+}
+
+static int
 pass_part_room(struct part *p, uint64_t *ret_bytes)
 {
 	return store_dir.part_room(p, ret_bytes);
@@ -151,6 +163,8 @@ const struct store store_fail = {
     .rename = pass_rename,
     .set_mode = pass_set_mode,
     .set_mtime = pass_set_mtime,
+    .link = pass_link,
+    .room = pass_room,
     .part_find = fail_part_find,
     .part_room = pass_part_room,
     .part_create = fail_part_create,

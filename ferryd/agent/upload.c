@@ -23,6 +23,8 @@ struct upload {
 	struct upload *next;
 	uint32_t number;
 	bool in_place;
+	bool whole;   /* a part of it is of no use to anybody */
+	bool patch;   /* what lies behind the new bytes stays */
 	bool replace; /* may take the place of a file that came meanwhile */
 	uint64_t offset;
 	struct part part;
@@ -53,7 +55,7 @@ upload_freep(struct upload **u)
 /* New bytes written at an offset end the file: what the old one had behind them is cut,
  * so that a resumed file is never longer than what was sent, and one whose resumption
  * failed can be resumed again at its size. RFC 3659 5.3 leaves this open. Where no byte
- * came, nothing is cut. */
+ * came, nothing is cut; nor by STORE_PATCH. */
 static int
 upload_cut(struct upload *u)
 {
@@ -61,7 +63,7 @@ upload_cut(struct upload *u)
 
 	if (end < 0)
 		return -errno;
-	if (!u->in_place || u->offset == 0 || (uint64_t)end <= u->offset)
+	if (!u->in_place || u->patch || u->offset == 0 || (uint64_t)end <= u->offset)
 		return 0;
 	return ftruncate(u->part.fd, end) < 0 ? -errno : 0;
 }
@@ -83,7 +85,7 @@ upload_abandon(const struct grant *g, struct upload *u)
 {
 	const struct store *store = g->agent->store;
 	bool fresh = u->in_place ? u->part.created : u->part.entry < 0;
-	bool keep = fresh && g->agent->conf->keep_partial &&
+	bool keep = fresh && !u->whole && g->agent->conf->keep_partial &&
 		    !g->agent->conf->delete_failed_uploads &&
 		    grant_has(g, RIGHT_REPLACE) && !upload_is_empty(u);
 
@@ -329,14 +331,18 @@ upload_begin(
 
 	if (!u || !target)
 		return answer_fail(a, ENOMEM, "%s", answer_cause(ENOMEM));
-	if (m->offset > 0 && m->how != STORE_REPLACE)
+	if (m->offset > 0 && m->how != STORE_REPLACE && m->how != STORE_PATCH)
 		return answer_fail(a, EINVAL, "an offset goes with STOR only");
 	u->in_place = m->how == STORE_APPEND || m->offset > 0;
 	u->offset = m->offset;
+	u->whole = m->how == STORE_COPY;
 	u->replace = !unique && grant_has(g, RIGHT_REPLACE);
 	r = g->agent->store->part_find(g->root, target, &u->part);
 	if (r < 0)
 		return fail_find(a, r, g, u, target);
+	/* A patch at the beginning of nothing is a new file like any other. */
+	u->patch = m->how == STORE_PATCH && u->part.entry >= 0;
+	u->in_place |= u->patch;
 	check_rights(g, u, a);
 	if (a->body.error == 0)
 		check_size(g, u, m, a);

@@ -155,6 +155,7 @@ static const struct permit network[] = {
 	CALL(sendto), CALL(recvfrom), CALL(send), CALL(recv), /* send() and recv() */
 	CALL(sendfile), CALL(sendfile64), CALL(splice), CALL(tee), /* RETR, STOR without a copy */
 	CALL(preadv2), CALL(pwritev2),          /* RWF_NOWAIT: is it in memory already? */
+	CALL(copy_file_range),                  /* SITE CPTO, between two files that it holds */
 	CALL(readahead), CALL(fadvise64), CALL(fadvise64_64), CALL(arm_fadvise64_64),
 	/* fstat() of some C libraries. With this flag a path could be named as well: the empty
 	 * root leaves none to name, and without root there is a size and a date to learn. */
@@ -175,6 +176,7 @@ static const struct permit files[] = {
 	CALL(unlinkat),                         /* DELE, RMD, an upload that failed */
 	CALL(renameat2), CALL(renameat),        /* RNTO; an upload takes its name */
 	CALL(linkat),                           /* the same where renameat2 has no NOREPLACE */
+	CALL(symlinkat),                        /* SITE SYMLINK; what it leads to is found in the jail */
 	CALL(fchmod), CALL(fchmodat), CALL(fchmodat2), /* SITE CHMOD, a replaced file's mode */
 	CALL(utimensat), CALL(utimensat_time64), /* MFMT */
 	CALL(ftruncate), CALL(ftruncate64),     /* REST + STOR */

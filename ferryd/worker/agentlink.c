@@ -155,6 +155,12 @@ set_grant(struct msg *m, uint32_t grant)
 	case MSG_AGENT_RENAME:
 		m->agent_rename.grant = grant;
 		break;
+	case MSG_AGENT_ROOM:
+		m->agent_room.grant = grant;
+		break;
+	case MSG_AGENT_LINK:
+		m->agent_link.grant = grant;
+		break;
 	default:
 		break;
 	}

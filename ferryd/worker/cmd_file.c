@@ -50,9 +50,8 @@ cmd_size(struct session *s, struct bytes arg)
 	buf_free(&path);
 }
 
-/* Sets the time of the file in arg to `when`. */
-static void
-ask_mtime(struct session *s, struct bytes arg, int64_t when, agent_answer_cb *fn)
+void
+file_set_time(struct session *s, struct bytes arg, int64_t when, agent_answer_cb *fn)
 {
 	struct buf path;
 	struct msg m = {.type = MSG_AGENT_CHANGE};
@@ -101,7 +100,7 @@ on_mdtm(struct session *s, const struct msg_worker_answer *a, int *fd)
 	s->pending = NULL;
 	if (a->error == ENOENT && s->worker->conf->mdtm_write &&
 	    split_time(&arg, &when)) {
-		ask_mtime(s, arg, when, on_time_set);
+		file_set_time(s, arg, when, on_time_set);
 		return;
 	}
 	if (a->error != 0) {
@@ -169,7 +168,7 @@ cmd_mfmt(struct session *s, struct bytes arg)
 	if (buf_append(&kept, arg.p, arg.n) < 0)
 		answer(s, 451, "Out of memory.");
 	else if (command_keep(s, &kept))
-		ask_mtime(s, arg, when, on_mfmt);
+		file_set_time(s, arg, when, on_mfmt);
 	buf_free(&kept);
 }
 

@@ -5,7 +5,7 @@
  *   FEAT                      211, one feature per line, from verbs.def
  *   HELP [<SP> <command>]     214, from verbs.def
  *   NOOP                      200
- *   STAT                      211: the session; while a transfer runs, how far it is
+ *   STAT                      211: the session; while a transfer or a HASH runs, how far it is
  *   STAT <SP> <path>          213: a listing (cmd_list.c)
  */
 #include <ferry/ferry.h>
@@ -13,12 +13,16 @@
 #include <string.h>
 
 #include "answer.h"
+#include "cmd_facts.h"
+#include "cmd_hash.h"
 #include "cmd_list.h"
 #include "cmd_site.h"
 #include "commands.h"
 #include "dispatch.h"
+#include "grant.h"
 #include "listing.h"
 #include "transfer.h"
+#include "work.h"
 
 /* Names per line of HELP. */
 #define HELP_COLUMNS 8
@@ -37,6 +41,33 @@ cmd_noop(struct session *s, struct bytes arg)
 
 /* ---- FEAT ---- */
 
+/* What a user must be allowed for a feature to be one. Before login nobody knows. */
+static bool
+has_right(const struct session *s, const struct verb *v)
+{
+	static const struct {
+		void (*run)(struct session *s, struct bytes arg);
+		uint32_t right;
+	} needs[] = {
+	    {cmd_mfmt, RIGHT_MTIME},
+	    {cmd_hash, RIGHT_READ},
+	    {cmd_xcrc, RIGHT_READ},
+	    {cmd_xmd5, RIGHT_READ},
+	    {cmd_xsha1, RIGHT_READ},
+	    {cmd_xsha256, RIGHT_READ},
+	    {cmd_xsha512, RIGHT_READ},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
+		if (v->run != needs[i].run)
+			continue;
+		if (needs[i].right == RIGHT_READ && !s->worker->conf->download_enable)
+			return false;
+		return !session_logged_in(s) || (s->rights & needs[i].right) != 0;
+	}
+	return true;
+}
+
 /* Nothing is listed that does not work (RFC 2389 3.2). */
 static bool
 works_here(const struct session *s, const struct verb *v)
@@ -52,16 +83,17 @@ works_here(const struct session *s, const struct verb *v)
 		return false;
 	if (v->run == cmd_mfmt && !conf->mdtm_write)
 		return false;
-	return dispatch_permits(s, v);
+	if (v->run == cmd_mff && !mff_works(s))
+		return false;
+	return has_right(s, v) && dispatch_permits(s, v);
 }
 
-/* "MLST type*;size*;modify;": all facts there are, those now shown with a star (RFC
+/* " type*;size*;modify;": all facts there are, those now shown with a star (RFC
  * 3659 7.8). */
 static void
-feature_mlst(struct answer *a)
+mlst_feature(struct answer *a)
 {
-	answer_line(a, ANSWER_INNER);
-	answer_text(a, "MLST ");
+	answer_text(a, " ");
 	for (unsigned bit = 1; bit <= FACT_ALL; bit <<= 1) {
 		const char *name = (FACT_ALL & bit) != 0 ? listing_fact_name(bit) : NULL;
 
@@ -79,6 +111,28 @@ feature_block_mode(struct answer *a)
 	answer_text(a, "MODE B");
 }
 
+/* Lines of FEAT whose end depends on the session. */
+static const struct {
+	void (*run)(struct session *s, struct bytes arg);
+	void (*tell)(struct answer *a);
+} features[] = {
+    {cmd_mlst, mlst_feature},
+    {cmd_hash, hash_feature},
+    {cmd_mff, mff_feature},
+    {cmd_mode, feature_block_mode},
+};
+
+static void
+feature(struct answer *a, const struct verb *v)
+{
+	answer_line(a, ANSWER_INNER);
+	answer_text(a, "%s", v->feat);
+	for (size_t i = 0; i < ARRAY_LEN(features); i++) {
+		if (features[i].run == v->run)
+			features[i].tell(a);
+	}
+}
+
 void
 cmd_feat(struct session *s, struct bytes arg)
 {
@@ -88,14 +142,8 @@ cmd_feat(struct session *s, struct bytes arg)
 	answer_line(&a, ANSWER_MORE);
 	answer_text(&a, "Features:");
 	for (size_t i = 0; i < verbs_count; i++) {
-		if (verbs[i].feat == NULL || !works_here(s, &verbs[i]))
-			continue;
-		answer_line(&a, ANSWER_INNER);
-		answer_text(&a, "%s", verbs[i].feat);
-		if (verbs[i].run == cmd_mlst)
-			feature_mlst(&a);
-		if (verbs[i].run == cmd_mode)
-			feature_block_mode(&a);
+		if (verbs[i].feat != NULL && works_here(s, &verbs[i]))
+			feature(&a, &verbs[i]);
 	}
 	answer_line(&a, ANSWER_LAST);
 	answer_text(&a, "End");
@@ -220,6 +268,12 @@ cmd_stat(struct session *s, struct bytes arg)
 	tell_data(&a, s);
 	if (s->state == SESSION_TRANSFER && s->transfer != NULL)
 		tell_transfer(&a, s);
+	if (s->state == SESSION_WORKING) {
+		answer_line(&a, ANSWER_INNER);
+		answer_text(&a, "%s: %llu bytes so far.",
+		    s->hash != NULL ? "Computing a checksum" : "Copying",
+		    (unsigned long long)work_bytes(s->work));
+	}
 	answer_line(&a, ANSWER_LAST);
 	answer_text(&a, "End of status.");
 	answer_send(&a);

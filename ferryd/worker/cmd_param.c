@@ -2,8 +2,8 @@
  * How things are transferred: RFC 959 4.1.2, 4.1.3; RFC 1123 4.1.2.1; RFC 3659 5.
  *
  *   TYPE <SP> A [N] | I | L 8     STRU <SP> F     MODE <SP> S | B | Z
- *   REST <SP> <offset>            ALLO <SP> <bytes> [<SP> R <SP> <bytes>]
- *   OPTS <SP> UTF8 [ON] | MLST [<facts>]          (RFC 2389 4, RFC 3659 7.9)
+ *   REST <SP> <offset>            RANG <SP> <first> <SP> <last>
+ *   OPTS <SP> UTF8 [ON] | MLST [<facts>] | HASH   (RFC 2389 4, RFC 3659 7.9)
  *        MODE <SP> Z [ENGINE ZLIB] [LEVEL <n>]    (draft-preston-ftpext-deflate)
  *
  * A value that is refused leaves the old one in force.
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "cmd_hash.h"
 #include "commands.h"
 #include "deflate.h"
 #include "listing.h"
@@ -104,7 +105,7 @@ cmd_mode(struct session *s, struct bytes arg)
 	answer(s, 200, "MODE is %c.", letter);
 }
 
-/* ---- REST, ALLO ---- */
+/* ---- REST, RANG ---- */
 
 void
 cmd_rest(struct session *s, struct bytes arg)
@@ -122,27 +123,43 @@ cmd_rest(struct session *s, struct bytes arg)
 		return;
 	}
 	s->rest = offset;
+	s->ranged = false;
 	answer(
 	    s, 350, "The next transfer begins at byte %llu.", (unsigned long long)offset);
 }
 
+/* draft-bryan-ftp-range 3: both ends are bytes of the range; "1 0" is none at all, and
+ * any other range that ends before it begins is refused and leaves none. */
 void
-cmd_allo(struct session *s, struct bytes arg)
+cmd_rang(struct session *s, struct bytes arg)
 {
-	struct bytes number = command_word(&arg);
-	struct bytes letter = command_word(&arg);
-	uint64_t size, record;
+	struct bytes word = command_word(&arg);
+	uint64_t first, last;
 
-	if (parse_uint((const char *)number.p, number.n, INT64_MAX, &size) < 0 ||
-	    (letter.n > 0 &&
-		(!command_is(letter, "R") ||
-		    parse_uint((const char *)arg.p, arg.n, INT64_MAX, &record) < 0))) {
-		answer(s, 501, "ALLO takes a number of bytes.");
+	s->ranged = false;
+	if (parse_uint((const char *)word.p, word.n, INT64_MAX - 1, &first) < 0 ||
+	    parse_uint((const char *)arg.p, arg.n, INT64_MAX - 1, &last) < 0) {
+		answer(s, 501, "RANG takes the numbers of the first and the last byte.");
 		return;
 	}
-	s->allo = size;
-	answer(
-	    s, 200, "The next upload is taken for %llu bytes.", (unsigned long long)size);
+	if (first == 1 && last == 0) {
+		answer(s, 350, "No range: whole files.");
+		return;
+	}
+	if (first > last) {
+		answer(s, 501, "The range ends before it begins. Now there is none.");
+		return;
+	}
+	if (s->ascii || s->mode != CODING_STREAM) {
+		answer(s, 551, "RANG works in TYPE I and MODE S only.");
+		return;
+	}
+	s->rest = 0;
+	s->ranged = true;
+	s->range_first = first;
+	s->range_last = last;
+	answer(s, 350, "The next transfer is of bytes %llu to %llu.",
+	    (unsigned long long)first, (unsigned long long)last);
 }
 
 /* ---- OPTS ---- */
@@ -233,9 +250,12 @@ cmd_opts(struct session *s, struct bytes arg)
 		opts_utf8(s, arg);
 	else if (command_is(what, "MLST"))
 		opts_mlst(s, arg);
+	else if (command_is(what, "HASH"))
+		hash_opts(s, arg);
 	else if (command_is(what, "MODE"))
 		opts_mode(s, arg);
 	else
 		answer(s, 501,
-		    "There are no options for that. OPTS knows UTF8, MLST and MODE Z.");
+		    "There are no options for that. OPTS knows UTF8, MLST, HASH and "
+		    "MODE Z.");
 }

@@ -5,16 +5,22 @@
  *   SITE CHMOD <SP> <octal mode> <SP> <path>
  *   SITE UMASK [<SP> <octal mask>]
  *   SITE IDLE  [<SP> <seconds>]
+ *   SITE UTIME <SP> <time> <SP> <path>, or <path> <atime> <mtime> <ctime> UTC
+ *   SITE SYMLINK <SP> <existing> <SP> <link>     names with blanks in quotes
+ *   SITE CPFR, SITE CPTO                         cmd_copy.c
  *
  * There is no SITE EXEC and there will be none (RFC 2577 9).
  */
 #include "cmd_site.h"
 
 #include <ferry/ferry.h>
+#include <string.h>
 
 #include "answer.h"
+#include "cmd_copy.h"
 #include "commands.h"
 #include "grant.h"
+#include "listing.h"
 
 #define MODE_MAX 07777
 #define PERMISSIONS 0777
@@ -102,6 +108,125 @@ site_idle(struct session *s, struct bytes arg)
 	    (unsigned long long)seconds);
 }
 
+/* ---- UTIME ---- */
+
+static void
+on_time_set(struct session *s, const struct msg_worker_answer *a, int *fd)
+{
+	if (a->error != 0)
+		answer_failure(s, a, 550);
+	else
+		answer(s, 200, "The file's time is set.");
+}
+
+/* 14 digits, or 12: without the seconds. */
+static bool
+read_time(struct bytes word, int64_t *ret)
+{
+	char text[14] = "00000000000000";
+
+	if (word.n != 12 && word.n != 14)
+		return false;
+	memcpy(text, word.p, word.n);
+	return listing_parse_time(text, sizeof(text), ret) == 0;
+}
+
+/* Cuts " <word>" off the end. False when there is no blank. */
+static bool
+cut_last(struct bytes *arg, struct bytes *ret_word)
+{
+	const uint8_t *blank = arg->n > 0 ? memrchr(arg->p, ' ', arg->n) : NULL;
+	size_t n = blank != NULL ? (size_t)(blank - arg->p) : 0;
+
+	if (n == 0)
+		return false;
+	*ret_word = (struct bytes){.p = blank + 1, .n = arg->n - n - 1};
+	arg->n = n;
+	return true;
+}
+
+/* "<path> <atime> <mtime> <ctime> UTC": only the second can be set and matters. */
+static bool
+cut_times(struct bytes *arg, int64_t *ret_when)
+{
+	struct bytes path = *arg, word;
+	int64_t unused, when;
+
+	if (!cut_last(&path, &word) || !command_is(word, "UTC") ||
+	    !cut_last(&path, &word) || !read_time(word, &unused) ||
+	    !cut_last(&path, &word) || !read_time(word, &when) ||
+	    !cut_last(&path, &word) || !read_time(word, &unused))
+		return false;
+	*arg = path;
+	*ret_when = when;
+	return true;
+}
+
+static void
+site_utime(struct session *s, struct bytes arg)
+{
+	struct bytes path = arg, word;
+	int64_t when;
+
+	if (!s->worker->conf->mdtm_write) {
+		answer(s, 550,
+		    "Setting times is switched off on this server (mdtm_write=NO).");
+		return;
+	}
+	if (!cut_times(&path, &when)) {
+		word = command_word(&path);
+		if (path.n == 0 || !read_time(word, &when)) {
+			answer(s, 501, "SITE UTIME takes YYYYMMDDhhmm[ss] and a path.");
+			return;
+		}
+	}
+	file_set_time(s, path, when, on_time_set);
+}
+
+/* ---- SYMLINK ---- */
+
+static void
+on_linked(struct session *s, const struct msg_worker_answer *a, int *fd)
+{
+	if (a->error != 0)
+		answer_failure(s, a, 550);
+	else
+		answer(s, 200, "The link is made.");
+}
+
+/* The agent is asked for both as absolute paths. */
+static void
+ask_link(struct session *s, struct bytes to, struct bytes link)
+{
+	struct buf path, link_path;
+	struct msg m = {.type = MSG_AGENT_LINK};
+
+	if (!command_path(s, to, &path))
+		return;
+	if (command_path(s, link, &link_path)) {
+		m.agent_link.path = bytes_of_buf(&path);
+		m.agent_link.link = bytes_of_buf(&link_path);
+		agent_ask(s, &m, on_linked);
+		buf_free(&link_path);
+	}
+	buf_free(&path);
+}
+
+static void
+site_symlink(struct session *s, struct bytes arg)
+{
+	struct buf to = BUF_INIT(INPUT_LINE_MAX), link = BUF_INIT(INPUT_LINE_MAX);
+
+	if (command_quoted(&arg, &to) && command_quoted(&arg, &link) && arg.n == 0)
+		ask_link(s, bytes_of_buf(&to), bytes_of_buf(&link));
+	else
+		answer(s, 501,
+		    "SITE SYMLINK takes what is there and the link's name; put names "
+		    "with blanks in \"quotes\".");
+	buf_free(&to);
+	buf_free(&link);
+}
+
 /* ---- the table ---- */
 
 static void
@@ -119,6 +244,10 @@ static const struct {
     {"CHMOD", site_chmod, "SITE CHMOD <octal mode> <path>"},
     {"UMASK", site_umask, "SITE UMASK [<octal mask>]"},
     {"IDLE", site_idle, "SITE IDLE [<seconds>]"},
+    {"UTIME", site_utime, "SITE UTIME <YYYYMMDDhhmm[ss]> <path>"},
+    {"SYMLINK", site_symlink, "SITE SYMLINK <existing path> <link>"},
+    {"CPFR", site_cpfr, "SITE CPFR <file>"},
+    {"CPTO", site_cpto, "SITE CPTO <name of the copy>"},
 };
 
 void
@@ -143,6 +272,8 @@ cmd_site(struct session *s, struct bytes arg)
 {
 	struct bytes name = command_word(&arg);
 
+	if (!command_is(name, "CPTO"))
+		copy_forget(s);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (command_is(name, rows[i].name)) {
 			rows[i].run(s, arg);

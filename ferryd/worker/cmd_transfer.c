@@ -1,7 +1,7 @@
 /*
  * Files to and from the client: RFC 959 4.1.3, RFC 1123 4.1.2.9, RFC 3659 5.
  *
- *   RETR <SP> <file>     150, then 226
+ *   RETR <SP> <file>     150, then 226; behind RANG, of that part of it
  *   STOR <SP> <file>     150, then 226 when it is on the disk under its name
  *   APPE <SP> <file>     the same, at the end of the file
  *   STOU [<SP> <name>]   150 FILE: name
@@ -13,23 +13,12 @@
  */
 #include <ferry/ferry.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "answer.h"
 #include "commands.h"
 #include "grant.h"
 #include "path.h"
 #include "transfer.h"
-
-/* Whatever an agent hands over is read and written by threads that all sessions share: at
- * a pipe or a terminal one of them could wait for ever. */
-static bool
-is_file(int fd)
-{
-	struct stat st;
-
-	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-}
 
 /* Takes REST for this command: it does not reach a later one (RFC 3659 5.3). */
 static uint64_t
@@ -39,6 +28,35 @@ take_rest(struct session *s)
 
 	s->rest = 0;
 	return rest;
+}
+
+/* Takes RANG for this transfer, if there is one. */
+static void
+take_range(struct session *s)
+{
+	struct transfer *t = s->transfer;
+
+	if (!s->ranged)
+		return;
+	s->ranged = false;
+	t->ranged = true;
+	t->offset = s->range_first;
+	t->length = s->range_last - s->range_first + 1;
+}
+
+/* REST and RANG count bytes of the file: TYPE A has others. A range is not for the modes in
+ * which a transfer has an end of its own (draft-bryan-ftp-range 4.1). False after having
+ * told the user. */
+static bool
+may_begin_at(struct session *s, uint64_t offset)
+{
+	bool counted = !s->ascii && (!s->ranged || s->mode == CODING_STREAM);
+
+	if (counted || (offset == 0 && !s->ranged))
+		return true;
+	s->ranged = false;
+	answer(s, 554, "REST works in TYPE I only, RANG in MODE S as well.");
+	return false;
 }
 
 /* "ddd BEFORE name AFTER". */
@@ -73,15 +91,32 @@ answer_sending(struct session *s, uint64_t size)
 	    path_base(s->transfer->path), after);
 }
 
+/* Of a range that begins behind the end no byte is sent; one that ends there ends with
+ * the file (draft-bryan-ftp-range 4.3). */
+static void
+fit_range(struct transfer *t, uint64_t size)
+{
+	if (t->offset > size)
+		t->offset = size;
+	if (t->length > size - t->offset)
+		t->length = size - t->offset;
+}
+
 static void
 on_opened(struct session *s, const struct msg_worker_answer *a, int *fd)
 {
 	struct transfer *t = s->transfer;
 
-	if (a->error != 0 || !is_file(*fd)) {
+	if (a->error != 0 || !command_is_file(*fd)) {
 		bool past_end = t->offset > 0 && a->error == EINVAL;
 
 		answer_failure(s, a, past_end ? 554 : 550);
+	} else if (t->ranged) {
+		fit_range(t, a->size);
+		t->fd = fd_take(fd);
+		answer_sending(s, t->length);
+		transfer_begin(s);
+		return;
 	} else if (t->offset > a->size) {
 		answer(
 		    s, 554, "The file has %llu bytes only.", (unsigned long long)a->size);
@@ -107,16 +142,14 @@ cmd_retr(struct session *s, struct bytes arg)
 		answer(s, 550, "Downloads are switched off on this server.");
 		return;
 	}
-	if (offset > 0 && s->ascii) {
-		answer(s, 554, "REST works in TYPE I only.");
-		return;
-	}
-	if (!transfer_is_possible(s) || !command_path(s, arg, &path))
+	if (!may_begin_at(s, offset) || !transfer_is_possible(s) ||
+	    !command_path(s, arg, &path))
 		return;
 	m.agent_open.path = bytes_of_buf(&path);
 	m.agent_open.offset = offset;
 	if (transfer_prepare(s, TRANSFER_FILE, &path)) {
 		s->transfer->offset = offset;
+		take_range(s);
 		s->transfer->ascii = s->ascii && conf->ascii_download_enable;
 		agent_ask(s, &m, on_opened);
 	}
@@ -144,7 +177,7 @@ on_stored(struct session *s, const struct msg_worker_answer *a, int *fd)
 {
 	struct transfer *t = s->transfer;
 
-	if (a->error != 0 || !is_file(*fd) || a->upload == 0) {
+	if (a->error != 0 || !command_is_file(*fd) || a->upload == 0) {
 		bool past_end = t->offset > 0 && a->error == EINVAL;
 
 		answer_failure(s, a, past_end ? 554 : 553);
@@ -168,16 +201,18 @@ store(struct session *s, struct bytes arg, enum store_how how)
 	struct msg m = {.type = MSG_AGENT_STORE};
 
 	s->allo = 0;
-	if (offset > 0 && how != STORE_REPLACE) {
-		answer(s, 503, "REST goes with STOR and RETR only.");
+	if ((offset > 0 || s->ranged) && how != STORE_REPLACE) {
+		s->ranged = false;
+		answer(s, 503, "REST and RANG go with STOR and RETR only.");
 		return;
 	}
-	if (offset > 0 && s->ascii) {
-		answer(s, 554, "REST works in TYPE I only.");
+	if (!may_begin_at(s, offset) || !transfer_is_possible(s) ||
+	    !command_path_or_cwd(s, arg, &path))
 		return;
+	if (s->ranged) {
+		how = STORE_PATCH;
+		offset = s->range_first;
 	}
-	if (!transfer_is_possible(s) || !command_path_or_cwd(s, arg, &path))
-		return;
 	m.agent_store.path = bytes_of_buf(&path);
 	m.agent_store.how = (uint8_t)how;
 	m.agent_store.offset = offset;
@@ -185,6 +220,7 @@ store(struct session *s, struct bytes arg, enum store_how how)
 	m.agent_store.umask = s->umask;
 	if (transfer_prepare(s, TRANSFER_UPLOAD, &path)) {
 		s->transfer->offset = offset;
+		take_range(s);
 		s->transfer->ascii = s->ascii && s->worker->conf->ascii_upload_enable;
 		agent_ask(s, &m, on_stored);
 	}

@@ -8,6 +8,7 @@
 #include <ferry/ferry.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "answer.h"
 #include "path.h"
@@ -32,6 +33,43 @@ command_word(struct bytes *arg)
 
 	*arg = (struct bytes){.p = arg->p + used, .n = arg->n - used};
 	return word;
+}
+
+static bool
+read_quoted(struct bytes *arg, struct buf *out)
+{
+	size_t i = 1;
+
+	for (; i < arg->n; i++) {
+		if (arg->p[i] == '"' && (i + 1 == arg->n || arg->p[i + 1] != '"'))
+			break;
+		i += arg->p[i] == '"';
+		if (buf_append_byte(out, arg->p[i]) < 0)
+			return false;
+	}
+	if (i >= arg->n || (i + 1 < arg->n && arg->p[i + 1] != ' '))
+		return false;
+	i += i + 1 < arg->n ? 2 : 1;
+	*arg = (struct bytes){.p = arg->p + i, .n = arg->n - i};
+	return buf_len(out) > 0;
+}
+
+bool
+command_quoted(struct bytes *arg, struct buf *out)
+{
+	if (arg->n > 0 && arg->p[0] == '"')
+		return read_quoted(arg, out);
+	struct bytes word = command_word(arg);
+
+	return word.n > 0 && buf_append(out, word.p, word.n) == 0;
+}
+
+bool
+command_is_file(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 bool

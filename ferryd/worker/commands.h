@@ -32,10 +32,22 @@ bool command_keep(struct session *s, const struct buf *b);
  * cmd_dir.c. */
 bool dir_is_new(struct session *s, const char *path);
 
+/* Is what an agent handed over a regular file? It is read and written by threads that all
+ * sessions share: at a pipe or a terminal one of them could wait for ever. */
+bool command_is_file(int fd);
+
+/* Asks the agent to set the modification time of the file in arg. In cmd_file.c. */
+void file_set_time(
+    struct session *s, struct bytes arg, int64_t when, agent_answer_cb *fn);
+
 /* Does arg equal word, in any case of letters? */
 bool command_is(struct bytes arg, const char *word);
 /* Cuts the first word (up to a blank) off arg; what follows the blank stays in it. */
 struct bytes command_word(struct bytes *arg);
+/* Cuts a name off arg into the empty buffer out: quoted ("" is a quote in it), or up to a
+ * blank; and the blank behind it. False when it is empty, or a quote is missing or
+ * followed by something else. */
+bool command_quoted(struct bytes *arg, struct buf *out);
 
 /* The content of a buffer as a field of a message. */
 static inline struct bytes

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "cmd_copy.h"
 #include "commands.h"
 #include "log.h"
 #include "transfer.h"
@@ -37,8 +38,8 @@ const struct verb verbs[] = {
 const size_t verbs_count = ARRAY_LEN(verbs);
 
 /* Known to the RFCs, not done here: 502 instead of 500. */
-static const char *const elsewhere[] = {"SMNT", "ADAT", "MIC", "CONF", "ENC", "LPRT", "LPSV", "LANG", "HOST", "MFCT", "MFF", "HASH",
-    "CLNT"};
+static const char *const elsewhere[] = {
+    "SMNT", "ADAT", "MIC", "CONF", "ENC", "LPRT", "LPSV", "MFCT"};
 
 /* A browser or a mail program has dialled the wrong port, perhaps made to do so by
  * someone else (cross-protocol attacks): nothing that follows can be meant for us. */
@@ -223,7 +224,11 @@ forget_first_halves(struct session *s, const struct verb *v)
 		free(s->rename_from);
 		s->rename_from = NULL;
 	}
-	if ((v == NULL || v->run != cmd_pass) && !session_logged_in(s)) {
+	if (v == NULL || v->run != cmd_site)
+		copy_forget(s);
+	/* HOST refuses to come behind a USER, and so must know of it. */
+	if ((v == NULL || (v->run != cmd_pass && v->run != cmd_host)) &&
+	    !session_logged_in(s)) {
 		free(s->user);
 		s->user = NULL;
 	}
@@ -295,9 +300,12 @@ dispatch_urgent(struct session *s, struct bytes line)
 		s->aborts++;
 		if (s->state == SESSION_TRANSFER)
 			transfer_abort(s);
+		if (s->state == SESSION_WORKING)
+			session_work_abort(s);
 		return false;
 	}
-	if (code != 0 || s->state != SESSION_TRANSFER || !input_is_empty(&s->input))
+	if (code != 0 || !input_is_empty(&s->input) ||
+	    (s->state != SESSION_TRANSFER && s->state != SESSION_WORKING))
 		return false;
 	/* Who asks without reading the answers waits for them. */
 	if (conn_is_full(s->control))

@@ -12,6 +12,7 @@
 
 #include "become.h"
 #include "child.h"
+#include "digest.h"
 #include "log.h"
 #include "sandbox.h"
 #include "tls_identity.h"
@@ -104,6 +105,7 @@ main(void)
 		return die("scoreboard");
 	if (worker_become(&box.msg.start, box.nfds > 0 ? box.fds[0] : -1) < 0)
 		return die("becoming an unprivileged user");
+	digest_prepare(); /* libcrypto looks around at first use */
 	if (sandbox_worker() < 0)
 		return die("sandbox");
 	wire_box_close(&box);

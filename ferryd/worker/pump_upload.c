@@ -196,7 +196,10 @@ upload_ready(struct pump *p, unsigned events)
 		return;
 	}
 	int r = take_in(u);
-	if (r >= 0 && u->decoder.ended)
+	/* What is too much has not been given to a thread yet. */
+	if (r >= 0 && p->plan.bounded && p->bytes > p->plan.length)
+		pump_finish(p, PUMP_UNWRITTEN, EMSGSIZE);
+	else if (r >= 0 && u->decoder.ended)
 		on_end(u);
 	else if (r >= 0)
 		go_on(u);

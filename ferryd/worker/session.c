@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "answer.h"
+#include "cmd_copy.h"
 #include "deflate.h"
 #include "dispatch.h"
 #include "log.h"
@@ -35,6 +36,7 @@ static const char *const state_names[] = {
     [SESSION_PORTLESS] = "portless",
     [SESSION_TRANSFER] = "transfer",
     [SESSION_LISTING] = "listing",
+    [SESSION_WORKING] = "working",
     [SESSION_CLOSING] = "closing",
     [SESSION_ENDED] = "ended",
 };
@@ -446,6 +448,8 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 	s->level = DEFLATE_LEVEL_DEFAULT;
 	s->facts = FACT_DEFAULT;
 	s->idle_seconds = w->conf->idle_session_timeout;
+	s->digest = DIGEST_DEFAULT;
+	s->copy_source = -1;
 	s->begun = s->last_active = uv_now(w->loop);
 	line_init(&s->reader, INPUT_LINE_MAX, LINE_STRICT);
 	start_timer(s, &s->clock);
@@ -505,6 +509,8 @@ session_close(struct session *s, int code, const char *fmt, ...)
 	va_end(ap);
 	transfer_drop(s);
 	replylist_drop(s);
+	session_work_end(s);
+	copy_forget(s);
 	portqueue_leave(s);
 	data_reset(s);
 	answer(s, code, "%s", words);
@@ -526,7 +532,9 @@ session_logout(struct session *s)
 	free(s->cwd);
 	free(s->pending);
 	free(s->rename_from);
+	copy_forget(s);
 	s->user = s->cwd = s->pending = s->rename_from = NULL;
+	s->rights = 0;
 	memset(s->entered, 0, sizeof(s->entered));
 }
 
@@ -540,6 +548,8 @@ session_reset(struct session *s)
 	s->level = DEFLATE_LEVEL_DEFAULT;
 	s->epsv_all = false;
 	s->rest = s->allo = 0;
+	s->ranged = false;
+	s->digest = DIGEST_DEFAULT;
 	s->facts = FACT_DEFAULT;
 	s->idle_seconds = s->worker->conf->idle_session_timeout;
 	s->begun = uv_now(s->worker->loop);
@@ -575,6 +585,8 @@ session_end(struct session *s, const char *why)
 		return;
 	transfer_drop(s);
 	replylist_drop(s);
+	session_work_end(s);
+	copy_forget(s);
 	portqueue_leave(s);
 	data_reset(s);
 	session_enter(s, SESSION_ENDED);

@@ -21,6 +21,7 @@
 #include "coding.h"
 #include "conn.h"
 #include "data.h"
+#include "digest.h"
 #include "endpoint.h"
 #include "input.h"
 #include "line.h"
@@ -52,6 +53,9 @@ enum session_state {
 	/* STAT sends a listing over the control connection. Ended by: the listing's end.
 	 */
 	SESSION_LISTING,
+	/* A file is hashed or copied. Ended by: the end of that, ABOR, the clock when the
+	   client has gone. */
+	SESSION_WORKING,
 	/* The last reply is written; input is thrown away. Ended by: the peer closing,
 	   the clock. */
 	SESSION_CLOSING,
@@ -62,6 +66,22 @@ enum session_state {
 struct replylist;
 struct transfer;
 struct verb;
+struct work;
+struct work_plan;
+
+/* What the running command wants, while agents and threads are at it. */
+struct aim {
+	enum digest_kind digest;
+	bool numbered;         /* an X command: start and end are arguments */
+	bool named;            /* ... and are known not to be part of the name */
+	uint64_t first, limit; /* bytes from first on, up to but without limit */
+	uint64_t length;       /* what is there of them */
+	uint32_t upload;       /* the copy's number */
+	int code;              /* its last reply, once it is known */
+	char text[160];
+	uint8_t facts; /* MFF: enum change_fact */
+	uint32_t mode;
+};
 
 struct session {
 	LIST_ENTRY(session) entry;
@@ -93,12 +113,14 @@ struct session {
 	uint64_t asked_at;   /* when PASS came, for replies that take equally long */
 	struct agent *agent; /* set exactly while logged in */
 	uint32_t grant;
+	uint32_t rights; /* of the grant; the agent enforces them */
 	bool anonymous;
 	char *cwd; /* absolute, as the user sees it */
 	agent_answer_cb *on_answer;
 	uint32_t question;    /* id of what the agent was asked, or 0 */
 	uint32_t entered[16]; /* directories whose message was shown: hashes */
 	unsigned entered_next;
+	struct aim aim;
 	char *pending; /* a name that the command needs when the answer comes */
 
 	/* TLS: RFC 4217. Whether the control connection is under it, conn_tls() tells */
@@ -113,10 +135,19 @@ struct session {
 	int level;             /* OPTS MODE Z LEVEL */
 	bool epsv_all;
 	uint32_t umask;
-	uint64_t rest;     /* REST, for the next transfer */
-	uint64_t allo;     /* ALLO, for the next upload */
-	unsigned facts;    /* OPTS MLST */
-	char *rename_from; /* RNFR, for the next command */
+	uint64_t rest;                    /* REST, for the next transfer */
+	uint64_t allo;                    /* ALLO, for the next upload */
+	unsigned facts;                   /* OPTS MLST */
+	char *rename_from;                /* RNFR, for the next command */
+	char *copy_from;                  /* SITE CPFR, for the next command */
+	bool ranged;                      /* RANG, for the next transfer or HASH */
+	uint64_t range_first, range_last; /* both are wanted */
+	enum digest_kind digest;          /* OPTS HASH */
+
+	/* work over whole files */
+	struct work *work;   /* set exactly in SESSION_WORKING */
+	struct digest *hash; /* the work's */
+	int copy_source;     /* what SITE CPTO copies, until the work has it; or -1 */
 
 	/* transfers */
 	struct data data;
@@ -164,6 +195,15 @@ session_logged_in(const struct session *s)
 {
 	return s->agent != NULL;
 }
+
+/* May another file be hashed or copied? Answers 450 when too many are. */
+bool session_may_work(struct session *s);
+/* Begins it: fills in loop, count and user of the plan. False when memory is out (the
+ * plan's descriptors are gone). */
+bool session_work(struct session *s, struct work_plan *plan);
+void session_work_abort(struct session *s);
+/* Lets go of it, whether it has ended or not. Harmless when there is none. */
+void session_work_end(struct session *s);
 
 /* The login is over, the connection stays. */
 void session_logout(struct session *s);

@@ -12,6 +12,9 @@
 /* How long last words may take, and how long we wait for the peer to close behind them.
  */
 #define CLOSING_SECONDS 5
+/* How much longer a file is hashed or copied for a client that will say nothing more: it
+ * may only have finished its side, or it may be gone. */
+#define LEFT_SECONDS 10
 /* An agent whose disk does not answer for so long ends the session, not the user's
  * patience. */
 #define ANSWER_SECONDS 900
@@ -38,6 +41,8 @@ deadline_of(const struct session *s)
 		return s->closing_since + CLOSING_SECONDS * 1000;
 	case SESSION_LISTING:
 		return s->last_active + s->worker->conf->data_connection_timeout * 1000;
+	case SESSION_WORKING:
+		return s->input_ended ? s->last_active + LEFT_SECONDS * 1000 : 0;
 	case SESSION_PAUSED:   /* has the pause timer */
 	case SESSION_TRANSFER: /* has the timers of data.c and pump.c */
 	case SESSION_ENDED:
@@ -70,6 +75,10 @@ time_is_up(struct session *s)
 		break;
 	case SESSION_LISTING:
 		session_end(s, "STAT's listing was not read");
+		break;
+	case SESSION_WORKING:
+		s->last_active = uv_now(s->worker->loop);
+		session_work_abort(s);
 		break;
 	case SESSION_SECURING:
 		session_end(s, "the TLS handshake took too long");

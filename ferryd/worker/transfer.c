@@ -5,6 +5,7 @@
  */
 #include "transfer.h"
 
+#include <errno.h>
 #include <ferry/ferry.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ transfer_is_possible(struct session *s)
 	if (why == NULL && (data_is_kept(s) || data_is_set(&s->data)))
 		return true;
 	s->rest = 0;
+	s->ranged = false;
 	if (why != NULL) {
 		answer(s, 521, "%s", why);
 		return false;
@@ -221,6 +223,11 @@ transfer_abort(struct session *s)
 static void
 note_unwritten(struct transfer *t, int error)
 {
+	if (t->ranged && error == EMSGSIZE) {
+		note(t, 552, "More bytes came than the range has: %llu.",
+		    (unsigned long long)t->length);
+		return;
+	}
 	note(t, answer_code((unsigned)error, 451), "Writing failed after %llu bytes: %s.",
 	    (unsigned long long)t->bytes, strerror(error));
 }
@@ -237,6 +244,9 @@ note_done(struct session *s, struct transfer *t)
 		    "tls end=missing why=\"no close_notify: perhaps cut\" accepted=yes");
 	if (t->kind == TRANSFER_UPLOAD && session_peer_left(s))
 		note(t, 426, "The control connection ended before the upload.");
+	else if (t->kind == TRANSFER_UPLOAD && t->ranged && t->bytes != t->length)
+		note(t, 451, "%llu bytes came for a range of %llu.",
+		    (unsigned long long)t->bytes, (unsigned long long)t->length);
 	else if (t->mode == CODING_BLOCK)
 		note(t, 250, "Transfer complete; the data connection stays open.");
 	else
@@ -326,6 +336,7 @@ transfer_opened(struct session *s)
 	    .fd = fd_take(&t->fd),
 	    .offset = t->offset,
 	    .length = t->length,
+	    .bounded = t->ranged,
 	    .coding = {.mode = t->mode, .ascii = t->ascii, .level = s->level},
 	    .stall = (unsigned)s->worker->conf->data_connection_timeout,
 	    .on_moved = on_moved,

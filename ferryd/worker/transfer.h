@@ -24,8 +24,9 @@ struct transfer {
 	int fd;     /* what the agent opened, until the pump has it */
 	bool ascii;
 	enum coding_mode mode;
-	uint64_t offset;   /* REST */
+	uint64_t offset;   /* REST, RANG */
 	uint64_t length;   /* TRANSFER_FILE: bytes to send from there */
+	bool ranged;       /* RANG: length is also what an upload must have */
 	uint32_t upload;   /* the agent's number for it; 0: none */
 	struct pump *pump; /* set while bytes move */
 	uint64_t begun;    /* loop time of the 1xx reply */

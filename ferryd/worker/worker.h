@@ -38,6 +38,7 @@ struct worker {
 	struct idtable binds; /* id of MASTER_BIND -> number of the session that asked */
 	uint32_t last_bind;
 	struct portqueue ports;
+	unsigned works; /* HASH and SITE CPTO that run: work.h */
 
 	struct tls_identity *identity; /* for new connections; NULL: TLS is off */
 

@@ -366,6 +366,96 @@ ask_rename(uint32_t grant, const char *from, const char *to)
 	    RENAME, rename, .grant = grant, .from = bytes_of(from), .to = bytes_of(to));
 }
 
+/* MFF: both facts or none; rights are asked for what is asked. */
+static void
+test_change_facts(void **state)
+{
+	struct stat st;
+
+	put("facts", "f", 0600);
+	assert_int_equal(
+	    ASK(CHANGE, change, .grant = ALL, .what = CHANGE_FACTS, PATH("/facts"),
+		.mode = 0640, .mtime = 1000,
+		.facts = CHANGE_FACT_MODIFY | CHANGE_FACT_MODE),
+	    0);
+	assert_int_equal(world.answer.mtime, 1000);
+	assert_int_equal(fstatat(world.root, "facts", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(st.st_mtime, 1000);
+	assert_int_equal(
+	    ASK(CHANGE, change, .grant = ALL, .what = CHANGE_FACTS, PATH("/facts"),
+		.mode = 04755, .mtime = 2000,
+		.facts = CHANGE_FACT_MODIFY | CHANGE_FACT_MODE),
+	    EINVAL);
+	assert_int_equal(
+	    ASK(CHANGE, change, .grant = ANON, .what = CHANGE_FACTS, PATH("/facts"),
+		.mode = 0600, .facts = CHANGE_FACT_MODE),
+	    EACCES);
+	assert_int_equal(
+	    ASK(CHANGE, change, .grant = ANON, .what = CHANGE_FACTS, PATH("/facts"),
+		.mtime = 1, .facts = CHANGE_FACT_MODIFY),
+	    EACCES);
+	assert_int_equal(ASK(CHANGE, change, .grant = ALL, .what = CHANGE_FACTS,
+			     PATH("/out"), .mtime = 1, .facts = CHANGE_FACT_MODIFY),
+	    ENOENT);
+	assert_int_equal(fstatat(world.root, "facts", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(st.st_mtime, 1000);
+}
+
+/* The text of a link of SITE SYMLINK: relative, never with more ".." than it is deep. */
+static void
+test_link(void **state)
+{
+	static const struct {
+		uint32_t grant;
+		const char *path, *link;
+		uint32_t error;
+		const char *text; /* of the link, or of the failure */
+	} table[] = {
+	    {ALL, "/file", "/n1", 0, "file"},
+	    {ALL, "/file", "/d/n2", 0, "../file"},
+	    {ALL, "/d", "/d/n3", 0, "../d"},
+	    {ALL, "/", "/d/n4", 0, "../."},
+	    {ALL, "/", "/n5", 0, "."},
+	    {ALL, "/d/n2", "/d/n6", 0, "n2"},
+	    {ALL, "/nothing", "/n7", ENOENT, "'nothing': no such file or directory"},
+	    {ALL, "/file", "/n1", EEXIST, "'n1': that name exists already"},
+	    {ALL, "/file", "/", EEXIST, "that name exists already"},
+	    {ALL, "/file", "/d/../n8", EINVAL, NULL},
+	    {ALL, "/d/../../file", "/n8", EINVAL, NULL},
+	    {ALL, "/file", "/no/n8", ENOENT, "part of the path, 'no', does not exist"},
+	    {ALL, "/file", "/n3/n8", ENOENT, NULL},
+	    {ALL, "/file", "/d/n3/n8", ELOOP,
+		"a directory on the way to 'n8' is a link"},
+	    {ALL, "/out/file", "/n8", ENOENT, NULL},
+	    {ANON, "/file", "/n8", EACCES,
+		"creating files is not allowed for this account"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		char text[64] = "";
+		uint32_t e = ASK(LINK, link, .grant = table[i].grant,
+		    PATH(table[i].path), .link = bytes_of(table[i].link));
+		if (e == 0)
+			assert_true(readlinkat(world.root, table[i].link + 1, text,
+					sizeof(text) - 1) > 0);
+		const char *said = e == 0 ? text : world.text;
+		if (e != table[i].error ||
+		    (table[i].text && strcmp(said, table[i].text) != 0))
+			fail_msg("%s: %u \"%s\"", table[i].link, e, said);
+	}
+}
+
+static void
+test_room(void **state)
+{
+	assert_int_equal(ASK(ROOM, room, .grant = ANON, PATH("/d")), 0);
+	assert_true(world.answer.size > 0);
+	assert_int_equal(ASK(ROOM, room, .grant = ALL, PATH("/nothing")), ENOENT);
+	assert_int_equal(ASK(ROOM, room, .grant = ALL, PATH("/out")), ENOENT);
+}
+
 static void
 test_rename(void **state)
 {
@@ -509,6 +599,9 @@ main(void)
 	    cmocka_unit_test(test_perm),
 	    cmocka_unit_test(test_change),
 	    cmocka_unit_test(test_change_done),
+	    cmocka_unit_test(test_change_facts),
+	    cmocka_unit_test(test_link),
+	    cmocka_unit_test(test_room),
 	    cmocka_unit_test(test_rename),
 	    cmocka_unit_test(test_grants),
 	    cmocka_unit_test(test_hostile_workers),

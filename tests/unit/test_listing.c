@@ -334,8 +334,8 @@ facts(void **state)
 	    {"", 0, 0},
 	    {"type;size;", 0, FACT_TYPE | FACT_SIZE},
 	    {"SIZE;Unix.Mode;", 0, FACT_SIZE | FACT_UNIX_MODE},
-	    {"create;lang;media-type;", 0, 0},
-	    {"create;modify;", 0, FACT_MODIFY},
+	    {"lang;media-type;", 0, 0},
+	    {"create;modify;", 0, FACT_CREATE | FACT_MODIFY},
 	    {"type;type;", 0, FACT_TYPE},
 	    {"type;size", -FERRY_EINVAL, 0},
 	    {";", -FERRY_EINVAL, 0},
@@ -360,7 +360,7 @@ facts(void **state)
 			all |= bit;
 	assert_int_equal(all, FACT_ALL);
 	assert_string_equal(listing_fact_name(FACT_UNIX_MODE), "UNIX.mode");
-	assert_null(listing_fact_name(0x100));
+	assert_null(listing_fact_name(0x200));
 }
 
 /* ---------------------------------------------------------------- reading */

@@ -67,7 +67,7 @@ test_login_sequence(void **state)
 	world_ask(w, "PASS right", "503 ");
 	world_ask(w, "USER nobody", "331 ");
 	world_ask(w, "USER somebody", "331 ");
-	world_ask(w, "ACCT x", "502 ");
+	world_ask(w, "ACCT x", "202 ");
 	world_ask(w, "USER somebody", "331 ");
 	world_ask(w, "PASS right", "230 ");
 }
@@ -219,11 +219,17 @@ static const char replies[] =
     "213 Modify=20240229000000; x\r\n"
     "501 REST takes a number of bytes.\r\n"
     "350 The next transfer begins at byte 5.\r\n"
-    "211-Features:\r\n EPRT\r\n PASV\r\n EPSV\r\n MODE Z\r\n MODE B\r\n REST STREAM\r\n UTF8\r\n SIZE\r\n MDTM\r\n MFMT\r\n"
-    " TVFS\r\n MLST type*;size*;modify*;perm*;unique*;UNIX.mode*;UNIX.owner*;UNIX.group*;\r\n211 End\r\n"
+    "211-Features:\r\n TVFS\r\n HOST\r\n LANG EN*\r\n CLNT\r\n EPRT\r\n PASV\r\n EPSV\r\n MODE Z\r\n MODE B\r\n REST STREAM\r\n RANG STREAM\r\n"
+    " UTF8\r\n SIZE\r\n MDTM\r\n MFMT\r\n"
+    " MLST type*;size*;modify*;perm*;unique*;UNIX.mode*;UNIX.owner*;UNIX.group*;create*;\r\n"
+    " MFF Modify;UNIX.mode;\r\n HASH SHA-256*;SHA-512;SHA-1;MD5;CRC32\r\n XCRC\r\n XMD5\r\n XSHA\r\n XSHA1\r\n"
+    " XSHA256\r\n XSHA512\r\n AVBL\r\n211 End\r\n"
     "200 MLST OPTS type;size;\r\n"
-    "211-Features:\r\n EPRT\r\n PASV\r\n EPSV\r\n MODE Z\r\n MODE B\r\n REST STREAM\r\n UTF8\r\n SIZE\r\n MDTM\r\n MFMT\r\n"
-    " TVFS\r\n MLST type*;size*;modify;perm;unique;UNIX.mode;UNIX.owner;UNIX.group;\r\n211 End\r\n"
+    "211-Features:\r\n TVFS\r\n HOST\r\n LANG EN*\r\n CLNT\r\n EPRT\r\n PASV\r\n EPSV\r\n MODE Z\r\n MODE B\r\n REST STREAM\r\n RANG STREAM\r\n"
+    " UTF8\r\n SIZE\r\n MDTM\r\n MFMT\r\n"
+    " MLST type*;size*;modify;perm;unique;UNIX.mode;UNIX.owner;UNIX.group;create;\r\n"
+    " MFF Modify;UNIX.mode;\r\n HASH SHA-256*;SHA-512;SHA-1;MD5;CRC32\r\n XCRC\r\n XMD5\r\n XSHA\r\n XSHA1\r\n"
+    " XSHA256\r\n XSHA512\r\n AVBL\r\n211 End\r\n"
     "250-Facts:\r\n type=dir; /home\r\n250 End\r\n"
     "215 UNIX Type: L8\r\n"
     "200 The umask is now 022.\r\n"

@@ -297,6 +297,41 @@ test_resume(void **state)
 	unlinkat(world.root, "resumed", 0);
 }
 
+/* RANG: what lies behind the new bytes stays; where there was nothing it is an upload. */
+static void
+test_patch(void **state)
+{
+	put("patched", "0123456789", 0644);
+	assert_int_equal(upload(STORE_PATCH, "/patched", 2, "abc", true), 0);
+	assert_true(holds("patched", "01abc56789"));
+	assert_int_equal(upload(STORE_PATCH, "/patched", 0, "AB", true), 0);
+	assert_true(holds("patched", "ABabc56789"));
+	assert_int_equal(upload(STORE_PATCH, "/patched", 9, "xyz", true), 0);
+	assert_true(holds("patched", "ABabc5678xyz"));
+	assert_int_equal(upload(STORE_PATCH, "/patched", 1, "-", false), 0);
+	assert_true(holds("patched", "A-abc5678xyz"));
+	assert_int_equal(ask_store(ALL, STORE_PATCH, "/patched", 13, 0), EINVAL);
+	assert_int_equal(upload(STORE_PATCH, "/patch-new", 0, "new", true), 0);
+	assert_true(holds("patch-new", "new"));
+	assert_int_equal(ask_store(CREATOR, STORE_PATCH, "/patched", 0, 0), EACCES);
+	assert_int_equal(unlinkat(world.root, "patched", 0), 0);
+	assert_int_equal(unlinkat(world.root, "patch-new", 0), 0);
+}
+
+/* A copy is there as a whole or not at all. */
+static void
+test_copy(void **state)
+{
+	assert_int_equal(upload(STORE_COPY, "/copy", 0, "part", false), 0);
+	assert_int_equal(faccessat(world.root, "copy", F_OK, 0), -1);
+	assert_int_equal(upload(STORE_COPY, "/copy", 0, "whole", true), 0);
+	assert_true(holds("copy", "whole"));
+	assert_int_equal(upload(STORE_COPY, "/copy", 0, "part", false), 0);
+	assert_true(holds("copy", "whole"));
+	assert_int_equal(ask_store(ALL, STORE_COPY, "/copy", 1, 0), EINVAL);
+	assert_int_equal(unlinkat(world.root, "copy", 0), 0);
+}
+
 static void
 test_unique(void **state)
 {
@@ -674,6 +709,8 @@ main(void)
 	    cmocka_unit_test_setup(test_interrupted_late, each),
 	    cmocka_unit_test_setup(test_append, each),
 	    cmocka_unit_test_setup(test_resume, each),
+	    cmocka_unit_test_setup(test_patch, each),
+	    cmocka_unit_test_setup(test_copy, each),
 	    cmocka_unit_test_setup(test_unique, each),
 	    cmocka_unit_test_setup(test_two_at_once, each),
 	    cmocka_unit_test_setup(test_failing_steps, each),
