@@ -1,5 +1,6 @@
 """Each fuzzer for a short time over its kept corpus. ./dev fuzz runs them for long."""
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -29,4 +30,11 @@ def test_fuzzer(program, tmp_path):
 
 def test_there_are_fuzzers():
     names = {p.name for p in fuzzers()}
-    assert {"fuzz_line", "fuzz_reply", "fuzz_endpoint", "fuzz_listing", "fuzz_conf", "fuzz_msg"} <= names
+    assert {"fuzz_line", "fuzz_reply", "fuzz_endpoint", "fuzz_listing", "fuzz_conf", "fuzz_msg",
+            "fuzz_session", "fuzz_client"} <= names
+
+
+def test_the_dictionary_has_every_verb():
+    verbs = re.findall(r"^VERB\((\w+),", (TOP / "lib/verbs.def").read_text(), re.M)
+    words = re.findall(r'^"(\w+)"$', (TOP / "tests/fuzz/session.dict").read_text(), re.M)
+    assert len(verbs) > 40 and not set(verbs) - set(words)
