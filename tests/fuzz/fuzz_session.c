@@ -13,6 +13,7 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -760,6 +761,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	static const size_t sizes[] = {sizeof(text), 300000, 0};
 
 	setenv("CMOCKA_TEST_ABORT", "1", 1);
+	signal(SIGPIPE, SIG_IGN); /* as every process of ferryd does */
 	fuzz = calloc(1, sizeof(*fuzz));
 	assert_non_null(fuzz);
 	assert_int_equal(uv_loop_init(&fuzz->w.loop), 0);
