@@ -46,6 +46,14 @@ def reset(sock):
     sock.close()
 
 
+def put(sock, data, slowly):
+    """On a data connection; slowly: every byte on its own."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    step = 1 if slowly else max(1, len(data))
+    for i in range(0, len(data), step):
+        sock.sendall(data[i:i + step])
+
+
 SETUP = {"option", "served", "file", "dir", "link", "fifo", "mode", "host"}
 
 
@@ -134,7 +142,7 @@ class ServerTalk:
         self.session.connect_data(rest)
 
     def do_put(self, rest):
-        self.session.write_data(unescaped(rest))
+        put(self.session.data_socket(), unescaped(rest), self.slowly)
 
     def do_get(self, rest):
         got = self.session.read_data()
@@ -323,7 +331,7 @@ class ClientTalk:
         self.data = socket.create_connection(self.told, timeout=SECONDS)
 
     def do_put(self, rest):
-        self.data.sendall(unescaped(rest))
+        put(self.data, unescaped(rest), self.slowly)
 
     def do_get(self, rest):
         got = b""

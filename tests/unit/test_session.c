@@ -5,6 +5,7 @@
 #include "worker_world.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 
 #include "session.h"
@@ -239,6 +240,19 @@ static const char replies[] =
     "221 Goodbye.\r\n";
 
 static void
+check_replies(struct world *w, size_t piece)
+{
+	WORLD_UNTIL(w, w->client_eof);
+	size_t same = 0, heard = buf_len(&w->got);
+	while (same < heard && same < sizeof(replies) - 1 &&
+	    buf_data(&w->got)[same] == (uint8_t)replies[same])
+		same++;
+	if (same < heard || heard != sizeof(replies) - 1)
+		fail_msg("cut at or every %zu: from byte %zu on heard \"%.200s\"", piece, same,
+		    (const char *)buf_data(&w->got) + same);
+}
+
+static void
 play_in_pieces(struct world *w, size_t piece)
 {
 	size_t n = sizeof(script) - 1;
@@ -250,14 +264,23 @@ play_in_pieces(struct world *w, size_t piece)
 			uv_run(&w->loop, UV_RUN_NOWAIT);
 		world_read(w);
 	}
-	WORLD_UNTIL(w, w->client_eof);
-	size_t same = 0, heard = buf_len(&w->got);
-	while (same < heard && same < sizeof(replies) - 1 &&
-	    buf_data(&w->got)[same] == (uint8_t)replies[same])
-		same++;
-	if (same < heard || heard != sizeof(replies) - 1)
-		fail_msg("pieces of %zu: from byte %zu on heard \"%.200s\"", piece, same,
-		    (const char *)buf_data(&w->got) + same);
+	check_replies(w, piece);
+}
+
+/* In two parts; the second comes when all is said about the first, or while it is still at
+ * work. */
+static void
+play_in_two(struct world *w, size_t cut, unsigned turns)
+{
+	const int on = 1;
+
+	world_connect(w);
+	setsockopt(w->client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	world_send(w, script, cut);
+	while (turns-- > 0)
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+	world_send(w, script + cut, sizeof(script) - 1 - cut);
+	check_replies(w, cut);
 }
 
 static void
@@ -272,6 +295,8 @@ test_any_cut_of_the_input(void **state)
 	play_in_pieces(w, 2);
 	play_in_pieces(w, 7);
 	play_in_pieces(w, 61);
+	for (size_t cut = 1; cut < sizeof(script) - 1; cut++)
+		play_in_two(w, cut, cut % 8);
 }
 
 static void
