@@ -231,7 +231,7 @@ static const char replies[] =
     "200 The umask is 022.\r\n"
     "200 The mode is set.\r\n"
     "500 SITE does not know that. SITE HELP lists what it knows.\r\n"
-    "213-Listing:\r\n -rw one\r\n 226 two\r\n213 End of the listing.\r\n"
+    "213-Listing:\r\n -rw one\r\n \r\n 226 two\r\n213 End of the listing.\r\n"
     "225 No transfer to abort.\r\n"
     "501 This command needs an argument.\r\n"
     "425 There is no data connection. Use EPSV, PASV, EPRT or PORT first.\r\n"
@@ -288,7 +288,7 @@ test_any_cut_of_the_input(void **state)
 {
 	struct world *w = *state;
 
-	w->listing = "-rw one\r\n226 two\r\n";
+	w->listing = "-rw one\r\n\r\n226 two\r\n";
 	world_add_file(w, "/file", "12345", 5);
 	play_in_pieces(w, sizeof(script));
 	play_in_pieces(w, 1);
