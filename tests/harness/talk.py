@@ -46,14 +46,6 @@ def reset(sock):
     sock.close()
 
 
-def put(sock, data, slowly):
-    """On a data connection; slowly: every byte on its own."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    step = 1 if slowly else max(1, len(data))
-    for i in range(0, len(data), step):
-        sock.sendall(data[i:i + step])
-
-
 SETUP = {"option", "served", "file", "dir", "link", "fifo", "mode", "host"}
 
 
@@ -142,7 +134,7 @@ class ServerTalk:
         self.session.connect_data(rest)
 
     def do_put(self, rest):
-        put(self.session.data_socket(), unescaped(rest), self.slowly)
+        self.session.write_data(unescaped(rest))
 
     def do_get(self, rest):
         got = self.session.read_data()
@@ -331,7 +323,7 @@ class ClientTalk:
         self.data = socket.create_connection(self.told, timeout=SECONDS)
 
     def do_put(self, rest):
-        put(self.data, unescaped(rest), self.slowly)
+        self.data.sendall(unescaped(rest))
 
     def do_get(self, rest):
         got = b""
