@@ -97,7 +97,9 @@ list_has_pattern(struct bytes arg)
 {
 	size_t base = base_of(arg);
 
-	return has_wildcard((struct bytes){.p = arg.p + base, .n = arg.n - base});
+	/* No argument is no address to begin at. */
+	return arg.n > 0 &&
+	       has_wildcard((struct bytes){.p = arg.p + base, .n = arg.n - base});
 }
 
 /* ---- asking the agent ---- */

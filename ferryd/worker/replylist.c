@@ -39,12 +39,11 @@ append_piece(struct replylist *rl, struct buf *out, const uint8_t *p, size_t n)
 	/* The agent writes CR only in front of LF, and here it is made anew. */
 	if (n > 0 && p[n - 1] == '\r')
 		n--;
-	if (n == 0)
-		return 0;
+	/* An empty line has its blank, too: LIST -R puts one between directories. */
 	if (!rl->in_line)
 		r = buf_append_byte(out, ' ');
 	rl->in_line = true;
-	return r < 0 ? r : line_append_name(out, p, n, false);
+	return r < 0 || n == 0 ? r : line_append_name(out, p, n, false);
 }
 
 static int

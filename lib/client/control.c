@@ -116,6 +116,8 @@ control_close(struct ferry *h, int error)
 	buf_wipe(&c->out);
 	if (c->fd < 0)
 		return;
+	/* What was read and not looked at has nobody to answer any more. */
+	c->in_pos = c->in_len = 0;
 	fd_closep(&c->fd);
 	event_address(&ev.local, &c->local);
 	event_address(&ev.remote, &c->remote);

@@ -1,5 +1,6 @@
 """Each fuzzer for a short time over its kept corpus. ./dev fuzz runs them for long."""
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -10,6 +11,16 @@ SECONDS = 8
 
 def fuzzers():
     return sorted(p for p in (TOP / "build-fuzz/tests/fuzz").glob("fuzz_*") if p.is_file() and p.suffix == "")
+
+
+def test_the_dictionary_has_every_verb():
+    verbs = re.findall(r"^VERB\((\w+),", (TOP / "lib/verbs.def").read_text(), re.M)
+    words = re.findall(r'^"(\w+)"$', (TOP / "tests/fuzz/session.dict").read_text(), re.M)
+    assert len(verbs) > 40 and not set(verbs) - set(words)
+
+
+def test_there_are_fuzzers_of_whole_programs():
+    assert {"fuzz_session", "fuzz_client"} <= {p.name for p in fuzzers()}
 
 
 @pytest.mark.parametrize("program", fuzzers(), ids=lambda p: p.name)

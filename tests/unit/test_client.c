@@ -128,6 +128,7 @@ static const struct {
     {"S: SSH-2.0-OpenSSH_9.2\n", -FERRY_EPROTO, "for SFTP"},
     {"S: HTTP/1.1 400 Bad Request\n", -FERRY_EPROTO, "web server"},
     {"raw \\000\\001\\002\\r\\n\n", -FERRY_EPROTO, "does not speak FTP"},
+    {"raw hello\\r\\n220 ready\\r\\n\n", -FERRY_EPROTO, "does not speak FTP"},
     {"raw 220 half\nclose\n", -FERRY_ECLOSED, "closed the control connection"},
     {"close\n", -FERRY_ECLOSED, "closed the control connection"},
     {"flood 101 120 wait\n", -FERRY_EPROTO, "keeps saying 120"},
@@ -136,6 +137,18 @@ static const struct {
     {"raw \\377\\373\\001220 ready\\r\\n\nC: \\377\\376\\001*\n", 0, ""},
     {"S: 220 lenient\\n", 0, ""},
 };
+
+/* A handle without a connection has nothing to wait for: no end of a connection may leave
+ * something behind that a caller would be called for again and again. */
+static void
+assert_at_rest(struct ferry *h)
+{
+	struct pollfd fds[4];
+	int timeout;
+
+	assert_int_equal(ferry_poll(h, fds, 4, &timeout), 0);
+	assert_int_equal(timeout, -1);
+}
 
 static void
 greets(void **state)
@@ -151,6 +164,8 @@ greets(void **state)
 		    greetings[i].result);
 		assert_error(&w, greetings[i].text);
 		assert_int_equal(ferry_is_connected(w.h), greetings[i].result == 0);
+		if (greetings[i].result < 0)
+			assert_at_rest(w.h);
 		if (strstr(greetings[i].script, "C:")) {
 			ferry_set_timer(w.h, FERRY_TIMER_REPLY, 50);
 			(void)go(&w, ferry_quit(w.h));

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <ferry/ferry.h>
 
+#include "line.h"
 #include "reply.h"
 
 #define LINES_MAX 6
@@ -153,6 +154,84 @@ hostile_bytes(void **state)
 	reply_free(&r);
 }
 
+/* ---- as a client reads them: bytes, cut anywhere ---- */
+
+struct stream {
+	struct line_reader lines;
+	struct reply reply;
+	struct buf log; /* "code text|" for each reply, "!" for what is none */
+};
+
+static void
+take_line(struct stream *s)
+{
+	struct bytes line = line_text(&s->lines);
+	int r = reply_feed(&s->reply, line.p, line.n);
+
+	if (r == 1)
+		r = buf_printf(&s->log, "%d %s|", s->reply.code, reply_text(&s->reply));
+	else if (r == -FERRY_EPROTO)
+		r = buf_append_str(&s->log, "!");
+	assert_int_equal(r, 0);
+}
+
+static void
+take(struct stream *s, const char *p, size_t n)
+{
+	while (n > 0) {
+		enum line_event event;
+		size_t used;
+
+		assert_int_equal(
+		    line_feed(&s->lines, (const uint8_t *)p, n, &used, &event), 0);
+		if (event == LINE_READY)
+			take_line(s);
+		p += used;
+		n -= used;
+	}
+}
+
+static void
+check_cut(const char *in, const char *wanted, size_t a, size_t b)
+{
+	struct stream s = {.log = BUF_INIT(1000)};
+
+	line_init(&s.lines, 64, LINE_LENIENT);
+	reply_init(&s.reply);
+	take(&s, in, a);
+	take(&s, in + a, b - a);
+	take(&s, in + b, strlen(in) - b);
+	assert_string_equal(buf_cstr(&s.log), wanted);
+	line_free(&s.lines);
+	reply_free(&s.reply);
+	buf_free(&s.log);
+}
+
+/* The same replies wherever the network cuts them, in two places at once. */
+static void
+wherever_they_are_cut(void **state)
+{
+	static const struct {
+		const char *in, *replies;
+	} rows[] = {
+	    {"220-a\r\n 226 b\r\n226 c\r\n220-d\r\n220 e\r\n331 p\r\n", "220 e|331 p|"},
+	    {"211-F\r\n SIZE\r\n211 End\r\n227 (1,2,3,4,5,6)\r\n",
+		"211 End|227 (1,2,3,4,5,6)|"},
+	    {"150 go\n226-a\n\n226 b\r\r\n", "150 go|226 b\r|"},
+	    {"22\xff\xfd\x01"
+	     "0 a\xff\xf1\r\xff\xf9\n250 b\r\n",
+		"220 a|250 b|"},
+	    {"SSH-2.0\r\n220 a\r\n", "!220 a|"},
+	    {"220-a\r\n220", ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		for (size_t a = 0; a <= strlen(rows[i].in); a++)
+			for (size_t b = a; b <= strlen(rows[i].in); b++)
+				check_cut(rows[i].in, rows[i].replies, a, b);
+	}
+}
+
 int
 main(void)
 {
@@ -162,6 +241,7 @@ main(void)
 	    cmocka_unit_test(too_many_lines),
 	    cmocka_unit_test(too_many_bytes),
 	    cmocka_unit_test(hostile_bytes),
+	    cmocka_unit_test(wherever_they_are_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "worker_world.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 
 #include "session.h"
@@ -236,13 +237,26 @@ static const char replies[] =
     "200 The umask is 022.\r\n"
     "200 The mode is set.\r\n"
     "500 SITE does not know that. SITE HELP lists what it knows.\r\n"
-    "213-Listing:\r\n -rw one\r\n 226 two\r\n213 End of the listing.\r\n"
+    "213-Listing:\r\n -rw one\r\n \r\n 226 two\r\n213 End of the listing.\r\n"
     "225 No transfer to abort.\r\n"
     "501 This command needs an argument.\r\n"
     "425 There is no data connection. Use EPSV, PASV, EPRT or PORT first.\r\n"
     "214 PWD\r\n"
     "500 Unknown command. HELP lists what there is.\r\n"
     "221 Goodbye.\r\n";
+
+static void
+check_replies(struct world *w, size_t piece)
+{
+	WORLD_UNTIL(w, w->client_eof);
+	size_t same = 0, heard = buf_len(&w->got);
+	while (same < heard && same < sizeof(replies) - 1 &&
+	    buf_data(&w->got)[same] == (uint8_t)replies[same])
+		same++;
+	if (same < heard || heard != sizeof(replies) - 1)
+		fail_msg("cut at or every %zu: from byte %zu on heard \"%.200s\"", piece, same,
+		    (const char *)buf_data(&w->got) + same);
+}
 
 static void
 play_in_pieces(struct world *w, size_t piece)
@@ -256,14 +270,23 @@ play_in_pieces(struct world *w, size_t piece)
 			uv_run(&w->loop, UV_RUN_NOWAIT);
 		world_read(w);
 	}
-	WORLD_UNTIL(w, w->client_eof);
-	size_t same = 0, heard = buf_len(&w->got);
-	while (same < heard && same < sizeof(replies) - 1 &&
-	    buf_data(&w->got)[same] == (uint8_t)replies[same])
-		same++;
-	if (same < heard || heard != sizeof(replies) - 1)
-		fail_msg("pieces of %zu: from byte %zu on heard \"%.200s\"", piece, same,
-		    (const char *)buf_data(&w->got) + same);
+	check_replies(w, piece);
+}
+
+/* In two parts; the second comes when all is said about the first, or while it is still at
+ * work. */
+static void
+play_in_two(struct world *w, size_t cut, unsigned turns)
+{
+	const int on = 1;
+
+	world_connect(w);
+	setsockopt(w->client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	world_send(w, script, cut);
+	while (turns-- > 0)
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+	world_send(w, script + cut, sizeof(script) - 1 - cut);
+	check_replies(w, cut);
 }
 
 static void
@@ -271,13 +294,15 @@ test_any_cut_of_the_input(void **state)
 {
 	struct world *w = *state;
 
-	w->listing = "-rw one\r\n226 two\r\n";
+	w->listing = "-rw one\r\n\r\n226 two\r\n";
 	world_add_file(w, "/file", "12345", 5);
 	play_in_pieces(w, sizeof(script));
 	play_in_pieces(w, 1);
 	play_in_pieces(w, 2);
 	play_in_pieces(w, 7);
 	play_in_pieces(w, 61);
+	for (size_t cut = 1; cut < sizeof(script) - 1; cut++)
+		play_in_two(w, cut, cut % 8);
 }
 
 static void

@@ -34,6 +34,10 @@
 #define WORLD_PATIENCE_MS 30000
 #define WORLD_FILES 8
 
+struct world;
+/* Sees each answer of the agent first. True: it has taken it, and *fd. */
+typedef bool world_answer_cb(struct world *w, struct msg *back, int *fd);
+
 /* What the agent holds: files by their absolute path. */
 struct world_file {
 	char path[64];
@@ -49,6 +53,7 @@ struct world {
 	bool worker_ended;
 	struct chan *master, *auth, *agent; /* our ends */
 	bool agent_given, agent_mute;
+	world_answer_cb *on_answer; /* NULL: every answer is sent as it is */
 	int agent_end; /* the worker's end, until it is granted */
 	struct world_file files[WORLD_FILES];
 	int stored;               /* memfd of the last upload, or -1 */
@@ -152,6 +157,27 @@ world_grant(struct world *w, uint32_t session)
 }
 
 static inline void
+world_bind(struct world *w, const struct msg *m)
+{
+	struct bytes address = m->master_bind.address;
+	struct msg back = {.type = MSG_WORKER_BOUND, .id = m->id};
+	struct endpoint at = {.family = address.n == 4 ? AF_INET : AF_INET6};
+	struct sockaddr_storage ss;
+	int fd = -1;
+
+	w->binds++;
+	memcpy(address.n == 4 ? (void *)&at.v4 : (void *)&at.v6, address.p, address.n);
+	back.worker_bound.error = (uint32_t)w->bind_error;
+	if (w->bind_error == 0) {
+		socklen_t len = endpoint_to_sockaddr(&at, &ss);
+
+		fd = socket(at.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(bind(fd, (struct sockaddr *)&ss, len), 0);
+	}
+	assert_int_equal(chan_send(w->master, &back, fd), 0);
+}
+
+static inline void
 world_on_master(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
 {
 	struct world *w = user;
@@ -166,22 +192,8 @@ world_on_master(struct chan *c, const struct msg *m, int *fds, size_t nfds, void
 		snprintf(w->log + n, sizeof(w->log) - n, "%d %.*s\n", m->master_log.kind,
 		    (int)m->master_log.text.n, (const char *)m->master_log.text.p);
 	}
-	if (m->type == MSG_MASTER_BIND) {
-		struct sockaddr_in sin = {.sin_family = AF_INET};
-		struct msg back = {.type = MSG_WORKER_BOUND, .id = m->id};
-		int fd = -1;
-
-		w->binds++;
-		assert_int_equal(m->master_bind.address.n, 4);
-		memcpy(&sin.sin_addr, m->master_bind.address.p, 4);
-		back.worker_bound.error = (uint32_t)w->bind_error;
-		if (w->bind_error == 0) {
-			fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-			assert_int_equal(
-			    bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
-		}
-		assert_int_equal(chan_send(w->master, &back, fd), 0);
-	}
+	if (m->type == MSG_MASTER_BIND)
+		world_bind(w, m);
 }
 
 static inline void
@@ -374,7 +386,8 @@ world_on_agent(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	default:
 		break;
 	}
-	assert_int_equal(chan_send(w->agent, &back, fd), 0);
+	if (w->on_answer == NULL || !w->on_answer(w, &back, &fd))
+		assert_int_equal(chan_send(w->agent, &back, fd), 0);
 }
 
 static inline void
@@ -617,11 +630,10 @@ world_setup(void **state)
 	return 0;
 }
 
-static inline int
-world_teardown(void **state)
+/* Everything but the loop and what its owner made. */
+static inline void
+world_close(struct world *w)
 {
-	struct world *w = *state;
-
 	worker_free(&w->worker);
 	chan_free(w->master);
 	chan_free(w->auth);
@@ -635,13 +647,21 @@ world_teardown(void **state)
 		if (w->files[i].path[0] != '\0')
 			close(w->files[i].fd);
 	}
+	conf_free(&w->conf);
+	buf_free(&w->got);
+}
+
+static inline int
+world_teardown(void **state)
+{
+	struct world *w = *state;
+
+	world_close(w);
 	uv_close((uv_handle_t *)&w->patience, NULL);
 	uv_close((uv_handle_t *)&w->tick, NULL);
 	while (uv_run(&w->loop, UV_RUN_DEFAULT) != 0)
 		;
 	assert_int_equal(uv_loop_close(&w->loop), 0);
-	conf_free(&w->conf);
-	buf_free(&w->got);
 	free(w);
 	return 0;
 }
