@@ -438,6 +438,8 @@ int ladder_work(struct ferry *h, bool *ret_moved);
 /* The present way failed; text says why. Goes on with the next one, if there is one. */
 int ladder_failed(struct ferry *h, int error, int sys_errno, const char *text);
 bool ladder_has_next(const struct ferry *h);
+/* Does the mode that the caller has set include this way? */
+bool ladder_allows(const struct ferry *h, enum ferry_mode mode);
 void ladder_worked(struct ferry *h);
 const char *mode_name(enum ferry_mode mode);
 bool mode_is_active(enum ferry_mode mode);

@@ -154,6 +154,9 @@ coding_reuses(struct ferry *h)
 	/* what came unasked must not become a file */
 	if (h->xfer.io_pos < h->xfer.io_len || !data_is_idle(h))
 		return false;
+	/* the caller wants another way since */
+	if (!ladder_allows(h, h->ladder.now))
+		return false;
 	event_address(&ev.local, &h->data.local);
 	event_address(&ev.remote, &h->data.remote);
 	event_emit(h, ev);

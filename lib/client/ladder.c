@@ -83,8 +83,8 @@ active_plausible(const struct ferry *h)
 	       endpoint_scope_of(&h->control.remote) != SCOPE_PUBLIC;
 }
 
-static bool
-mode_allows(const struct ferry *h, enum ferry_mode mode)
+bool
+ladder_allows(const struct ferry *h, enum ferry_mode mode)
 {
 	switch (h->mode) {
 	case FERRY_MODE_AUTO:
@@ -107,7 +107,7 @@ ladder_begin(struct ferry *h)
 	l->no_call = false;
 	l->sys_errno = 0;
 	buf_clear(&l->tried);
-	if (h->has_worked && mode_allows(h, h->worked))
+	if (h->has_worked && ladder_allows(h, h->worked))
 		add_rung(l, h->worked);
 	switch (h->mode) {
 	case FERRY_MODE_AUTO:

@@ -651,8 +651,9 @@ def test_explain_upload_and_listing(ferry, writable, tmp_path):
     assert sorted(done.out.split()) == sorted(b"f it's a name report.txt sub text up".split())
 
 
-def test_explain_several_files(ferry, server):
-    done = ferry("get", "--explain", url(server, "f"), url(server, "text"))
+def test_explain_several_files(ferry):
+    with FakeServer({"f": b"x", "text": b"y"}) as fake:
+        done = ferry("get", "--explain", url(fake, "f"), url(fake, "text"))
     assert done.text.count("PASSIVE transfer of ") == 2
     assert "PASSIVE transfer of text: you make the call." in done.words
     assert "Done. One call, made by you." in done.words

@@ -13,7 +13,7 @@ USER, PASSWORD = "anna", "s3cret-pw"
 HUGE = 1 << 40  # sparse: no disk holds it, no transfer reaches its end
 
 # The commands that issue 2 names.
-COMMANDS = """open user close ls dir nlist cd cdup pwd lcd lpwd get put mget mput delete mdelete mkdir rmdir rename
+COMMANDS = """open mode form struct user close ls dir nlist cd cdup pwd lcd lpwd get put mget mput delete mdelete mkdir rmdir rename
     size modtime binary ascii type passive epsv sendport hash prompt glob verbose status quote site rhelp help !
     bye""".split()
 
@@ -180,6 +180,9 @@ def test_every_command(terminal, writable, here):
         assert not list(root.glob("m*"))
 
         # settings
+        do("mode", "^Using auto mode")
+        do("form", "^Using non-print format")
+        do("struct", "^Using file structure")
         do("type", "^Using binary mode")
         do("ascii", "^Using ascii mode")
         do("type", "^Using ascii mode")
@@ -188,7 +191,12 @@ def test_every_command(terminal, writable, here):
         do("binary", "^Using binary mode")
         do("type tenex", "^Using binary mode")
         do("type ebcdic", "unknown type")
-        do("get b.txt", "^---> TYPE I$", "^---> EPSV$", "^---> RETR b.txt$")
+        # mget has opened a data connection for them all
+        do("get b.txt", "^---> TYPE I$", "~EPSV", "^---> RETR b.txt$", "^125 ", "^250 ")
+        do("mode stream", "^Using stream mode")
+        do("get b.txt", "^---> MODE S$", "^---> EPSV$", "^---> RETR b.txt$", "^226 ")
+        do("mode block", "^Using block mode")
+        do("get b.txt", "^---> MODE B$", "^---> EPSV$", "^---> RETR b.txt$", "^250 ")
         do("epsv", "^Use of EPSV and EPRT: off")
         do("get b.txt", "^---> PASV$", "~EPSV", "^227 ")
         do("passive", "^Passive mode: off")

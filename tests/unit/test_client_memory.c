@@ -76,6 +76,58 @@ drive(struct ferry *h, struct fake *f, int r)
 }
 
 static int
+ignore_begin(size_t i, int64_t size, int64_t mtime, void *user)
+{
+	(void)i, (void)size, (void)mtime, (void)user;
+	return 0;
+}
+
+static int
+ignore_some(size_t i, const void *data, size_t n, void *user)
+{
+	(void)i, (void)data, (void)n, (void)user;
+	return 0;
+}
+
+static void
+note_end(size_t i, int result, void *user)
+{
+	(void)i;
+	if (result < 0)
+		*(int *)user = result;
+}
+
+static int64_t
+nothing(void *data, size_t max, void *user)
+{
+	(void)data, (void)max, (void)user;
+	return 0;
+}
+
+/* MODE Z and MODE B. */
+static int
+modes(struct ferry *h, struct fake *f)
+{
+	static const char *const paths[] = {"f", "g"};
+	const struct ferry_many many = {
+	    .struct_size = sizeof(many),
+	    .begin = ignore_begin,
+	    .write = ignore_some,
+	    .end = note_end,
+	};
+	int r, worst = 0;
+
+	ferry_set_coding(h, FERRY_CODING_DEFLATE);
+	r = drive(h, f, ferry_get(h, "f", 0, ignore_bytes, NULL));
+	if (r == 0)
+		r = drive(h, f, ferry_put(h, "f", FERRY_PUT_STORE, 0, 0, nothing, NULL));
+	ferry_set_coding(h, FERRY_CODING_BLOCK);
+	if (r == 0)
+		r = drive(h, f, ferry_get_many(h, paths, 2, &many, &worst));
+	return r == 0 ? worst : r;
+}
+
+static int
 session(struct fake *f)
 {
 	struct ferry_entry e;
@@ -101,6 +153,8 @@ session(struct fake *f)
 		r = drive(h, f, ferry_get(h, "f", 0, ignore_bytes, NULL));
 	if (r == 0)
 		r = drive(h, f, ferry_list(h, NULL, ignore_entry, NULL));
+	if (r == 0)
+		r = modes(h, f);
 	(void)ferry_error_text(h);
 	ferry_free(h);
 	return r;
@@ -110,10 +164,18 @@ session(struct fake *f)
 static const char script[] =
     "S: 220 ready\nC: USER joe\nS: 331 p\nC: PASS x\nS: 230 in\nC: FEAT\nS: 211-F\nS:  "
     "SIZE\n"
-    "S:  MLST type*;\nS: 211 End\nC: PWD\nS: 257 \"/home\"\nC: MLST f\nS: 250-f\n"
+    "S:  MODE Z\nS:  MLST type*;\nS: 211 End\nC: PWD\nS: 257 \"/home\"\nC: MLST f\nS: "
+    "250-f\n"
     "S:  type=file;size=3; f\nS: 250 End\nC: TYPE I\nS: 200 I\nC: SIZE f\nS: 213 "
     "100000\n" DATA "C: RETR f\nS: 150 here\nfill 100000\neof\nS: 226 done\n" DATA
-    "C: MLSD\nS: 150 here\nsend type=file;size=2; a\\r\\n\neof\nS: 226 done\n";
+    "C: MLSD\nS: 150 here\nsend type=file;size=2; a\\r\\n\neof\nS: 226 done\n"
+    "C: MODE Z\nS: 200 Z\nC: SIZE f\nS: 550 no\n" DATA
+    /* zlib: nothing */
+    "C: RETR f\nS: 150 here\nsend \\170\\234\\003\\000\\000\\000\\000\\001\neof\nS: 226 "
+    "done\n" DATA "C: STOR f\nS: 150 go\nbroken\nS: 226 done\n"
+    "C: MODE B\nS: 200 B\n" DATA "C: RETR f\nC: RETR g\nS: 150 f\n"
+    "send \\000\\000\\003abc\\100\\000\\000\nS: 250 done\n"
+    "S: 125 g\nsend \\100\\000\\000\nS: 250 done\n";
 
 static void
 every_allocation_fails(void **state)
