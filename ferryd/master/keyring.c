@@ -48,13 +48,13 @@ name_files(const struct conf *c, struct file out[FILES])
 	const bool has_ec = c->ec_cert_file != NULL;
 
 	/* The default path alone does not make anybody want an RSA certificate. */
-	out[KEYS_RSA_CERT] = (struct file){"rsa_cert_file", c->rsa_cert_file, .optional = has_ec,
-	    .secret = c->rsa_private_key_file == NULL};
+	out[KEYS_RSA_CERT] = (struct file){"rsa_cert_file", c->rsa_cert_file,
+	    .optional = has_ec, .secret = c->rsa_private_key_file == NULL};
 	out[KEYS_RSA_KEY] = (struct file){
 	    "rsa_private_key_file", c->rsa_private_key_file, .secret = true};
 	out[KEYS_RSA_OCSP] = (struct file){"rsa_ocsp_file", c->rsa_ocsp_file};
-	out[KEYS_EC_CERT] = (struct file){"ec_cert_file", c->ec_cert_file,
-	    .secret = c->ec_private_key_file == NULL};
+	out[KEYS_EC_CERT] = (struct file){
+	    "ec_cert_file", c->ec_cert_file, .secret = c->ec_private_key_file == NULL};
 	out[KEYS_EC_KEY] =
 	    (struct file){"ec_private_key_file", c->ec_private_key_file, .secret = true};
 	out[KEYS_EC_OCSP] = (struct file){"ec_ocsp_file", c->ec_ocsp_file};
@@ -77,7 +77,8 @@ take_stamp(const char *path, struct stamp *ret)
 	ret->ctime = st.st_ctim;
 }
 
-static void take_stamps(const struct conf *conf, struct stamp out[FILES])
+static void
+take_stamps(const struct conf *conf, struct stamp out[FILES])
 {
 	struct file files[FILES];
 
@@ -155,7 +156,8 @@ read_all(struct keyring *k, const struct conf *conf, conf_problem_cb *cb, void *
 		buf_init(&text[i], FILE_MAX);
 		int r = read_one(&files[i], &text[i], cb, user);
 		worst = r < 0 ? r : worst;
-		keys.item[i] = (struct bytes){.p = buf_data(&text[i]), .n = buf_len(&text[i])};
+		keys.item[i] =
+		    (struct bytes){.p = buf_data(&text[i]), .n = buf_len(&text[i])};
 	}
 	keys.item[KEYS_TICKET] = (struct bytes){.p = k->ticket, .n = sizeof(k->ticket)};
 	if (worst == 0)

@@ -69,7 +69,8 @@ int
 keys_seal(const struct buf *packed)
 {
 	const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-	_cleanup_close_ int fd = memfd_create("ferryd-keys", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_close_ int fd =
+	    memfd_create("ferryd-keys", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	const uint8_t *p = buf_data(packed);
 	size_t left = buf_len(packed);
 

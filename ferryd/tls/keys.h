@@ -47,8 +47,8 @@ int keys_parse(const uint8_t *p, size_t n, struct keys *ret);
 /* A memory file of those bytes that nobody can change any more. A descriptor, or
  * -FERRY_ESYS. */
 int keys_seal(const struct buf *packed);
-/* Reads one into out (empty, of KEYS_PACKED_MAX; to be wiped). 0, -FERRY_EPROTO, -FERRY_ESYS,
- * -FERRY_ENOMEM. */
+/* Reads one into out (empty, of KEYS_PACKED_MAX; to be wiped). 0, -FERRY_EPROTO,
+ * -FERRY_ESYS, -FERRY_ENOMEM. */
 int keys_unseal(int fd, struct buf *out);
 
 #endif

@@ -37,7 +37,7 @@ int
 tls_library_init(void)
 {
 	const uint64_t how = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
-	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS;
+			     OPENSSL_INIT_LOAD_CRYPTO_STRINGS;
 
 	return OPENSSL_init_ssl(how, NULL) == 1 ? 0 : -FERRY_ENOMEM;
 }
@@ -102,11 +102,14 @@ load_chain(SSL_CTX *ctx, BIO *bio)
 }
 
 static int
-load_cert(struct tls_identity *id, size_t i, const struct keys *keys, char why[TLS_WHY_MAX])
+load_cert(
+    struct tls_identity *id, size_t i, const struct keys *keys, char why[TLS_WHY_MAX])
 {
 	const struct pair *p = &pairs[i];
-	_cleanup_(bio_freep) BIO *bio = bio_of(keys->item[p->cert]);
-	X509 *cert = bio != NULL ? PEM_read_bio_X509_AUX(bio, NULL, no_passphrase, NULL) : NULL;
+	_cleanup_(bio_freep)
+	BIO *bio = bio_of(keys->item[p->cert]);
+	X509 *cert =
+	    bio != NULL ? PEM_read_bio_X509_AUX(bio, NULL, no_passphrase, NULL) : NULL;
 
 	if (cert == NULL)
 		return wrong(why, "%s holds no certificate in PEM", p->cert_option);
@@ -120,12 +123,14 @@ load_cert(struct tls_identity *id, size_t i, const struct keys *keys, char why[T
 }
 
 static int
-load_key(struct tls_identity *id, size_t i, const struct keys *keys, char why[TLS_WHY_MAX])
+load_key(
+    struct tls_identity *id, size_t i, const struct keys *keys, char why[TLS_WHY_MAX])
 {
 	const struct pair *p = &pairs[i];
 	bool apart = keys->item[p->key].n > 0;
 	const char *option = apart ? p->key_option : p->cert_option;
-	_cleanup_(bio_freep) BIO *bio = bio_of(keys->item[apart ? p->key : p->cert]);
+	_cleanup_(bio_freep)
+	BIO *bio = bio_of(keys->item[apart ? p->key : p->cert]);
 	EVP_PKEY *key =
 	    bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
 
@@ -136,8 +141,9 @@ load_key(struct tls_identity *id, size_t i, const struct keys *keys, char why[TL
 	int used = fits == 1 ? SSL_CTX_use_PrivateKey(id->ctx, key) : 0;
 	EVP_PKEY_free(key);
 	if (fits != 1)
-		return wrong(why, "the private key in %s does not fit the certificate in %s",
-		    option, p->cert_option);
+		return wrong(why,
+		    "the private key in %s does not fit the certificate in %s", option,
+		    p->cert_option);
 	return used == 1 ? 0 : wrong(why, "the private key in %s cannot be used", option);
 }
 
@@ -172,8 +178,9 @@ load_pairs(struct tls_identity *id, const struct keys *keys, char why[TLS_WHY_MA
 		if (r == 0)
 			r = load_ocsp(id, i, keys);
 	}
-	return r == 0 && found == 0 ? wrong(why, "there is no certificate: set rsa_cert_file")
-				    : r;
+	return r == 0 && found == 0
+		   ? wrong(why, "there is no certificate: set rsa_cert_file")
+		   : r;
 }
 
 /* ---- what is offered ---- */
@@ -221,12 +228,12 @@ set_versions(SSL_CTX *ctx, const struct conf *conf)
 	int low = conf->ssl_tlsv1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
 	int high = conf->ssl_tlsv1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
 
-	SSL_CTX_set_options(ctx,
-	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-	SSL_CTX_set_mode(ctx,
-	    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-		SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+				     SSL_OP_CIPHER_SERVER_PREFERENCE |
+				     SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
+				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				  SSL_MODE_RELEASE_BUFFERS);
 	if (SSL_CTX_set_min_proto_version(ctx, low) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, high) != 1)
 		return -FERRY_EINVAL;
@@ -264,7 +271,8 @@ believe(int ok, X509_STORE_CTX *store)
 static int
 load_authorities(SSL_CTX *ctx, struct bytes pem, char why[TLS_WHY_MAX])
 {
-	_cleanup_(bio_freep) BIO *bio = bio_of(pem);
+	_cleanup_(bio_freep)
+	BIO *bio = bio_of(pem);
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	unsigned found = 0;
 	X509 *cert;
@@ -272,7 +280,7 @@ load_authorities(SSL_CTX *ctx, struct bytes pem, char why[TLS_WHY_MAX])
 	while (bio != NULL &&
 	       (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
 		int ok = X509_STORE_add_cert(store, cert) == 1 &&
-		    SSL_CTX_add_client_CA(ctx, cert) == 1;
+			 SSL_CTX_add_client_CA(ctx, cert) == 1;
 
 		X509_free(cert);
 		if (!ok)
@@ -286,8 +294,8 @@ load_authorities(SSL_CTX *ctx, struct bytes pem, char why[TLS_WHY_MAX])
 }
 
 static int
-set_clients(SSL_CTX *ctx, const struct conf *conf, const struct keys *keys,
-    char why[TLS_WHY_MAX])
+set_clients(
+    SSL_CTX *ctx, const struct conf *conf, const struct keys *keys, char why[TLS_WHY_MAX])
 {
 	int mode = SSL_VERIFY_NONE;
 

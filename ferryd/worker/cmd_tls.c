@@ -6,9 +6,9 @@
  *   PROT <SP> C | P                200; S and E are not TLS's (536)
  *   CCC                            200, then back to clear, where ssl_ccc_enable=YES
  *
- * What came in clear can have been put there by anybody between client and server: it must
- * never be run once the client believes itself to be private (CVE-2011-0411), nor leave a
- * trace in the session. The handshakes are in session.c and data.c.
+ * What came in clear can have been put there by anybody between client and server: it
+ * must never be run once the client believes itself to be private (CVE-2011-0411), nor
+ * leave a trace in the session. The handshakes are in session.c and data.c.
  */
 #include <assert.h>
 #include <ferry/ferry.h>
@@ -52,7 +52,7 @@ policy_wants_private(const struct session *s)
 	const struct conf *conf = s->worker->conf;
 
 	return conf->ssl_enable && session_logged_in(s) &&
-	    (s->anonymous ? conf->force_anon_data_ssl : conf->force_local_data_ssl);
+	       (s->anonymous ? conf->force_anon_data_ssl : conf->force_local_data_ssl);
 }
 
 const char *
@@ -60,8 +60,9 @@ policy_against_data(const struct session *s)
 {
 	if (s->private || !policy_wants_private(s))
 		return NULL;
-	return is_secure(s) ? "Data connections must be encrypted here: send PROT P first."
-			    : "Data connections must be encrypted here: use AUTH TLS and PROT P.";
+	return is_secure(s)
+		   ? "Data connections must be encrypted here: send PROT P first."
+		   : "Data connections must be encrypted here: use AUTH TLS and PROT P.";
 }
 
 /* ---- AUTH ---- */
@@ -113,7 +114,8 @@ cmd_auth(struct session *s, struct bytes arg)
 	} else if (s->worker->identity == NULL) {
 		answer(s, 431, "The server has no certificate just now.");
 	} else if (session_has_input(s)) {
-		log_event(LOG_WARNING, s->id, "tls failed why=\"clear bytes behind AUTH\"");
+		log_event(
+		    LOG_WARNING, s->id, "tls failed why=\"clear bytes behind AUTH\"");
 		session_close(s, 421, "Clear text came behind AUTH. Goodbye.");
 	} else {
 		begin_tls(s);
@@ -182,7 +184,8 @@ cmd_ccc(struct session *s, struct bytes arg)
 	if (!is_secure(s)) {
 		answer(s, 533, "The control connection is clear already.");
 	} else if (!s->worker->conf->ssl_ccc_enable) {
-		answer(s, 534, "The control connection stays encrypted (ssl_ccc_enable=NO).");
+		answer(s, 534,
+		    "The control connection stays encrypted (ssl_ccc_enable=NO).");
 	} else {
 		answer(s, 200, "TLS on the control connection ends.");
 		session_clear(s);

@@ -91,7 +91,8 @@ could_not_secure(struct session *s, const char *why)
 		data_close(s);
 		return;
 	}
-	snprintf(text, sizeof(text), "The TLS handshake on the data connection failed: %s.", why);
+	snprintf(text, sizeof(text),
+	    "The TLS handshake on the data connection failed: %s.", why);
 	transfer_refused(s, 522, text);
 	session_run(s);
 }
@@ -113,7 +114,8 @@ is_proved(struct session *s)
 	if (!s->worker->conf->require_ssl_reuse || control == NULL ||
 	    tls_resumes(conn_tls(s->data.conn), control))
 		return true;
-	log_event(LOG_NOTICE, s->id, "tls failed channel=data why=\"session not resumed\"");
+	log_event(
+	    LOG_NOTICE, s->id, "tls failed channel=data why=\"session not resumed\"");
 	transfer_refused(s, 522,
 	    "The data connection must resume the TLS session of the control connection "
 	    "(require_ssl_reuse=YES): configure your client to reuse the session.");
@@ -205,7 +207,8 @@ hand_over(struct session *s)
 		take_over(s);
 	else if (secure_already)
 		transfer_refused(s, 522,
-		    "The data connection is under TLS already, and PROT C came behind it.");
+		    "The data connection is under TLS already, and PROT C came behind "
+		    "it.");
 	else if (s->private)
 		secure(s);
 	else

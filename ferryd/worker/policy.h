@@ -1,6 +1,6 @@
 /*
- * What has to be encrypted, and what may not: allow_anon_ssl and the force_..._ssl options
- * of ferryd.conf. Looks, and changes nothing.
+ * What has to be encrypted, and what may not: allow_anon_ssl and the force_..._ssl
+ * options of ferryd.conf. Looks, and changes nothing.
  */
 #ifndef FERRYD_WORKER_POLICY_H
 #define FERRYD_WORKER_POLICY_H

@@ -31,9 +31,9 @@ struct tls {
 	bool read_waits_to_write, write_waits_to_read;
 	bool more;
 	int late, late_errno; /* what the next tls_read() returns, and ever after */
-	bool broken; /* OpenSSL must not be called on it any more */
-	bool ended;  /* our close_notify is on its way */
-	uint8_t *chunk; /* of a file, without kernel TLS */
+	bool broken;          /* OpenSSL must not be called on it any more */
+	bool ended;           /* our close_notify is on its way */
+	uint8_t *chunk;       /* of a file, without kernel TLS */
 	size_t used, len;
 	char why[160];
 };
@@ -56,7 +56,8 @@ failed(struct tls *t, int what)
 
 	t->broken = true;
 	ERR_clear_error();
-	if (what == SSL_ERROR_SSL && ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+	if (what == SSL_ERROR_SSL &&
+	    ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		snprintf(t->why, sizeof(t->why),
 		    "the connection ended without TLS's end mark (close_notify)");
 		return -FERRY_ESHORT;
@@ -133,10 +134,11 @@ offers(const uint8_t *list, unsigned n, const char *name)
 	return false;
 }
 
-/* RFC 7301 3.2, against ALPACA: a client that wants to talk to a web or mail server is not
- * ours, whoever led it here. */
+/* RFC 7301 3.2, against ALPACA: a client that wants to talk to a web or mail server is
+ * not ours, whoever led it here. */
 static int
-on_alpn(SSL *ssl, const uint8_t **ret, uint8_t *ret_n, const uint8_t *list, unsigned n, void *arg)
+on_alpn(SSL *ssl, const uint8_t **ret, uint8_t *ret_n, const uint8_t *list, unsigned n,
+    void *arg)
 {
 	static const char *const control[] = {"ftp", NULL};
 	static const char *const data[] = {"ftp-data", "ftp", NULL};
@@ -247,8 +249,8 @@ set_use(struct tls *t)
 	SSL_set_options(t->ssl, SSL_OP_ENABLE_KTLS);
 	if (t->use != TLS_UPLOAD)
 		return;
-	/* A ticket that the client has not read when it closes would turn its close into a
-	 * reset, and cost it the end of its file: tls_give_ticket() instead. */
+	/* A ticket that the client has not read when it closes would turn its close into
+	 * a reset, and cost it the end of its file: tls_give_ticket() instead. */
 	SSL_set_num_tickets(t->ssl, 0);
 	SSL_set_read_ahead(t->ssl, 1);
 	SSL_set_default_read_buffer_len(t->ssl, READ_CHUNK);
@@ -319,7 +321,8 @@ tls_handshake(struct tls *t)
 	int r = read_result(t, SSL_do_handshake(t->ssl));
 	if (r == 0) {
 		take_number(t);
-		/* The client's first bytes may have come with the end of its handshake. */
+		/* The client's first bytes may have come with the end of its handshake.
+		 */
 		t->more = SSL_has_pending(t->ssl) == 1;
 	}
 	if (r == -FERRY_EOF || r == -FERRY_ESHORT)
@@ -427,7 +430,8 @@ read_chunk(struct tls *t, int file, uint64_t offset, size_t n)
 		errno = ENOMEM;
 		return -FERRY_ESYS;
 	}
-	ssize_t got = pread(file, t->chunk, n < FILE_CHUNK ? n : FILE_CHUNK, (off_t)offset);
+	ssize_t got =
+	    pread(file, t->chunk, n < FILE_CHUNK ? n : FILE_CHUNK, (off_t)offset);
 	if (got < 0) {
 		/* To the caller a file that cannot be read is an input error, whatever
 		 * its cause. */
@@ -505,7 +509,7 @@ bool
 tls_resumes(const struct tls *t, const struct tls *control)
 {
 	return SSL_session_reused(t->ssl) &&
-	    CRYPTO_memcmp(t->session, control->session, SESSION_ID) == 0;
+	       CRYPTO_memcmp(t->session, control->session, SESSION_ID) == 0;
 }
 
 void

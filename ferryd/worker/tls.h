@@ -26,7 +26,8 @@ enum tls_use {
 struct tls;
 
 /* For fd, which stays the caller's. conf must outlive it. NULL: out of memory. */
-struct tls *tls_new(struct tls_identity *id, const struct conf *conf, int fd, enum tls_use use);
+struct tls *tls_new(
+    struct tls_identity *id, const struct conf *conf, int fd, enum tls_use use);
 /* For a data connection: the identity, and the certificate, of its control connection. */
 struct tls_identity *tls_identity_of(const struct tls *t);
 /* NULL is accepted. Says nothing to the peer. */
@@ -34,9 +35,9 @@ void tls_free(struct tls *t);
 
 /* 0: done; FERRY_AGAIN; -FERRY_EPROTO: tls_why() tells. */
 int tls_handshake(struct tls *t);
-/* 0 and *ret_n > 0; FERRY_AGAIN; -FERRY_EOF: ended in order (close_notify); -FERRY_ESHORT:
- * the connection ended without that, perhaps cut by somebody; -FERRY_EPROTO; -FERRY_ESYS
- * with errno. */
+/* 0 and *ret_n > 0; FERRY_AGAIN; -FERRY_EOF: ended in order (close_notify);
+ * -FERRY_ESHORT: the connection ended without that, perhaps cut by somebody;
+ * -FERRY_EPROTO; -FERRY_ESYS with errno. */
 int tls_read(struct tls *t, void *p, size_t n, size_t *ret_n);
 /* The last tls_read() left decrypted or buffered bytes: the socket will not tell. */
 bool tls_has_more(const struct tls *t);
