@@ -221,6 +221,10 @@ drain_on(struct pump *p)
 	int error = conn_error(c);
 	int r = error != 0 ? -FERRY_ESYS : throw_away(c);
 
+	if (r == -FERRY_ESHORT) {
+		pump_finish(p, PUMP_CUT, 0);
+		return;
+	}
 	if (r < 0) {
 		pump_finish(p, PUMP_BROKEN, error != 0 ? error : errno);
 		return;

@@ -18,6 +18,7 @@ enum pump_end {
 		      written */
 	PUMP_CANCELLED, /* pump_cancel() */
 	PUMP_BROKEN,    /* the data connection failed: error is an errno */
+	PUMP_CUT,       /* under TLS it ended without saying so: perhaps cut by somebody */
 	PUMP_STALLED,   /* nothing moved on it for too long */
 	PUMP_UNREAD,    /* the file could not be read: error, or 0: it became shorter */
 	PUMP_UNWRITTEN, /* the file could not be written: error */

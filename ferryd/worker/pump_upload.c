@@ -206,6 +206,8 @@ upload_ready(struct pump *p, unsigned events)
 		pump_finish(p, PUMP_GARBLED, 0);
 	else if (r == -FERRY_ENOMEM)
 		pump_finish(p, PUMP_UNWRITTEN, ENOMEM);
+	else if (r == -FERRY_ESHORT)
+		pump_finish(p, PUMP_CUT, 0);
 	else
 		pump_finish(p, PUMP_BROKEN, errno);
 }
