@@ -90,6 +90,12 @@ pump_bytes(const struct pump *p)
 	return p->bytes;
 }
 
+uint64_t
+pump_received(const struct pump *p)
+{
+	return p->received;
+}
+
 bool
 pump_in_step(const struct pump *p)
 {

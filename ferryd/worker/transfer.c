@@ -283,8 +283,9 @@ on_pumped(struct pump *p, enum pump_end end, int error, void *user)
 		note(t, 451, "The listing could not be completed.");
 		break;
 	case PUMP_UNENDED:
-		note(t, 426, "The data connection ended after %llu bytes, before %s.",
-		    (unsigned long long)t->bytes,
+		note(t, 426,
+		    "The data connection ended after %llu bytes of the file, before %s.",
+		    (unsigned long long)pump_received(p),
 		    t->mode == CODING_BLOCK ? "the block that ends the file"
 					    : "the end of the compressed stream");
 		break;
