@@ -22,7 +22,7 @@ enum pump_end {
 	PUMP_UNREAD,    /* the file could not be read: error, or 0: it became shorter */
 	PUMP_UNWRITTEN, /* the file could not be written: error */
 	PUMP_UNLISTED,  /* the agent could not finish its listing */
-	PUMP_CUT,       /* the client ended its upload before the end that MODE wants */
+	PUMP_UNENDED,   /* the client ended its upload before the end that MODE wants */
 	PUMP_GARBLED,   /* what the client sends is not what MODE says */
 	PUMP_SUSPECT,   /* MODE B: whole, but its sender does not vouch for it */
 };

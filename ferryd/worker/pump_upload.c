@@ -178,7 +178,7 @@ on_end(struct upload_pump *u)
 	size_t n = 0;
 
 	if (decoder_end(&u->decoder, u->half[u->filling] + u->n, &n) < 0) {
-		pump_finish(&u->p, u->lost ? PUMP_UNWRITTEN : PUMP_CUT, u->error);
+		pump_finish(&u->p, u->lost ? PUMP_UNWRITTEN : PUMP_UNENDED, u->error);
 		return;
 	}
 	u->n += n;

@@ -260,7 +260,7 @@ on_pumped(struct pump *p, enum pump_end end, int error, void *user)
 	case PUMP_UNLISTED:
 		note(t, 451, "The listing could not be completed.");
 		break;
-	case PUMP_CUT:
+	case PUMP_UNENDED:
 		note(t, 426, "The data connection ended after %llu bytes, before %s.",
 		    (unsigned long long)t->bytes,
 		    t->mode == CODING_BLOCK ? "the block that ends the file"

@@ -20,19 +20,9 @@ WRITABLE = {"write_enable": "YES", "anon_upload_enable": "YES", "anon_other_writ
 SIZES = [0, 1, 2, 32768, 65532, 65535, 65536, 65537, 131072, 1_000_003]
 
 
-def content(size, text):
-    if text:
-        return (b"The quick brown fox %d\n" * (size // 20 + 1) % tuple(range(size // 20 + 1)))[:size]
-    return os.urandom(size)
-
-
 def text_of(size):
     line = b"".join(b"%d bottles of beer on the wall\n" % i for i in range(2000))
     return (line * (size // len(line) + 1))[:size]
-
-
-def files_of(server, make):
-    return {f"f{size}": make(size) for size in SIZES}
 
 
 def session(server, mode=None, **kwargs):
@@ -213,25 +203,24 @@ def memory_of(server):
 
 
 def test_deflate_bomb_is_only_a_large_file(ferryd):
-    """A small upload that unpacks to a GiB takes no memory; who has enough of it says ABOR."""
+    """A small upload that unpacks to 256 MiB takes no memory; who has enough of it says ABOR."""
     server = ferryd(options=WRITABLE)
     d = zlib.compressobj(9)
     zeros = bytes(1 << 20)
-    bomb = b"".join(d.compress(zeros) for _ in range(1024)) + d.flush()
-    assert len(bomb) < 2 << 20
+    bomb = b"".join(d.compress(zeros) for _ in range(256)) + d.flush()
+    assert len(bomb) < 1 << 19
     with session(server, "Z", seconds=60) as s:
         s.store("STOR small", zlib.compress(b"x"))
         before = memory_of(server)
         s.passive()
         s.command("STOR bomb", 150)
         s.write_data(bomb)
-        wait_until(lambda: any(p.stat().st_size > 100 << 20 for p in server.root.iterdir()), "nothing unpacked")
+        wait_until(lambda: any(p.stat().st_size > 32 << 20 for p in server.root.iterdir()), "nothing unpacked")
         assert memory_of(server) < before + 8192
         with session(server) as other:
             other.command("NOOP", 200)
         s.command("ABOR", 426)
         assert s.reply()[0] == 226
-        assert os.path.getsize(server.root / "bomb") < 1 << 30
         s.command("NOOP", 200)
 
 
