@@ -50,6 +50,7 @@ ferry_free(struct ferry *h)
 	dial_close(h);
 	data_close(h, 0, false);
 	control_free(&h->control);
+	security_free(&h->security);
 	wake = atomic_exchange(&h->wake_fd, -1);
 	fd_closep(&wake);
 	buf_free(&h->dial.why);

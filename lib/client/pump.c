@@ -6,7 +6,6 @@
 #include "client.h"
 
 #include <string.h>
-#include <sys/socket.h>
 
 int
 pump_prepare(struct ferry *h)
@@ -161,7 +160,7 @@ static int
 pump_in(struct ferry *h, bool *ret_moved)
 {
 	struct transfer *x = &h->xfer;
-	ssize_t n = recv(h->data.fd, x->io, IO_CHUNK, 0);
+	ssize_t n = data_recv(h, x->io, IO_CHUNK);
 	int r;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -246,7 +245,7 @@ pending(struct transfer *x, size_t **ret_pos, size_t *ret_n)
 static int
 send_some(struct ferry *h, const uint8_t *p, size_t n, size_t *pos)
 {
-	ssize_t sent = send(h->data.fd, p, n, MSG_NOSIGNAL);
+	ssize_t sent = data_send(h, p, n);
 
 	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
 		return FERRY_AGAIN;
@@ -282,7 +281,8 @@ pump_out(struct ferry *h, bool *ret_moved)
 			/* closed for good when the reply is there: bytes that the server
 			 * may have sent us, unread, would turn our end of file into a
 			 * reset */
-			shutdown(h->data.fd, SHUT_WR);
+			if (data_finish(h) == FERRY_AGAIN)
+				return FERRY_AGAIN;
 			data_over(h, 0);
 			*ret_moved = true;
 			return FERRY_AGAIN;
@@ -297,9 +297,22 @@ pump_out(struct ferry *h, bool *ret_moved)
 	return FERRY_AGAIN;
 }
 
+/* The handshake came to nothing: the server's reply will say more. */
+static int
+not_secure(struct ferry *h)
+{
+	data_over(h, EPROTO);
+	data_close(h, FERRY_ETLS, false);
+	return FERRY_AGAIN;
+}
+
 int
 pump_work(struct ferry *h, bool *ret_moved)
 {
+	int r = data_secure(h, ret_moved);
+
+	if (r != 0)
+		return r == -FERRY_ETLS ? not_secure(h) : r;
 	if (!h->xfer.upload)
 		return pump_in(h, ret_moved);
 	return h->xfer.begun ? pump_out(h, ret_moved) : FERRY_AGAIN;

@@ -1,5 +1,6 @@
 """A server that does what it is told, for what no honest server does: wrong names, silence, half a file."""
 import socket
+import ssl
 import threading
 
 SECONDS = 20
@@ -14,14 +15,24 @@ class FakeServer:
     release(); with "data" in it, files trickle until then. half: RETR sends half of a file. size: what SIZE says.
     calls: active mode works; below: the call (only one) comes from the port below the server's own. uploads:
     {path: bytes} that STOR received whole. commands: every line that came, in order. open: the connections.
+
+    tls: an ssl.SSLContext makes it one with AUTH TLS; implicit: from the first byte. data_tls: another context for
+    data connections. cut: data connections end without close_notify. injected: bytes in clear behind the 234.
+    handshakes: (channel, resumed) of each; notified: did each upload end with close_notify?
     """
 
     def __init__(self, files=None, names=(), facts=(), features=(), replies=None, hold=(), greeting="220 ready",
-                 password=None, host="127.0.0.1", below=False, half=False, size=None, calls=True):
+                 password=None, host="127.0.0.1", below=False, half=False, size=None, calls=True, tls=None,
+                 implicit=False, data_tls=None, cut=False, injected=b"", port=0):
         self.files, self.names, self.facts = dict(files or {}), list(names), list(facts)
         self.features, self.replies, self.hold = list(features), dict(replies or {}), set(hold)
         self.greeting, self.password, self.host = greeting, password, host
         self.below, self.half, self.size, self.calls = below, half, size, calls
+        self.tls, self.implicit, self.data_tls = tls, implicit, data_tls or tls
+        self.cut, self.injected, self.port = cut, injected, port
+        self.handshakes, self.notified = [], []
+        if tls and not implicit:
+            self.features.append("AUTH TLS")
         self.commands, self.uploads = [], {}
         self.changed = threading.Condition()
         self.released = threading.Event()
@@ -43,7 +54,7 @@ class FakeServer:
             s.close()
 
     def listen(self):
-        self.listener = socket.create_server((self.host, 0), family=self.family())
+        self.listener = socket.create_server((self.host, self.port), family=self.family())
         self.port = self.listener.getsockname()[1]
         if self.below:
             self.bind_below()
@@ -83,12 +94,13 @@ class FakeServer:
             threading.Thread(target=self.session, args=(s,), daemon=True).start()
 
     def session(self, s):
+        session = Session(self, s)
         try:
-            Session(self, s).run()
+            session.run()
         except OSError:
             pass
         finally:
-            s.close()
+            session.sock.close()
 
 
 class Session:
@@ -96,6 +108,13 @@ class Session:
         self.server, self.sock = server, sock
         self.listener = self.told = self.data = None
         self.offset = 0
+        self.secret = self.protected = False
+
+    def encrypt(self):
+        self.sock = self.server.tls.wrap_socket(self.sock, server_side=True)
+        self.server.open.append(self.sock)
+        self.server.handshakes.append(("control", self.sock.session_reused))
+        self.secret = True
 
     def say(self, text):
         self.sock.sendall(text.encode("utf-8", "surrogateescape") + b"\r\n")
@@ -104,6 +123,8 @@ class Session:
         server = self.server
         if "greeting" in server.hold:
             server.released.wait(SECONDS)
+        if server.implicit:
+            self.encrypt()
         self.say(server.greeting)
         pending = b""
         while data := self.sock.recv(4096):
@@ -135,6 +156,19 @@ class Session:
 
     def unknown(self, arg):
         self.say("502 what")
+
+    def do_AUTH(self, arg):
+        if self.server.tls is None or self.secret:
+            return self.unknown(arg)
+        self.sock.sendall(b"234 go on\r\n" + self.server.injected)
+        self.encrypt()
+
+    def do_PBSZ(self, arg):
+        self.say("200 PBSZ=0" if self.secret else "503 AUTH first")
+
+    def do_PROT(self, arg):
+        self.protected = arg == "P"
+        self.say("200 ok" if self.secret and self.protected else "536 only P")
 
     def do_USER(self, arg):
         self.say("331 the password")
@@ -211,20 +245,34 @@ class Session:
             self.told = None
         self.data.settimeout(SECONDS)
 
+    def protect(self):
+        """The data connection after the 150, as PROT wants it."""
+        if not self.protected:
+            return
+        self.data = self.server.data_tls.wrap_socket(self.data, server_side=True, suppress_ragged_eofs=False)
+        self.server.handshakes.append(("data", self.data.session_reused))
+
+    def end(self):
+        if self.protected and not self.server.cut:
+            self.data.unwrap().close()
+        else:
+            self.data.close()
+
     def send(self, data, held=False):
         if not self.server.calls:
             return self.say("150 I am about to call")
         self.connect()
         self.say("150 here it comes")
         try:
+            self.protect()
             self.data.sendall(data)
             if held:
                 # A byte now and then, so that the client has something to show.
                 while not self.server.released.wait(0.02):
                     self.data.sendall(b".")
+            self.end()
         except OSError:
             return self.say("426 you hung up")
-        self.data.close()
         self.say("226 done")
 
     def do_RETR(self, arg):
@@ -245,10 +293,16 @@ class Session:
     def do_STOR(self, arg):
         self.connect()
         self.say("150 go on")
+        self.protect()
         got = b""
-        while piece := self.data.recv(65536):
-            got += piece
-        self.data.close()
+        try:
+            while piece := self.data.recv(65536):
+                got += piece
+        except ssl.SSLError:
+            self.server.notified.append(False)
+            return self.say("426 no close_notify")
+        self.server.notified.append(True)
+        self.end()
         self.server.uploads[arg] = got
         self.say("226 done")
 
