@@ -18,7 +18,7 @@ class FakeServer:
 
     tls: an ssl.SSLContext makes it one with AUTH TLS; implicit: from the first byte. data_tls: another context for
     data connections. cut: data connections end without close_notify. injected: bytes in clear behind the 234.
-    handshakes: (channel, resumed) of each; notified: did each upload end with close_notify?
+    handshakes: (channel, resumed) of each; notified: did each upload end with close_notify? port: where to listen.
     """
 
     def __init__(self, files=None, names=(), facts=(), features=(), replies=None, hold=(), greeting="220 ready",
@@ -29,7 +29,7 @@ class FakeServer:
         self.greeting, self.password, self.host = greeting, password, host
         self.below, self.half, self.size, self.calls = below, half, size, calls
         self.tls, self.implicit, self.data_tls = tls, implicit, data_tls or tls
-        self.cut, self.injected, self.port = cut, injected, port
+        self.cut, self.injected, self.wanted_port = cut, injected, port
         self.handshakes, self.notified = [], []
         if tls and not implicit:
             self.features.append("AUTH TLS")
@@ -54,7 +54,7 @@ class FakeServer:
             s.close()
 
     def listen(self):
-        self.listener = socket.create_server((self.host, self.port), family=self.family())
+        self.listener = socket.create_server((self.host, self.wanted_port), family=self.family())
         self.port = self.listener.getsockname()[1]
         if self.below:
             self.bind_below()

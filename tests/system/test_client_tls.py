@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness.certs import Authority, context
+from harness.certs import Authority, context, openssl
 from harness.fake import FakeServer
 from harness.server import BAD_WORDS
 from harness.terminal import Terminal
@@ -77,7 +77,7 @@ def trusting(authority):
 @pytest.mark.parametrize("mode", ["passive", "active"])
 def test_it_encrypts_where_it_is_offered(ferry, authority, certificate, tmp_path, version, mode):
     """Both ways and a listing in one session; data connections resume the session of the control connection."""
-    script = b"mode\nget f\nput f up\nget f again\nls\nget f once-more\nbye\n".replace(b"mode\n", b"")
+    script = b"get f\nput f up\nget f again\nls\nget f once-more\nbye\n"
     with FakeServer({"f": DATA}, names=[b"a", b"b"], tls=context(certificate, version)) as server:
         done = ferry("--mode", mode, "--anonymous", "-d", *trusting(authority), url(server), input=script)
         assert (tmp_path / "f").read_bytes() == DATA
@@ -132,8 +132,8 @@ def test_the_narration_tells_of_the_encryption(ferry, authority, certificate):
 
 def test_status_and_secure_at_the_prompt(ferry, authority, certificate):
     with FakeServer(tls=context(certificate)) as server:
-        done = ferry("--anonymous", *trusting(authority), url(server), input=b"secure\nstatus\nquote PROT C\nquote CCC\n",
-                     status=1)
+        done = ferry("--anonymous", *trusting(authority), url(server), status=1,
+                     input=b"secure\nstatus\nquote PROT C\nquote CCC\n")
         assert done.text.count("Encrypted: TLSv1.3, ") == 2
         assert f"SHA256:{authority.pin('server')}; an authority vouches for it." in done.text
         assert "PROT is not sent as it is" in done.text and "CCC is not sent as it is" in done.text
@@ -168,9 +168,9 @@ def test_an_offer_that_is_then_refused(ferry):
         assert verbs(server) == ["FEAT", "AUTH"]
 
 
-@pytest.mark.parametrize("feature, offers", [("AUTH TLS", True), ("AUTH SSL;TLS;", True), ("AUTH TLS;TLS-C;SSL;", True),
-                                             ("auth tls", True), ("AUTH SSL", False), ("AUTH XTLS", False),
-                                             ("AUTHTLS", False), ("X AUTH TLS", False)])
+@pytest.mark.parametrize("feature, offers", [
+    ("AUTH TLS", True), ("AUTH SSL;TLS;", True), ("AUTH TLS;TLS-C;SSL;", True), ("auth tls", True),
+    ("AUTH SSL", False), ("AUTH XTLS", False), ("AUTHTLS", False), ("X AUTH TLS", False)])
 def test_what_counts_as_an_offer(ferry, feature, offers):
     with FakeServer({"f": b"x"}, features=[feature], replies={"AUTH": "500 no"}) as server:
         ferry("cat", url(server, "f"), status=11 if offers else 0)
@@ -386,7 +386,7 @@ def test_a_client_certificate(ferry, authority, certificate):
 def test_a_key_with_a_passphrase(ferry, authority, certificate, tmp_path):
     cert, key = authority.issue("locked")
     locked = tmp_path / "locked.pem"
-    subprocess.run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:open sesame", "-out", locked], check=True)
+    openssl("pkey", "-in", key, "-aes256", "-passout", "pass:open sesame", "-out", locked)
     wants = context(certificate, client_authority=authority.file)
     with FakeServer({"f": b"x"}, tls=wants) as server:
         with Terminal(ferry.program, "get", *trusting(authority), "--cert", cert, "--key", locked, url(server, "f"),
