@@ -29,6 +29,14 @@ is_directory(const char *path)
 	return n == 0 || path[n - 1] == '/';
 }
 
+static enum ferry_tls
+tls_of(const char *scheme)
+{
+	if (strcmp(scheme, "ftps") == 0)
+		return FERRY_TLS_IMPLICIT;
+	return strcmp(scheme, "ftpes") == 0 ? FERRY_TLS_EXPLICIT : FERRY_TLS_AUTO;
+}
+
 int
 target_parse_url(const char *text, struct target *ret, const char **ret_why)
 {
@@ -43,6 +51,7 @@ target_parse_url(const char *text, struct target *ret, const char **ret_why)
 		return rc;
 	*ret = (struct target){.host = u.host,
 	    .port = u.port,
+	    .tls = tls_of(u.scheme),
 	    .user = u.user,
 	    .password = u.password,
 	    .path = u.path,
@@ -143,7 +152,7 @@ copy_text(const char *text, char **ret)
 int
 target_copy_login(const struct target *t, struct target *ret)
 {
-	struct target copy = {.port = t->port};
+	struct target copy = {.port = t->port, .tls = t->tls};
 
 	if (copy_text(t->host, &copy.host) < 0 || copy_text(t->user, &copy.user) < 0 ||
 	    copy_text(t->password, &copy.password) < 0) {
@@ -158,6 +167,6 @@ bool
 target_same_login(const struct target *a, const struct target *b)
 {
 	return a->host != NULL && b->host != NULL && strcasecmp(a->host, b->host) == 0 &&
-	       a->port == b->port && same_text(a->user, b->user) &&
+	       a->port == b->port && a->tls == b->tls && same_text(a->user, b->user) &&
 	       same_text(a->password, b->password);
 }
