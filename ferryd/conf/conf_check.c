@@ -310,6 +310,94 @@ check_command_lists(const struct conf *c, struct conf_teller *t)
 	check_commands("cmds_denied", c->cmds_denied, t);
 }
 
+/* Old versions: what an existing vsftpd.conf asks for is not given, and it says so. */
+static void
+check_tls_versions(const struct conf *c, struct conf_teller *t)
+{
+	const struct {
+		const char *name;
+		bool on;
+	} old[] = {
+	    {"ssl_sslv2", c->ssl_sslv2},
+	    {"ssl_sslv3", c->ssl_sslv3},
+	    {"ssl_tlsv1_1", c->ssl_tlsv1_1},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(old); i++)
+		if (old[i].on)
+			conf_tell(t, CONF_WARNING,
+			    "%s=YES has no effect: TLS 1.2 and 1.3 are offered, what is "
+			    "older is not secure",
+			    old[i].name);
+	if (!c->ssl_tlsv1_2 && !c->ssl_tlsv1_3)
+		conf_tell(t, CONF_ERROR,
+		    "ssl_tlsv1_2 and ssl_tlsv1_3 are both NO: no version of TLS is left");
+}
+
+static void
+check_tls_files(const struct conf *c, struct conf_teller *t)
+{
+	if (c->dsa_cert_file != NULL || c->dsa_private_key_file != NULL)
+		conf_tell(t, CONF_ERROR,
+		    "dsa_cert_file, dsa_private_key_file: DSA certificates are refused, "
+		    "since no client of today takes them; use rsa_cert_file or "
+		    "ec_cert_file");
+	if (c->rsa_cert_file == NULL && c->ec_cert_file == NULL)
+		conf_tell(t, CONF_ERROR,
+		    "ssl_enable=YES needs a certificate: set rsa_cert_file, ec_cert_file "
+		    "or both");
+	if (c->rsa_cert_file == NULL &&
+	    (c->rsa_private_key_file != NULL || c->rsa_ocsp_file != NULL))
+		conf_tell(t, CONF_WARNING,
+		    "rsa_private_key_file and rsa_ocsp_file have no effect without "
+		    "rsa_cert_file");
+	if (c->ec_cert_file == NULL &&
+	    (c->ec_private_key_file != NULL || c->ec_ocsp_file != NULL))
+		conf_tell(t, CONF_WARNING,
+		    "ec_private_key_file and ec_ocsp_file have no effect without "
+		    "ec_cert_file");
+	if (c->validate_cert && c->ca_certs_file == NULL)
+		conf_tell(t, CONF_ERROR,
+		    "validate_cert=YES needs ca_certs_file: the authorities that sign "
+		    "clients' certificates");
+	if (c->ca_certs_file != NULL && !c->validate_cert)
+		conf_tell(t, CONF_WARNING,
+		    "ca_certs_file has no effect without validate_cert=YES: any "
+		    "certificate is accepted");
+	if (c->require_cert && !c->validate_cert)
+		conf_tell(t, CONF_WARNING,
+		    "require_cert=YES without validate_cert=YES: any certificate is "
+		    "accepted, also one that the client made itself");
+}
+
+static void
+check_tls(const struct conf *c, struct conf_teller *t)
+{
+	if (!c->ssl_enable) {
+		if (c->implicit_ssl || c->implicit_ssl_port != 0)
+			conf_tell(t, CONF_ERROR,
+			    "%s needs ssl_enable=YES: without it no connection is "
+			    "encrypted",
+			    c->implicit_ssl ? "implicit_ssl" : "implicit_ssl_port");
+		if (c->force_anon_logins_ssl || c->force_anon_data_ssl)
+			conf_tell(t, CONF_WARNING,
+			    "force_anon_logins_ssl and force_anon_data_ssl have no "
+			    "effect without ssl_enable=YES");
+		return;
+	}
+	check_tls_versions(c, t);
+	check_tls_files(c, t);
+	if (c->implicit_ssl_port != 0 && c->implicit_ssl_port == c->listen_port)
+		conf_tell(t, CONF_ERROR,
+		    "implicit_ssl_port is listen_port: one port cannot be both; use "
+		    "implicit_ssl=YES if all of it is to be implicit");
+	if (c->anonymous_enable && !c->allow_anon_ssl &&
+	    (c->force_anon_logins_ssl || c->force_anon_data_ssl))
+		conf_tell(t, CONF_ERROR,
+		    "anonymous users must use TLS (force_anon_...) and may not "
+		    "(allow_anon_ssl=NO)");
+}
+
 int
 conf_check(const struct conf *c, conf_problem_cb *cb, void *user)
 {
@@ -324,6 +412,7 @@ conf_check(const struct conf *c, conf_problem_cb *cb, void *user)
 	    check_pasv_address,
 	    check_writing,
 	    check_command_lists,
+	    check_tls,
 	    conf_check_honoured,
 	};
 	struct conf_teller t = {.cb = cb, .user = user};

@@ -29,12 +29,6 @@ list_lets_out(const struct conf *c)
 	return c->chroot_local_user;
 }
 
-static bool
-without_tls(const struct conf *c)
-{
-	return !c->ssl_enable;
-}
-
 static const struct consequence consequences[] = {
     /* who gets in */
     {"tcp_wrappers",
@@ -61,18 +55,8 @@ static const struct consequence consequences[] = {
 		      "with its rights"},
 
     /* what is encrypted */
-    {"ssl_enable", "nothing is encrypted: passwords and files can be read on the way, "
-		   "and the force_..._ssl options refuse nobody"},
-    {"implicit_ssl", "connections are not encrypted"},
-    {"force_anon_logins_ssl", "it means something with ssl_enable only", without_tls},
-    {"force_anon_logins_ssl", "anonymous logins are not encrypted and not refused"},
-    {"force_anon_data_ssl", "it means something with ssl_enable only", without_tls},
-    {"force_anon_data_ssl", "anonymous users' files are not encrypted and not refused"},
-    {"require_cert", "clients without a certificate are not refused"},
-    {"validate_cert", "clients' certificates are not checked"},
-    {"ssl_sni_hostname", "clients that ask for another host name are not refused"},
-    {"strict_ssl_read_eof",
-	"uploads are not encrypted, and TLS's end mark is not asked for"},
+    {"dh_param_file", "OpenSSL's own groups of the right size are used"},
+    {"ecdh_param_file", "OpenSSL's own curves are used"},
 
     /* what is used up */
     {"anon_max_rate", "anonymous sessions are as fast as the line"},

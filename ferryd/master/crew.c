@@ -17,6 +17,8 @@
 
 #include "become.h"
 #include "fdpass.h"
+#include "keyring.h"
+#include "load.h"
 #include "log.h"
 #include "util.h"
 
@@ -352,6 +354,40 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	}
 }
 
+/* ---- TLS ---- */
+
+static int
+tell_keys(struct worker *w)
+{
+	const struct keyring *k = w->child.crew->keyring;
+	struct msg m = {.type = MSG_WORKER_KEYS};
+
+	if (k == NULL)
+		return 0;
+	int fd = keyring_seal(k);
+	return fd >= 0 ? child_tell(&w->child, &m, fd) : fd;
+}
+
+void
+crew_renew_keys(struct crew *crew)
+{
+	struct keyring *k = NULL;
+
+	if (crew->keyring == NULL || !keyring_changed(crew->keyring, &crew->conf))
+		return;
+	if (keyring_load(&crew->conf, crew->keyring, &k, load_tell_log, NULL) < 0) {
+		log_event(LOG_ERR, 0, "tls keys=refused why=\"the old ones stay in use\"");
+		return;
+	}
+	keyring_free(crew->keyring);
+	crew->keyring = k;
+	log_event(LOG_NOTICE, 0, "tls keys=renewed");
+	for (size_t i = 0; i < crew->workers; i++)
+		(void)tell_keys(&crew->worker[i]);
+}
+
+/* ---- the start of a worker ---- */
+
 static int
 worker_start(struct crew *crew, unsigned index)
 {
@@ -386,6 +422,8 @@ worker_start(struct crew *crew, unsigned index)
 		return -FERRY_ESYS;
 	}
 	r = child_start(&w->child, &start, fds, nfds, worker_message);
+	if (r == 0)
+		r = tell_keys(w);
 	if (r == 0)
 		r = link_auth(crew, w);
 	return unlinked(&w->child, r);
@@ -462,6 +500,7 @@ session_place(struct crew *crew, struct session *s)
 	w->sessions++;
 	m.worker_session.session = s->id;
 	m.worker_session.slot = (uint32_t)w->search;
+	m.worker_session.implicit = s->implicit;
 	next_slot(w);
 	(void)child_tell(&w->child, &m, copy);
 	return 0;
@@ -478,7 +517,7 @@ read_local(int fd, struct endpoint *ret)
 }
 
 int
-crew_take(struct crew *crew, int *fd, const struct endpoint *peer)
+crew_take(struct crew *crew, int *fd, const struct endpoint *peer, bool implicit)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	int r;
@@ -487,6 +526,7 @@ crew_take(struct crew *crew, int *fd, const struct endpoint *peer)
 		return -FERRY_ENOMEM;
 	s->fd = *fd;
 	s->peer = *peer;
+	s->implicit = implicit;
 	read_local(s->fd, &s->local);
 	r = session_place(crew, s);
 	if (r < 0)
@@ -572,6 +612,8 @@ crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
 	uv_timer_init(loop, &crew->restart);
 	crew->restart.data = crew;
 	r = conf_copy(conf, &crew->conf);
+	if (r == 0)
+		r = keyring_load(&crew->conf, NULL, &crew->keyring, load_tell_log, NULL);
 	for (; crew->workers < workers && r == 0; crew->workers++)
 		r = worker_init(&crew->worker[crew->workers], slots);
 	if (r == 0)
@@ -736,5 +778,6 @@ crew_free(struct crew *crew)
 		free(crew->worker[i].session);
 	}
 	free(crew->worker);
+	keyring_free(crew->keyring);
 	conf_free(&crew->conf);
 }

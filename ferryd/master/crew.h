@@ -23,6 +23,7 @@
 
 struct agent;
 struct crew;
+struct keyring;
 
 /* Every process of a crew begins with this. */
 struct child {
@@ -62,6 +63,7 @@ struct session {
 	int fd; /* the client, until the worker has said that it has it (MASTER_TAKEN);
 		   then -1 */
 	struct endpoint peer, local;
+	bool implicit; /* it begins with a TLS handshake */
 	struct grant grant;
 	bool logout_due; /* the worker's MASTER_LOGOUT is still on its way: see
 			    login_verdict() */
@@ -110,6 +112,7 @@ struct crew {
 	const struct programs *programs;
 	const struct served *served; /* the one directory of `ferryd DIR`, or NULL */
 	struct conf conf;
+	struct keyring *keyring; /* NULL: TLS is off */
 	struct auth auth;
 	struct worker *worker;
 	size_t workers;
@@ -136,7 +139,12 @@ void crew_continue(struct crew *crew, const struct crew *last);
 /* Hands a client to the least busy worker; a worker that dies before it has taken it does
  * not take it along. 0, and fd is the crew's from here on; -FERRY_ESTATE when no worker
  * can take it now, or -FERRY_ENOMEM, and *fd is still the caller's. */
-int crew_take(struct crew *crew, int *fd, const struct endpoint *peer);
+int crew_take(
+    struct crew *crew, int *fd, const struct endpoint *peer, bool implicit);
+
+/* Certificates that have changed on disk go to the workers, for new connections; ones that
+ * cannot be used are told to the log, and the old ones stay. */
+void crew_renew_keys(struct crew *crew);
 
 /* No new sessions; idle ones end after `seconds`. */
 void crew_retire(struct crew *crew, unsigned seconds);

@@ -89,10 +89,10 @@ add(struct listeners *l, const char *option, const char *name, int family, uint6
 	return 0;
 }
 
-int
-listeners_open(const struct conf *conf, struct listeners *ret, const char **ret_why)
+/* Both families, as far as they are wanted, on one port. */
+static int
+add_port(struct listeners *l, const struct conf *conf, uint64_t port, const char **ret_why)
 {
-	struct listeners l = {.n = 0};
 	bool v4_named = conf->listen_address != NULL && conf->listen_address[0] != '\0';
 	bool v6_named = conf->listen_address6 != NULL && conf->listen_address6[0] != '\0';
 	/* As vsftpd: the IPv6 wildcard alone means both families. */
@@ -100,15 +100,30 @@ listeners_open(const struct conf *conf, struct listeners *ret, const char **ret_
 	int r = 0;
 
 	if (conf->listen_ipv6) {
-		r = add(&l, conf->listen_address6, "listen_address6", AF_INET6,
-		    conf->listen_port, ret_why);
+		r = add(
+		    l, conf->listen_address6, "listen_address6", AF_INET6, port, ret_why);
 		if (r < 0 && v4 && !v6_named &&
 		    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
 			r = 0; /* a kernel without IPv6 */
 	}
 	if (r == 0 && v4)
-		r = add(&l, conf->listen_address, "listen_address", AF_INET,
-		    conf->listen_port, ret_why);
+		r = add(l, conf->listen_address, "listen_address", AF_INET, port, ret_why);
+	return r;
+}
+
+int
+listeners_open(const struct conf *conf, struct listeners *ret, const char **ret_why)
+{
+	struct listeners l = {.n = 0};
+	int r = add_port(&l, conf, conf->listen_port, ret_why);
+
+	if (r == 0 && conf->ssl_enable && conf->implicit_ssl_port != 0) {
+		size_t clear = l.n;
+
+		r = add_port(&l, conf, conf->implicit_ssl_port, ret_why);
+		for (size_t i = clear; i < l.n; i++)
+			l.implicit[i] = true;
+	}
 	if (r < 0) {
 		int saved = errno;
 

@@ -4,22 +4,25 @@
 #ifndef FERRYD_MASTER_LISTEN_H
 #define FERRYD_MASTER_LISTEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "conf.h"
 #include "endpoint.h"
 
 /* IPv4 and IPv6 each have a socket of their own (IPV6_V6ONLY), so both can be had side by
- * side. */
-#define LISTEN_MAX 2
+ * side; and both again on implicit_ssl_port. */
+#define LISTEN_MAX 4
 
 struct listeners {
 	int fd[LISTEN_MAX];
 	struct endpoint at[LISTEN_MAX];
+	bool implicit[LISTEN_MAX]; /* it is implicit_ssl_port's */
 	size_t n;
 };
 
-/* Opens what listen, listen_ipv6, listen_address, listen_address6 and listen_port say.
+/* Opens what listen, listen_ipv6, listen_address, listen_address6, listen_port and
+ * implicit_ssl_port say.
  * vsftpd's listen_ipv6=YES alone also takes IPv4 clients; so does ours. 0; a negative
  * code and *ret_why, a sentence (static storage), with errno of the call that failed. A
  * machine without IPv6 serves IPv4 alone. */

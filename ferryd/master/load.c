@@ -16,6 +16,8 @@
 
 #include "buf.h"
 #include "endpoint.h"
+#include "keyring.h"
+#include "log.h"
 #include "util.h"
 
 #define CONFIG_MAX (1024 * 1024)
@@ -37,10 +39,16 @@ load_tell(enum conf_severity severity, const char *file, unsigned line, const ch
 		fprintf(stderr, "%s:%u: %s: %s\n", file, line, what, text);
 }
 
-/* A regular file of at most max bytes. 0, or -FERRY_ESYS with errno (EFBIG, EINVAL for
- * what is no file). */
-static int
-read_file(const char *path, size_t max, struct buf *ret)
+void
+load_tell_log(enum conf_severity severity, const char *file, unsigned line,
+    const char *text, void *user)
+{
+	log_event(severity == CONF_ERROR ? LOG_ERR : LOG_WARNING, 0,
+	    "config=%s line=%u problem=\"%s\"", file != NULL ? file : "-", line, text);
+}
+
+int
+load_bytes(const char *path, size_t max, struct buf *ret)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
@@ -53,6 +61,9 @@ read_file(const char *path, size_t max, struct buf *ret)
 		return -FERRY_ESYS;
 	}
 	buf_init(ret, max);
+	/* At once: a buffer that grows would leave parts of a key behind. */
+	if (buf_reserve(ret, (size_t)st.st_size, &p) < 0)
+		return -FERRY_ENOMEM;
 	for (;;) {
 		ssize_t n;
 
@@ -74,7 +85,7 @@ load_file(struct conf *c, const char *path, conf_problem_cb *cb, void *user)
 {
 	_cleanup_(buf_free)
 	struct buf text = BUF_INIT(CONFIG_MAX);
-	int r = read_file(path, CONFIG_MAX, &text);
+	int r = load_bytes(path, CONFIG_MAX, &text);
 
 	if (r == -FERRY_ESYS) {
 		cb(CONF_ERROR, path, 0,
@@ -176,7 +187,7 @@ load_banner(struct conf *c, conf_problem_cb *cb, void *user)
 
 	if (!is_set(c->banner_file))
 		return 0;
-	if (read_file(c->banner_file, BANNER_MAX, &text) < 0)
+	if (load_bytes(c->banner_file, BANNER_MAX, &text) < 0)
 		return problem(cb, user, CONF_ERROR, "banner_file=%s: %s", c->banner_file,
 		    errno == EFBIG ? "is longer than 4096 bytes" : strerror(errno));
 	while (buf_len(&text) > 0 && buf_data(&text)[buf_len(&text) - 1] <= ' ')
@@ -284,6 +295,17 @@ load_accounts(struct conf *c, conf_problem_cb *cb, void *user)
 	return r;
 }
 
+/* A first look, so that a mistake is told before anything is started. */
+static int
+load_tls(const struct conf *c, conf_problem_cb *cb, void *user)
+{
+	struct keyring *k = NULL;
+	int r = keyring_load(c, NULL, &k, cb, user);
+
+	keyring_free(k);
+	return r;
+}
+
 int
 load_world(struct conf *conf, conf_problem_cb *cb, void *user)
 {
@@ -293,5 +315,7 @@ load_world(struct conf *conf, conf_problem_cb *cb, void *user)
 		r = load_pasv_address(conf, cb, user);
 	if (r == 0)
 		r = load_accounts(conf, cb, user);
+	if (r == 0)
+		r = load_tls(conf, cb, user);
 	return r;
 }

@@ -5,6 +5,7 @@
 #ifndef FERRYD_MASTER_LOAD_H
 #define FERRYD_MASTER_LOAD_H
 
+#include "buf.h"
 #include "cmdline.h"
 #include "conf.h"
 
@@ -20,5 +21,11 @@ int load_world(struct conf *conf, conf_problem_cb *cb, void *user);
 
 /* cb that prints "file:line: error: text" to standard error. user: unused. */
 conf_problem_cb load_tell;
+/* ... and one that logs it. */
+conf_problem_cb load_tell_log;
+
+/* A regular file of at most max bytes into ret, which it initialises. 0; -FERRY_ESYS with
+ * errno (EFBIG, EINVAL for what is no file); -FERRY_ENOMEM. */
+int load_bytes(const char *path, size_t max, struct buf *ret);
 
 #endif

@@ -28,6 +28,8 @@
 #define ACCEPT_TURN 64
 /* No descriptors left: try again after this many milliseconds instead of spinning. */
 #define ACCEPT_PAUSE 100
+/* How often certificates are looked at for changes, in milliseconds. */
+#define KEYS_PAUSE 2000
 /* At the end: how long transfers may go on, and when the rest is killed. Seconds. */
 #define END_SECONDS 5
 
@@ -42,6 +44,7 @@ struct listener {
 	uv_poll_t poll;
 	struct master *master;
 	int fd;
+	bool implicit; /* its clients begin with a TLS handshake */
 };
 
 struct master {
@@ -56,6 +59,7 @@ struct master {
 	size_t slots;
 	uv_timer_t pause; /* accepting again */
 	uv_timer_t last;  /* killing what does not end */
+	uv_timer_t keys;  /* looking after certificates */
 	uv_signal_t on_child, on_term, on_int, on_hup, on_usr1;
 	bool ending;
 };
@@ -67,12 +71,14 @@ static void client_ready(uv_poll_t *poll, int status, int events);
 /* A client that is not served is told why; nothing is read from it, nothing waits for it.
  */
 static void
-turn_away(int fd, const struct endpoint *peer, const char *text)
+turn_away(int fd, const struct endpoint *peer, bool implicit, const char *text)
 {
 	char where[ENDPOINT_TEXT_MAX];
 
 	endpoint_format(peer, where);
 	log_event(LOG_NOTICE, 0, "refused peer=%s why=\"%s\"", where, text + 4);
+	if (implicit) /* it would not understand it */
+		return;
 	if (send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		(void)send(fd, "\r\n", 2, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -83,34 +89,36 @@ session_closed(struct crew *crew, const struct session *s, void *user)
 	struct master *m = user;
 
 	if (s->fd >= 0) /* its worker died, and there is no other one */
-		turn_away(s->fd, &s->peer,
+		turn_away(s->fd, &s->peer, s->implicit,
 		    "421 The server is busy, please try again in a moment.");
 	peers_remove(&m->peers, &s->peer);
 	m->sessions--;
 }
 
 static void
-take_client(struct master *m, int client, const struct endpoint *peer)
+take_client(const struct listener *l, int client, const struct endpoint *peer)
 {
+	struct master *m = l->master;
 	struct crew *crew = LIST_FIRST(&m->crews);
+	bool implicit = l->implicit || crew->conf.implicit_ssl;
 	_cleanup_close_ int fd = client;
 	unsigned mine;
 
 	if (crew->conf.max_clients > 0 && m->sessions >= crew->conf.max_clients) {
-		turn_away(fd, peer,
+		turn_away(fd, peer, implicit,
 		    "421 There are too many connected users, please try later.");
 		return;
 	}
 	mine = peers_add(&m->peers, peer);
 	m->sessions++;
 	if (crew->conf.max_per_ip > 0 && mine > crew->conf.max_per_ip)
-		turn_away(fd, peer,
+		turn_away(fd, peer, implicit,
 		    "421 There are too many connections from your internet address.");
-	else if (mine > 0 && crew_take(crew, &fd, peer) == 0)
+	else if (mine > 0 && crew_take(crew, &fd, peer, implicit) == 0)
 		return;
 	else
-		turn_away(
-		    fd, peer, "421 The server is busy, please try again in a moment.");
+		turn_away(fd, peer, implicit,
+		    "421 The server is busy, please try again in a moment.");
 	if (mine > 0)
 		peers_remove(&m->peers, peer);
 	m->sessions--;
@@ -157,7 +165,7 @@ client_ready(uv_poll_t *poll, int status, int events)
 		if (endpoint_from_sockaddr((struct sockaddr *)&ss, &peer) < 0)
 			close(fd);
 		else
-			take_client(l->master, fd, &peer);
+			take_client(l, fd, &peer);
 	}
 }
 
@@ -222,14 +230,6 @@ hire(struct master *m, const struct conf *conf)
 	return r;
 }
 
-static void
-tell_log(enum conf_severity severity, const char *file, unsigned line, const char *text,
-    void *user)
-{
-	log_event(severity == CONF_ERROR ? LOG_ERR : LOG_WARNING, 0,
-	    "config=%s line=%u problem=\"%s\"", file != NULL ? file : "-", line, text);
-}
-
 static bool
 same_string(const char *a, const char *b)
 {
@@ -243,11 +243,12 @@ warn_listening(const struct conf *start, const struct conf *now)
 {
 	if (start->listen_port != now->listen_port || start->listen != now->listen ||
 	    start->listen_ipv6 != now->listen_ipv6 ||
+	    start->implicit_ssl_port != now->implicit_ssl_port ||
 	    !same_string(start->listen_address, now->listen_address) ||
 	    !same_string(start->listen_address6, now->listen_address6))
 		log_event(LOG_WARNING, 0,
 		    "reload=partly why=\"listen, listen_ipv6, listen_address, "
-		    "listen_address6 and listen_port count from the next start on, not "
+		    "listen_address6, listen_port and implicit_ssl_port count from the next start on, not "
 		    "from a reload\"");
 }
 
@@ -263,12 +264,12 @@ reload(uv_signal_t *handle, int signum)
 
 	if (m->ending || m->plan->cmdline == NULL)
 		return;
-	if (load_config(m->plan->cmdline, &conf, tell_log, NULL) < 0) {
+	if (load_config(m->plan->cmdline, &conf, load_tell_log, NULL) < 0) {
 		log_event(
 		    LOG_ERR, 0, "reload=refused why=\"the configuration has mistakes\"");
 		return;
 	}
-	if (load_world(&conf, tell_log, NULL) < 0)
+	if (load_world(&conf, load_tell_log, NULL) < 0)
 		log_event(
 		    LOG_ERR, 0, "reload=refused why=\"the configuration has mistakes\"");
 	else if (logfile_open(&conf, m->plan->conf->background, &what) < 0)
@@ -288,6 +289,16 @@ reload(uv_signal_t *handle, int signum)
 	}
 	conf_free(&conf);
 	bury(m);
+}
+
+static void
+look_after_keys(uv_timer_t *timer)
+{
+	struct master *m = timer->data;
+	struct crew *crew;
+
+	LIST_FOREACH(crew, &m->crews, next)
+		crew_renew_keys(crew);
 }
 
 /* SIGUSR1: who is connected, from the scoreboard. */
@@ -416,7 +427,11 @@ watch_listeners(struct master *m)
 	for (size_t i = 0; i < m->plan->listeners->n; i++) {
 		struct listener *l = &m->listener[m->listeners++];
 
-		*l = (struct listener){.master = m, .fd = m->plan->listeners->fd[i]};
+		*l = (struct listener){
+		    .master = m,
+		    .fd = m->plan->listeners->fd[i],
+		    .implicit = m->plan->listeners->implicit[i],
+		};
 		uv_poll_init(&m->loop, &l->poll, l->fd);
 		l->poll.data = l;
 		uv_poll_start(&l->poll, UV_READABLE, client_ready);
@@ -430,8 +445,9 @@ say_ready(const struct master_plan *plan)
 
 	for (size_t i = 0; i < plan->listeners->n; i++) {
 		endpoint_format(&plan->listeners->at[i], where);
-		log_event(LOG_NOTICE, 0, "listening at=%s version=%s sandbox=\"%s\"",
-		    where, FERRY_VERSION, sandbox_describe());
+		log_event(LOG_NOTICE, 0, "listening at=%s%s version=%s sandbox=\"%s\"",
+		    where, plan->listeners->implicit[i] ? " tls=implicit" : "",
+		    FERRY_VERSION, sandbox_describe());
 	}
 	if (plan->greeting != NULL) {
 		fputs(plan->greeting, stdout);
@@ -457,7 +473,8 @@ master_run(const struct master_plan *plan)
 	signal(SIGPIPE, SIG_IGN);
 	uv_timer_init(&m.loop, &m.pause);
 	uv_timer_init(&m.loop, &m.last);
-	m.pause.data = m.last.data = &m;
+	uv_timer_init(&m.loop, &m.keys);
+	m.pause.data = m.last.data = m.keys.data = &m;
 	watch_signal(&m, &m.on_child, reap, SIGCHLD);
 	watch_signal(&m, &m.on_term, end, SIGTERM);
 	watch_signal(&m, &m.on_int, end, SIGINT);
@@ -471,6 +488,7 @@ master_run(const struct master_plan *plan)
 	if (hire(&m, plan->conf) < 0)
 		return EXIT_FAILURE;
 	watch_listeners(&m);
+	uv_timer_start(&m.keys, look_after_keys, KEYS_PAUSE, KEYS_PAUSE);
 	say_ready(plan);
 	uv_run(&m.loop, UV_RUN_DEFAULT);
 	peers_free(&m.peers);

@@ -47,6 +47,9 @@ works_here(const struct session *s, const struct verb *v)
 		return false;
 	if ((v->run == cmd_port || v->run == cmd_eprt) && !conf->port_enable)
 		return false;
+	if ((v->run == cmd_auth || v->run == cmd_pbsz || v->run == cmd_prot) &&
+	    !conf->ssl_enable)
+		return false;
 	if (v->run == cmd_mfmt && !conf->mdtm_write)
 		return false;
 	return dispatch_permits(s, v);
@@ -152,6 +155,7 @@ tell_data(struct answer *a, const struct session *s)
 	    [DATA_DIALLING] = "Active: connecting to the client.",
 	    [DATA_OPEN] = "The data connection is open.",
 	    [DATA_KEPT] = "The data connection is open for the next file.",
+	    [DATA_SECURING] = "TLS begins on the data connection.",
 	};
 
 	answer_line(a, ANSWER_INNER);
@@ -206,6 +210,12 @@ cmd_stat(struct session *s, struct bytes arg)
 	answer_text(&a, "Ferry FTP server status:");
 	answer_line(&a, ANSWER_INNER);
 	answer_text(&a, "Connected from %s", peer);
+	if (s->worker->conf->ssl_enable) {
+		answer_line(&a, ANSWER_INNER);
+		answer_text(&a, "Control connection: %s, data connections: %s",
+		    conn_tls(s->control) != NULL ? "TLS" : "clear",
+		    s->private ? "TLS" : "clear");
+	}
 	tell_user(&a, s);
 	tell_data(&a, s);
 	if (s->state == SESSION_TRANSFER && s->transfer != NULL)

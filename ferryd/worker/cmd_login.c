@@ -18,9 +18,8 @@
 
 #include "answer.h"
 #include "commands.h"
-#include "deflate.h"
-#include "listing.h"
 #include "log.h"
+#include "policy.h"
 
 /* As the fields of AUTH_LOGIN in messages.def. */
 #define USER_MAX 255
@@ -55,6 +54,14 @@ cmd_user(struct session *s, struct bytes arg)
 		return;
 	}
 	s->user = bytes_dup(arg);
+	const char *against =
+	    s->user != NULL ? policy_against_login(s, is_anonymous(s->user)) : NULL;
+	if (against != NULL) {
+		free(s->user);
+		s->user = NULL;
+		answer(s, 530, "%s", against);
+		return;
+	}
 	if (s->user == NULL)
 		answer(s, 451, "Out of memory.");
 	else if (conf->no_anon_password && conf->anonymous_enable &&
@@ -96,17 +103,11 @@ cmd_quit(struct session *s, struct bytes arg)
 void
 cmd_rein(struct session *s, struct bytes arg)
 {
-	session_logout(s);
-	data_close(s);
-	s->ascii = true;
-	s->mode = CODING_STREAM;
-	s->level = DEFLATE_LEVEL_DEFAULT;
-	s->epsv_all = false;
-	s->rest = s->allo = 0;
-	s->facts = FACT_DEFAULT;
-	s->idle_seconds = s->worker->conf->idle_session_timeout;
-	s->begun = uv_now(s->worker->loop);
+	session_reset(s);
 	answer(s, 220, "Logged out. Ready for a new user.");
+	/* RFC 4217 13: this reply is the last one under TLS. */
+	if (conn_tls(s->control) != NULL && !s->implicit)
+		session_clear(s);
 }
 
 /* ---- the word of auth and master ---- */

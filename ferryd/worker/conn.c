@@ -16,13 +16,31 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "tls.h"
 #include "util.h"
 
 /* Room above the high-water mark: the largest reply, and answers to Telnet commands. */
 #define CONN_MAX (CONN_HIGH_WATER + 96 * 1024)
 
+/* What is on the wire. */
+enum conn_wire {
+	WIRE_CLEAR,
+	WIRE_BEFORE,   /* clear bytes are still to be sent, then the handshake begins */
+	WIRE_SHAKING,  /* the handshake runs */
+	WIRE_SECURE,   /* everything goes through TLS */
+	WIRE_CLEARING, /* ... until both ends of TLS have said so */
+};
+
 struct conn {
 	uv_poll_t poll;
+	uv_timer_t nudge; /* under TLS: bytes wait that the socket does not tell of */
+	unsigned handles;
+	enum conn_wire wire;
+	struct tls *tls; /* from WIRE_BEFORE on */
+	bool ending;     /* conn_finish() has still to send TLS's end */
+	bool forgiving;  /* the peer need not end TLS in order */
+	bool over;       /* it has */
+	bool cut;        /* it has not, and ended all the same */
 	int fd;
 	int armed;     /* UV_ events that libuv watches now */
 	unsigned want; /* enum conn_event that the owner asked for */
@@ -36,17 +54,50 @@ struct conn {
 
 static void conn_ready(uv_poll_t *poll, int status, int events);
 
-static void
-conn_rearm(struct conn *c)
+static void on_nudge(uv_timer_t *timer);
+
+/* What reading waits for on the socket, and writing: TLS may have to do the other first.
+ */
+static int
+event_to_read(const struct conn *c)
+{
+	return c->tls != NULL && tls_read_waits_to_write(c->tls) ? UV_WRITABLE
+								 : UV_READABLE;
+}
+
+static int
+event_to_write(const struct conn *c)
+{
+	return c->tls != NULL && tls_write_waits_to_read(c->tls) ? UV_READABLE
+								 : UV_WRITABLE;
+}
+
+static int
+events_of(const struct conn *c)
 {
 	int events = 0;
 
+	if (c->wire == WIRE_SHAKING || c->wire == WIRE_CLEARING)
+		events |= event_to_read(c);
+	else if ((c->want & CONN_READABLE) != 0 && c->wire != WIRE_BEFORE)
+		events |= event_to_read(c);
+	if (c->wire == WIRE_SHAKING)
+		return events;
+	if ((c->want & CONN_WRITABLE) != 0 || (buf_len(&c->out) > 0 && !c->corked) ||
+	    c->ending)
+		events |= event_to_write(c);
+	return events;
+}
+
+static void
+conn_rearm(struct conn *c)
+{
 	if (c->closed)
 		return;
-	if ((c->want & CONN_READABLE) != 0)
-		events |= UV_READABLE;
-	if ((c->want & CONN_WRITABLE) != 0 || (buf_len(&c->out) > 0 && !c->corked))
-		events |= UV_WRITABLE;
+	int events = events_of(c);
+	if (c->wire == WIRE_SECURE && (c->want & CONN_READABLE) != 0 &&
+	    tls_has_more(c->tls))
+		uv_timer_start(&c->nudge, on_nudge, 0, 0);
 	if (events == c->armed)
 		return;
 	if (events == 0)
@@ -67,6 +118,7 @@ conn_new(uv_loop_t *loop, int fd, conn_cb *cb, void *user)
 		return NULL;
 	}
 	c->poll.data = c;
+	c->handles = 1;
 	c->fd = fd;
 	c->cb = cb;
 	c->user = user;
@@ -77,7 +129,24 @@ conn_new(uv_loop_t *loop, int fd, conn_cb *cb, void *user)
 static void
 conn_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct conn *c = handle->data;
+
+	if (--c->handles == 0)
+		free(c);
+}
+
+static void
+conn_close(struct conn *c)
+{
+	c->closed = true;
+	buf_free(&c->out);
+	if (c->handles > 1)
+		uv_close((uv_handle_t *)&c->nudge, conn_closed);
+	uv_close((uv_handle_t *)&c->poll, conn_closed);
+	tls_free(c->tls);
+	c->tls = NULL;
+	c->wire = WIRE_CLEAR;
+	fd_closep(&c->fd);
 }
 
 void
@@ -85,10 +154,10 @@ conn_free(struct conn *c)
 {
 	if (c == NULL || c->closed)
 		return;
-	c->closed = true;
-	buf_free(&c->out);
-	uv_close((uv_handle_t *)&c->poll, conn_closed);
-	fd_closep(&c->fd);
+	/* What is not sent can be half a reply: an end behind it would be a lie. */
+	if (c->wire == WIRE_SECURE && buf_len(&c->out) == 0)
+		(void)tls_end(c->tls);
+	conn_close(c);
 }
 
 void
@@ -99,7 +168,7 @@ conn_reset(struct conn *c)
 	if (c == NULL || c->closed)
 		return;
 	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-	conn_free(c);
+	conn_close(c);
 }
 
 void
@@ -136,11 +205,39 @@ result(ssize_t n, size_t *ret_n)
 	return -FERRY_ESYS;
 }
 
+/* Callers above know errno alone; what TLS says beyond it is for the log. */
+static int
+under_tls(int r)
+{
+	if (r == -FERRY_EPROTO) {
+		errno = EPROTO;
+		return -FERRY_ESYS;
+	}
+	return r;
+}
+
+static int
+read_secure(struct conn *c, void *p, size_t n, size_t *ret_n)
+{
+	int r = tls_read(c->tls, p, n, ret_n);
+
+	if (r == -FERRY_ESHORT) {
+		c->cut = true;
+		errno = ECONNABORTED;
+		return c->forgiving ? -FERRY_EOF : r;
+	}
+	c->over |= r == -FERRY_EOF;
+	return under_tls(r);
+}
+
 int
 conn_read(struct conn *c, void *p, size_t n, size_t *ret_n)
 {
+	if (c->wire == WIRE_SECURE)
+		return read_secure(c, p, n, ret_n);
+	if (c->wire != WIRE_CLEAR)
+		return FERRY_AGAIN;
 	ssize_t got = read(c->fd, p, n);
-
 	if (got == 0)
 		return -FERRY_EOF;
 	return result(got, ret_n);
@@ -149,12 +246,19 @@ conn_read(struct conn *c, void *p, size_t n, size_t *ret_n)
 int
 conn_send(struct conn *c, const void *p, size_t n, size_t *ret_n)
 {
+	if (c->wire == WIRE_SECURE || c->wire == WIRE_CLEARING)
+		return under_tls(tls_write(c->tls, p, n, ret_n));
+	if (c->wire == WIRE_SHAKING)
+		return FERRY_AGAIN;
 	return result(send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT), ret_n);
 }
 
 int
 conn_sendfile(struct conn *c, int file, uint64_t *offset, size_t n, size_t *ret_n)
 {
+	if (c->wire == WIRE_SECURE)
+		return under_tls(tls_sendfile(c->tls, file, offset, n, ret_n));
+
 	off_t at = (off_t)*offset;
 	int r = result(sendfile(c->fd, file, &at, n), ret_n);
 
@@ -165,7 +269,15 @@ conn_sendfile(struct conn *c, int file, uint64_t *offset, size_t n, size_t *ret_
 void
 conn_finish(struct conn *c)
 {
-	shutdown(c->fd, SHUT_WR);
+	if (c->wire == WIRE_SECURE) {
+		int r = tls_end(c->tls);
+		c->ending = r == FERRY_AGAIN;
+		if (r < 0)
+			c->error = errno != 0 ? errno : EPROTO;
+	}
+	conn_rearm(c);
+	if (!c->ending)
+		shutdown(c->fd, SHUT_WR);
 }
 
 size_t
@@ -174,8 +286,9 @@ conn_unconfirmed(const struct conn *c)
 	int n = 0;
 
 	if (ioctl(c->fd, SIOCOUTQ, &n) < 0 || n < 0)
-		return 0;
-	return (size_t)n;
+		n = 0;
+	bool owing = c->wire == WIRE_SECURE && !c->forgiving && !c->over;
+	return (size_t)n + c->ending + owing;
 }
 
 int
@@ -211,6 +324,8 @@ conn_flush(struct conn *c)
 	/* An idle session keeps no buffer. */
 	if (buf_len(&c->out) == 0)
 		buf_free(&c->out);
+	if (buf_len(&c->out) == 0 && c->wire == WIRE_BEFORE)
+		c->wire = WIRE_SHAKING;
 	return c->error != 0 ? -FERRY_ESYS : 0;
 }
 
@@ -248,10 +363,108 @@ conn_pending(const struct conn *c)
 	return buf_len(&c->out);
 }
 
+/* ---- from clear to TLS, and back ---- */
+
+void
+conn_secure(struct conn *c, struct tls *t)
+{
+	if (c->handles == 1) {
+		uv_timer_init(c->poll.loop, &c->nudge);
+		c->nudge.data = c;
+		c->handles++;
+	}
+	c->tls = t;
+	c->wire = buf_len(&c->out) > 0 ? WIRE_BEFORE : WIRE_SHAKING;
+	conn_rearm(c);
+}
+
+void
+conn_clear(struct conn *c)
+{
+	c->wire = WIRE_CLEARING;
+	c->ending = true;
+	conn_rearm(c);
+}
+
+struct tls *
+conn_tls(const struct conn *c)
+{
+	return c->tls;
+}
+
+void
+conn_forgive_cut(struct conn *c)
+{
+	c->forgiving = true;
+}
+
+bool
+conn_was_cut(const struct conn *c)
+{
+	return c->cut;
+}
+
+static unsigned
+go_on_shaking(struct conn *c)
+{
+	int r = tls_handshake(c->tls);
+
+	if (r == FERRY_AGAIN)
+		return 0;
+	if (r == 0)
+		c->wire = WIRE_SECURE;
+	else
+		c->error = EPROTO;
+	return r == 0 ? CONN_SWITCHED : CONN_BROKEN;
+}
+
+/* Our end of TLS is sent behind the last reply, theirs is waited for. */
+static unsigned
+go_on_clearing(struct conn *c)
+{
+	uint8_t byte;
+	size_t n = 0;
+
+	if (conn_flush(c) < 0)
+		return CONN_BROKEN;
+	if (buf_len(&c->out) > 0)
+		return 0;
+	int r = c->ending ? tls_end(c->tls) : 0;
+	c->ending = r == FERRY_AGAIN;
+	if (r == 0)
+		r = tls_read(c->tls, &byte, 1, &n);
+	if (r == FERRY_AGAIN)
+		return 0;
+	if (r != -FERRY_EOF) {
+		c->error = EPROTO;
+		return CONN_BROKEN;
+	}
+	uv_timer_stop(&c->nudge);
+	tls_free(c->tls);
+	c->tls = NULL;
+	c->wire = WIRE_CLEAR;
+	return CONN_SWITCHED;
+}
+
+static void
+on_nudge(uv_timer_t *timer)
+{
+	struct conn *c = timer->data;
+
+	if ((c->want & CONN_READABLE) != 0)
+		c->cb(c, CONN_READABLE, c->user);
+	if (!c->closed)
+		conn_rearm(c);
+}
+
 /* Sends what waits; tells CONN_DRAINED when that was the last of it. */
 static unsigned
 conn_ready_to_write(struct conn *c)
 {
+	if (c->ending) {
+		conn_finish(c);
+		return c->error != 0 ? CONN_BROKEN : 0;
+	}
 	if (buf_len(&c->out) == 0)
 		return c->want & CONN_WRITABLE;
 	if (conn_flush(c) < 0)
@@ -259,11 +472,27 @@ conn_ready_to_write(struct conn *c)
 	return buf_len(&c->out) == 0 ? CONN_DRAINED : 0;
 }
 
+static unsigned
+what_is_ready(struct conn *c, int events)
+{
+	unsigned told = 0;
+
+	if (c->wire == WIRE_SHAKING)
+		return go_on_shaking(c);
+	if (c->wire == WIRE_CLEARING)
+		return go_on_clearing(c);
+	if ((events & event_to_write(c)) != 0)
+		told |= conn_ready_to_write(c);
+	if ((events & event_to_read(c)) != 0 && c->wire != WIRE_SHAKING)
+		told |= c->want & CONN_READABLE;
+	return told;
+}
+
 static void
 conn_ready(uv_poll_t *poll, int status, int events)
 {
 	struct conn *c = poll->data;
-	unsigned told = 0;
+	unsigned told;
 
 	/* libuv calls an error on the socket EBADF and stops: let the owner find it by
 	 * trying. */
@@ -271,10 +500,7 @@ conn_ready(uv_poll_t *poll, int status, int events)
 		events = UV_READABLE | UV_WRITABLE;
 		c->armed = 0;
 	}
-	if ((events & UV_WRITABLE) != 0)
-		told |= conn_ready_to_write(c);
-	if ((events & UV_READABLE) != 0)
-		told |= c->want & CONN_READABLE;
+	told = what_is_ready(c, events);
 	if (told != 0)
 		c->cb(c, told, c->user);
 	if (!c->closed)

@@ -1,7 +1,7 @@
 /*
  * One non-blocking stream: a control connection, a data connection, or the read end of an
  * agent's pipe. Everyone above reads and writes through these functions and hears of it
- * through one callback, so that a connection under TLS will look the same.
+ * through one callback, and a connection under TLS looks the same.
  *
  * Two ways to write: conn_send() and conn_sendfile() move what the kernel takes now (for
  * the pump, which keeps its own bytes); conn_write() takes everything into a bounded
@@ -24,10 +24,13 @@ enum conn_event {
 	CONN_WRITABLE =
 	    1 << 1, /* wanted: conn_send() has room, a dialled connection is decided */
 	CONN_DRAINED = 1 << 2, /* all that conn_write() had kept back is on its way */
-	CONN_BROKEN = 1 << 3,  /* writing failed: errno is conn_error() */
+	CONN_BROKEN = 1 << 3,  /* writing failed: errno is conn_error(); or the handshake
+				  did: tls_why() */
+	CONN_SWITCHED = 1 << 4, /* conn_secure() or conn_clear() is done */
 };
 
 struct conn;
+struct tls;
 /* events: bits of enum conn_event. The connection may be freed in the call. */
 typedef void conn_cb(struct conn *c, unsigned events, void *user);
 
@@ -47,17 +50,33 @@ int conn_fd(const struct conn *c);
  * while they last: stop wanting what you do not take. */
 void conn_want(struct conn *c, unsigned events);
 
-/* 0 and *ret_n > 0; FERRY_AGAIN; -FERRY_EOF: the peer has ended in order; -FERRY_ESYS
- * with errno. */
+/* Begins TLS with the first byte behind what conn_write() has taken: CONN_SWITCHED tells
+ * when the handshake is done, CONN_BROKEN that it failed. Takes t. Until then nothing is
+ * read, and nothing but the handshake sent. */
+void conn_secure(struct conn *c, struct tls *t);
+/* Ends TLS behind what conn_write() has taken, in both directions, and goes on in clear:
+ * CONN_SWITCHED or CONN_BROKEN. What the peer sends before its end of TLS breaks it. */
+void conn_clear(struct conn *c);
+/* NULL in clear. */
+struct tls *conn_tls(const struct conn *c);
+/* A TLS peer that ends without TLS's end mark has ended in order all the same (old
+ * clients); conn_was_cut() then tells. */
+void conn_forgive_cut(struct conn *c);
+bool conn_was_cut(const struct conn *c);
+
+/* 0 and *ret_n > 0; FERRY_AGAIN; -FERRY_EOF: the peer has ended in order; -FERRY_ESHORT:
+ * under TLS, it has ended, but perhaps somebody cut the connection; -FERRY_ESYS with
+ * errno. */
 int conn_read(struct conn *c, void *p, size_t n, size_t *ret_n);
 /* 0 and *ret_n > 0; FERRY_AGAIN; -FERRY_ESYS. */
 int conn_send(struct conn *c, const void *p, size_t n, size_t *ret_n);
 /* The same from a file, at *offset, which moves on. 0 with *ret_n 0: the file ends there.
- */
+ * Under TLS *ret_n may be over n, by what an earlier call has read and could not send. */
 int conn_sendfile(struct conn *c, int file, uint64_t *offset, size_t n, size_t *ret_n);
 /* We are done sending: the peer reads an end in order. */
 void conn_finish(struct conn *c);
-/* Bytes (and the end) that the peer's system has not confirmed yet. */
+/* Bytes (and the end) that the peer's system has not confirmed yet; under TLS, unless
+ * forgiven, also the peer's own end. */
 size_t conn_unconfirmed(const struct conn *c);
 /* The errno waiting on the socket or found while writing; 0: none. Asking takes it. */
 int conn_error(struct conn *c);

@@ -16,6 +16,7 @@
 
 #include "log.h"
 #include "session.h"
+#include "tls.h"
 #include "transfer.h"
 #include "util.h"
 
@@ -33,6 +34,7 @@ data_enter(struct session *s, enum data_state state)
 	    [DATA_DIALLING] = "dialling",
 	    [DATA_OPEN] = "open",
 	    [DATA_KEPT] = "kept",
+	    [DATA_SECURING] = "securing",
 	};
 
 	if (s->worker->trace)
@@ -69,12 +71,122 @@ data_close(struct session *s)
 void
 data_reset(struct session *s)
 {
-	if (s->data.state == DATA_OPEN) {
+	if (s->data.state == DATA_OPEN || s->data.state == DATA_SECURING) {
 		conn_reset(s->data.conn);
 		forget(s);
 	} else {
 		data_close(s);
 	}
+}
+
+/* ---- TLS: RFC 4217 7, 9, 10.2 ---- */
+
+static void
+could_not_secure(struct session *s, const char *why)
+{
+	char text[320];
+
+	log_event(LOG_NOTICE, s->id, "tls failed channel=data why=\"%s\"", why);
+	snprintf(text, sizeof(text), "The TLS handshake on the data connection failed: %s.", why);
+	transfer_refused(s, 522, text);
+	session_run(s);
+}
+
+static void
+on_handshake_timeout(uv_timer_t *timer)
+{
+	could_not_secure(timer->data, "it took too long");
+}
+
+/* Whoever can connect to the port need not be the client: only a session of the control
+ * connection proves that. */
+static bool
+is_proved(struct session *s)
+{
+	const struct tls *control = conn_tls(s->control);
+
+	/* After CCC nothing is left to compare with. */
+	if (!s->worker->conf->require_ssl_reuse || control == NULL ||
+	    tls_resumes(conn_tls(s->data.conn), control))
+		return true;
+	log_event(LOG_NOTICE, s->id, "tls failed channel=data why=\"session not resumed\"");
+	transfer_refused(s, 522,
+	    "The data connection must resume the TLS session of the control connection "
+	    "(require_ssl_reuse=YES): configure your client to reuse the session.");
+	return false;
+}
+
+static void
+secured(struct session *s)
+{
+	char words[160];
+	struct tls *control = conn_tls(s->control);
+
+	uv_timer_stop(&s->data.timer);
+	log_event(LOG_DEBUG, s->id, "tls ok channel=data %s",
+	    tls_describe(conn_tls(s->data.conn), words, sizeof(words)));
+	if (!is_proved(s))
+		return;
+	if (control != NULL && s->transfer->kind == TRANSFER_UPLOAD)
+		tls_give_ticket(control);
+	data_enter(s, DATA_OPEN);
+	transfer_opened(s);
+}
+
+static void
+on_securing(struct conn *c, unsigned events, void *user)
+{
+	struct session *s = user;
+
+	if ((events & CONN_SWITCHED) != 0)
+		secured(s);
+	else if ((events & CONN_BROKEN) != 0)
+		could_not_secure(s, tls_why(conn_tls(c)));
+	session_run(s);
+}
+
+/* An end without close_notify: for each direction the administrator decides. */
+static bool
+forgives_cut(const struct session *s, bool upload)
+{
+	const struct conf *conf = s->worker->conf;
+
+	return upload ? !conf->strict_ssl_read_eof : !conf->strict_ssl_write_shutdown;
+}
+
+static void
+secure(struct session *s)
+{
+	const struct conf *conf = s->worker->conf;
+	bool upload = s->transfer->kind == TRANSFER_UPLOAD;
+	struct tls *control = conn_tls(s->control);
+	struct tls_identity *id =
+	    control != NULL ? tls_identity_of(control) : s->worker->identity;
+	struct tls *t = tls_new(
+	    id, conf, conn_fd(s->data.conn), upload ? TLS_UPLOAD : TLS_DOWNLOAD);
+
+	if (t == NULL) {
+		could_not_secure(s, "memory is short");
+		return;
+	}
+	data_enter(s, DATA_SECURING);
+	uv_timer_start(
+	    &s->data.timer, on_handshake_timeout, conf->ssl_handshake_timeout * 1000, 0);
+	conn_set_owner(s->data.conn, on_securing, s);
+	conn_want(s->data.conn, 0);
+	if (forgives_cut(s, upload))
+		conn_forgive_cut(s->data.conn);
+	conn_secure(s->data.conn, t);
+}
+
+/* The level counts at the transfer command, not at PASV or PORT: RFC 4217 10.2. */
+static void
+hand_over(struct session *s)
+{
+	if (s->private)
+		secure(s);
+	else
+		transfer_opened(s);
 }
 
 /* The connection is there: the transfer gets it now, or when it asks. */
@@ -90,7 +202,7 @@ opened(struct session *s, const struct endpoint *peer)
 	uv_timer_stop(&s->data.timer);
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
-		transfer_opened(s);
+		hand_over(s);
 	session_run(s);
 }
 
@@ -506,7 +618,7 @@ data_begin(struct session *s)
 		transfer_opened(s);
 		break;
 	case DATA_OPEN:
-		transfer_opened(s);
+		hand_over(s);
 		break;
 	case DATA_LISTENING:
 		uv_timer_start(&d->timer, on_nobody_came, conf->accept_timeout * 1000, 0);

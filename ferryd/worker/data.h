@@ -35,6 +35,9 @@ enum data_state {
 	   command, the client closing it, bytes that no command has announced, the timer,
 	   a change of MODE. */
 	DATA_KEPT,
+	/* A transfer wants it under TLS (PROT P), and the handshake runs. Ended by: its
+	   success or failure, the handshake timer. */
+	DATA_SECURING,
 };
 
 struct data {

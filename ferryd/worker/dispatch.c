@@ -37,14 +37,14 @@ const struct verb verbs[] = {
 const size_t verbs_count = ARRAY_LEN(verbs);
 
 /* Known to the RFCs, not done here: 502 instead of 500. */
-static const char *const elsewhere[] = {"SMNT", "ADAT", "MIC", "CONF", "ENC", "CCC",
-    "AUTH", "PBSZ", "PROT", "LPRT", "LPSV", "LANG", "HOST", "MFCT", "MFF", "HASH",
+static const char *const elsewhere[] = {"SMNT", "ADAT", "MIC", "CONF", "ENC", "LPRT", "LPSV", "LANG", "HOST", "MFCT", "MFF", "HASH",
     "CLNT"};
 
 /* A browser or a mail program has dialled the wrong port, perhaps made to do so by
  * someone else (cross-protocol attacks): nothing that follows can be meant for us. */
 static const char *const foreign[] = {
-    "GET", "POST", "HEAD", "PUT", "CONNECT", "OPTIONS", "DELETE", "EHLO", "HELO", "MAIL"};
+    "GET", "POST", "HEAD", "PUT", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE", "PRI",
+    "EHLO", "HELO", "LHLO", "MAIL", "RCPT", "STARTTLS", "HOST:", "USER-AGENT:", "ACCEPT:"};
 
 static bool
 is_in(struct bytes name, const char *const *list, size_t n)
@@ -157,7 +157,7 @@ check_unknown(const struct session *s, struct bytes name, const char **ret_text)
 {
 	unsigned max = session_logged_in(s) ? UNKNOWN_MAX_USER : UNKNOWN_MAX_STRANGER;
 
-	if (!session_logged_in(s) && is_in(name, foreign, ARRAY_LEN(foreign))) {
+	if (is_in(name, foreign, ARRAY_LEN(foreign))) {
 		*ret_text = "This is an FTP server. Goodbye.";
 		return 421;
 	}

@@ -14,6 +14,7 @@
 #include "child.h"
 #include "log.h"
 #include "sandbox.h"
+#include "tls_identity.h"
 #include "worker.h"
 
 /* Without its master a worker is of no use, and one that has drained is done. */
@@ -94,6 +95,8 @@ main(void)
 	worker_limits();
 	if (child_receive_start(ROLE_WORKER, &conf, &box, NULL, NULL) < 0)
 		return die("start");
+	if (tls_library_init() < 0)
+		return die("OpenSSL");
 	tzset(); /* for the transfer log: soon there is no file any more */
 	if (uv_loop_init(&loop) < 0)
 		return die("event loop");

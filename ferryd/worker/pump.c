@@ -90,6 +90,12 @@ pump_bytes(const struct pump *p)
 	return p->bytes;
 }
 
+uint64_t
+pump_received(const struct pump *p)
+{
+	return p->received;
+}
+
 bool
 pump_in_step(const struct pump *p)
 {
@@ -221,6 +227,10 @@ drain_on(struct pump *p)
 	int error = conn_error(c);
 	int r = error != 0 ? -FERRY_ESYS : throw_away(c);
 
+	if (r == -FERRY_ESHORT) {
+		pump_finish(p, PUMP_CUT, 0);
+		return;
+	}
 	if (r < 0) {
 		pump_finish(p, PUMP_BROKEN, error != 0 ? error : errno);
 		return;

@@ -18,6 +18,7 @@ enum pump_end {
 		      written */
 	PUMP_CANCELLED, /* pump_cancel() */
 	PUMP_BROKEN,    /* the data connection failed: error is an errno */
+	PUMP_CUT,       /* under TLS it ended without saying so: perhaps cut by somebody */
 	PUMP_STALLED,   /* nothing moved on it for too long */
 	PUMP_UNREAD,    /* the file could not be read: error, or 0: it became shorter */
 	PUMP_UNWRITTEN, /* the file could not be written: error */
@@ -56,6 +57,8 @@ struct pump *pump_upload(const struct pump_plan *plan);
 
 /* Bytes moved on the data connection. */
 uint64_t pump_bytes(const struct pump *p);
+/* Uploads: bytes that these have made for the file, without what TYPE and MODE add. */
+uint64_t pump_received(const struct pump *p);
 /* MODE B, and it has ended: may the data connection carry the next file? */
 bool pump_in_step(const struct pump *p);
 /* Ends it as soon as no thread works for it. */

@@ -30,6 +30,7 @@ struct pump {
 	const struct pump_kind *kind;
 	struct pump_plan plan; /* fd is the pump's */
 	uint64_t bytes;
+	uint64_t received; /* uploads: of them, for the file */
 	bool working; /* a thread has p->job */
 	bool ending;  /* the end is known, and told when no thread works */
 	bool told;

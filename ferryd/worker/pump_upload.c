@@ -89,6 +89,7 @@ decode(struct upload_pump *u)
 
 	u->raw_used += used;
 	u->n += made;
+	u->p.received += made;
 	u->pressed = room - made < DECODER_ROOM;
 	return r;
 }
@@ -111,6 +112,7 @@ take_in(struct upload_pump *u)
 	if (u->raw == NULL) {
 		r = conn_read(c, u->half[u->filling] + u->n, UPLOAD_CHUNK - u->n, &n);
 		u->n += n;
+		u->p.received += n;
 	} else if (has_undecoded(u)) {
 		return decode(u);
 	} else {
@@ -182,6 +184,7 @@ on_end(struct upload_pump *u)
 		return;
 	}
 	u->n += n;
+	u->p.received += n;
 	u->all = true;
 	go_on(u);
 }
@@ -206,6 +209,8 @@ upload_ready(struct pump *p, unsigned events)
 		pump_finish(p, PUMP_GARBLED, 0);
 	else if (r == -FERRY_ENOMEM)
 		pump_finish(p, PUMP_UNWRITTEN, ENOMEM);
+	else if (r == -FERRY_ESHORT)
+		pump_finish(p, PUMP_CUT, 0);
 	else
 		pump_finish(p, PUMP_BROKEN, errno);
 }

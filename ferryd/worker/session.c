@@ -19,6 +19,7 @@
 #include "log.h"
 #include "listing.h"
 #include "replylist.h"
+#include "tls.h"
 #include "transfer.h"
 
 static void on_control(struct conn *c, unsigned events, void *user);
@@ -27,6 +28,7 @@ static void on_control(struct conn *c, unsigned events, void *user);
 
 static const char *const state_names[] = {
     [SESSION_READY] = "ready",
+    [SESSION_SECURING] = "securing",
     [SESSION_CHECKING] = "checking",
     [SESSION_PAUSED] = "paused",
     [SESSION_ASKING] = "asking",
@@ -143,7 +145,8 @@ read_control(struct session *s)
 	int r = conn_read(s->control, chunk, sizeof(chunk), &n);
 	if (r == FERRY_AGAIN)
 		return;
-	if (r == -FERRY_EOF) {
+	/* Whole lines that came before it are true; no more can be told by a cut. */
+	if (r == -FERRY_EOF || r == -FERRY_ESHORT) {
 		s->input_ended = true;
 		return;
 	}
@@ -159,13 +162,78 @@ read_control(struct session *s)
 	explicit_bzero(chunk, n); /* it may have been a password */
 }
 
+/* ---- TLS ---- */
+
+static void greet(struct session *s);
+
+bool
+session_secure(struct session *s)
+{
+	struct worker *w = s->worker;
+	struct tls *t = w->identity == NULL
+	    ? NULL
+	    : tls_new(w->identity, w->conf, conn_fd(s->control), TLS_CONTROL);
+
+	if (t == NULL)
+		return false;
+	session_enter(s, SESSION_SECURING);
+	conn_want(s->control, 0);
+	conn_secure(s->control, t);
+	return true;
+}
+
+void
+session_clear(struct session *s)
+{
+	session_enter(s, SESSION_SECURING);
+	conn_want(s->control, 0);
+	conn_clear(s->control);
+}
+
+static void
+not_secured(struct session *s)
+{
+	const char *why = tls_why(conn_tls(s->control));
+
+	log_event(LOG_NOTICE, s->id, "tls failed channel=control why=\"%s\"", why);
+	session_end(s, "no TLS");
+}
+
+static void
+switched(struct session *s)
+{
+	char words[160];
+
+	if (conn_tls(s->control) != NULL)
+		log_event(LOG_INFO, s->id, "tls ok %s",
+		    tls_describe(conn_tls(s->control), words, sizeof(words)));
+	else
+		log_event(LOG_INFO, s->id, "tls ended");
+	if (!s->greeted)
+		greet(s);
+	session_enter(s, SESSION_READY);
+}
+
+bool
+session_has_input(const struct session *s)
+{
+	char byte;
+
+	return !input_is_empty(&s->input) || line_pending(&s->reader) ||
+	       recv(conn_fd(s->control), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 static void
 on_control(struct conn *c, unsigned events, void *user)
 {
 	struct session *s = user;
 
-	if ((events & CONN_BROKEN) != 0)
+	if (s->state == SESSION_SECURING && (events & CONN_BROKEN) != 0)
+		not_secured(s);
+	else if ((events & CONN_BROKEN) != 0)
 		session_end(s, strerror(conn_error(c)));
+	if ((events & CONN_SWITCHED) != 0)
+		switched(s);
 	if (s->state < SESSION_ENDED && (events & CONN_READABLE) != 0)
 		read_control(s);
 	if (s->state == SESSION_LISTING && (events & CONN_DRAINED) != 0) {
@@ -320,6 +388,7 @@ greet(struct session *s)
 	const char *last;
 	struct answer a;
 
+	s->greeted = true;
 	if (banner == NULL || banner[0] == '\0')
 		banner = "Ferry FTP server ready.";
 	/* The last line closes the reply; an LF at the end of a file is no line. */
@@ -387,7 +456,7 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 }
 
 int
-session_new(struct worker *w, int fd, uint32_t id, uint32_t slot)
+session_new(struct worker *w, int fd, uint32_t id, uint32_t slot, bool implicit)
 {
 	struct session *s = session_make(w, id, slot);
 
@@ -408,7 +477,14 @@ session_new(struct worker *w, int fd, uint32_t id, uint32_t slot)
 		return -FERRY_ESYS;
 	}
 	show_new(s);
-	greet(s);
+	/* Clients of implicit TLS expect private data connections from the start. */
+	s->implicit = s->pbsz = s->private = implicit;
+	if (!implicit) {
+		greet(s);
+	} else if (!session_secure(s)) {
+		session_end(s, "no TLS");
+		return -FERRY_ESYS;
+	}
 	session_watch(s);
 	session_run(s);
 	return 0;
@@ -452,6 +528,22 @@ session_logout(struct session *s)
 	free(s->rename_from);
 	s->user = s->cwd = s->pending = s->rename_from = NULL;
 	memset(s->entered, 0, sizeof(s->entered));
+}
+
+void
+session_reset(struct session *s)
+{
+	session_logout(s);
+	data_close(s);
+	s->ascii = true;
+	s->mode = CODING_STREAM;
+	s->level = DEFLATE_LEVEL_DEFAULT;
+	s->epsv_all = false;
+	s->rest = s->allo = 0;
+	s->facts = FACT_DEFAULT;
+	s->idle_seconds = s->worker->conf->idle_session_timeout;
+	s->begun = uv_now(s->worker->loop);
+	s->pbsz = s->private = s->implicit;
 }
 
 static void

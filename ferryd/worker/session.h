@@ -33,6 +33,9 @@ enum session_state {
 	/* No command runs. Ended by: a line in the queue, the idle timer, the login
 	 * timer, the end of the control connection, the worker leaving. */
 	SESSION_READY,
+	/* The control connection changes to TLS or back. Ended by: the handshake, its
+	   failure, the clock. */
+	SESSION_SECURING,
 	/* Auth has the password. Ended by: a grant, a refusal, a denial, auth's end, the
 	   login timer. */
 	SESSION_CHECKING,
@@ -98,6 +101,12 @@ struct session {
 	unsigned entered_next;
 	char *pending; /* a name that the command needs when the answer comes */
 
+	/* TLS: RFC 4217. Whether the control connection is under it, conn_tls() tells */
+	bool implicit; /* from the first byte, without AUTH */
+	bool greeted;
+	bool pbsz;    /* PBSZ was said: PROT may follow */
+	bool private; /* PROT P */
+
 	/* what the user has set */
 	bool ascii;            /* TYPE A; false: TYPE I and L 8 */
 	enum coding_mode mode; /* MODE */
@@ -122,9 +131,9 @@ struct session {
 	uint64_t bytes_in, bytes_out;
 };
 
-/* Takes fd, a connected socket, and greets. 0; -FERRY_ENOMEM: there is no session;
- * -FERRY_ESYS: it has ended at once. */
-int session_new(struct worker *w, int fd, uint32_t id, uint32_t slot);
+/* Takes fd, a connected socket, and greets; implicit: after a TLS handshake. 0;
+ * -FERRY_ENOMEM: there is no session; -FERRY_ESYS: it has ended at once. */
+int session_new(struct worker *w, int fd, uint32_t id, uint32_t slot, bool implicit);
 
 /* The one way to change the state. */
 void session_enter(struct session *s, enum session_state state);
@@ -156,8 +165,16 @@ session_logged_in(const struct session *s)
 	return s->agent != NULL;
 }
 
-/* The login is over, the connection stays (REIN). */
+/* The login is over, the connection stays. */
 void session_logout(struct session *s);
+/* Everything as after connecting but TLS (REIN; AUTH: RFC 4217 4.2). */
+void session_reset(struct session *s);
+/* The control connection goes under TLS behind what is written. False: it cannot. */
+bool session_secure(struct session *s);
+/* ... or leaves it. */
+void session_clear(struct session *s);
+/* Has the client sent anything that has not been run yet, as far as can be known now? */
+bool session_has_input(const struct session *s);
 /* Has the client gone away? Looks at the control connection without taking anything from
  * it. */
 bool session_peer_left(const struct session *s);

@@ -26,6 +26,8 @@ deadline_of(const struct session *s)
 	switch (s->state) {
 	case SESSION_READY:
 		return session_logged_in(s) || idle < login ? idle : login;
+	case SESSION_SECURING:
+		return s->last_active + s->worker->conf->ssl_handshake_timeout * 1000;
 	case SESSION_CHECKING:
 		return login;
 	case SESSION_ASKING:
@@ -68,6 +70,9 @@ time_is_up(struct session *s)
 		break;
 	case SESSION_LISTING:
 		session_end(s, "STAT's listing was not read");
+		break;
+	case SESSION_SECURING:
+		session_end(s, "the TLS handshake took too long");
 		break;
 	case SESSION_CLOSING:
 	case SESSION_PAUSED:

@@ -14,6 +14,7 @@
 #include "answer.h"
 #include "dispatch.h"
 #include "log.h"
+#include "policy.h"
 #include "pump.h"
 #include "session.h"
 #include "xferlog.h"
@@ -21,9 +22,15 @@
 bool
 transfer_is_possible(struct session *s)
 {
-	if (data_is_kept(s) || data_is_set(&s->data))
+	const char *why = policy_against_data(s);
+
+	if ((data_is_kept(s) || data_is_set(&s->data)) && why == NULL)
 		return true;
 	s->rest = 0;
+	if (why != NULL) {
+		answer(s, 521, "%s", why);
+		return false;
+	}
 	answer(
 	    s, 425, "There is no data connection. Use EPSV, PASV, EPRT or PORT first.");
 	return false;
@@ -183,7 +190,13 @@ transfer_conclude(struct session *s)
 void
 transfer_failed(struct session *s, const char *text)
 {
-	note(s->transfer, 425, "%s", text);
+	transfer_refused(s, 425, text);
+}
+
+void
+transfer_refused(struct session *s, int code, const char *text)
+{
+	note(s->transfer, code, "%s", text);
 	transfer_conclude(s);
 }
 
@@ -219,6 +232,9 @@ note_unwritten(struct transfer *t, int error)
 static void
 note_done(struct session *s, struct transfer *t)
 {
+	if (conn_was_cut(s->data.conn))
+		log_event(LOG_NOTICE, s->id,
+		    "tls end=missing why=\"no close_notify: perhaps cut\" accepted=yes");
 	if (t->kind == TRANSFER_UPLOAD && session_peer_left(s))
 		note(t, 426, "The control connection ended before the upload.");
 	else if (t->mode == CODING_BLOCK)
@@ -245,6 +261,12 @@ on_pumped(struct pump *p, enum pump_end end, int error, void *user)
 		note(t, 426, "The data connection broke after %llu bytes: %s.",
 		    (unsigned long long)t->bytes, strerror(error));
 		break;
+	case PUMP_CUT:
+		note(t, 426,
+		    "The data connection ended after %llu bytes without TLS's end mark "
+		    "(close_notify): it may have been cut.",
+		    (unsigned long long)t->bytes);
+		break;
 	case PUMP_STALLED:
 		note(t, 426, "No byte moved on the data connection for %llu s.",
 		    (unsigned long long)s->worker->conf->data_connection_timeout);
@@ -261,8 +283,9 @@ on_pumped(struct pump *p, enum pump_end end, int error, void *user)
 		note(t, 451, "The listing could not be completed.");
 		break;
 	case PUMP_UNENDED:
-		note(t, 426, "The data connection ended after %llu bytes, before %s.",
-		    (unsigned long long)t->bytes,
+		note(t, 426,
+		    "The data connection ended after %llu bytes of the file, before %s.",
+		    (unsigned long long)pump_received(p),
 		    t->mode == CODING_BLOCK ? "the block that ends the file"
 					    : "the end of the compressed stream");
 		break;

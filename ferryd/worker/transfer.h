@@ -36,7 +36,8 @@ struct transfer {
 	char text[384];
 };
 
-/* May a transfer command run? Answers 425 when there is neither PASV nor PORT. */
+/* May a transfer command run? Answers 425 when there is neither PASV nor PORT, 521 when it
+ * would have to be encrypted and is not. */
 bool transfer_is_possible(struct session *s);
 /* The command is being looked at: s->transfer is made, with the path in buf, which stays
  * the caller's. False after having told the user that memory is out. */
@@ -57,5 +58,7 @@ uint64_t transfer_bytes(const struct session *s);
 /* From data.c: the data connection is there, or could not be made (text says why). */
 void transfer_opened(struct session *s);
 void transfer_failed(struct session *s, const char *text);
+/* The same with another code than 425. */
+void transfer_refused(struct session *s, int code, const char *text);
 
 #endif

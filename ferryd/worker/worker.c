@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "session.h"
+#include "tls_identity.h"
 
 /* Log lines that may wait for a slow master; past this they are dropped, messages that
  * matter are not. */
@@ -226,6 +227,31 @@ on_worker_bound(struct worker *w, const struct msg *m, int *fd)
 	session_run(s);
 }
 
+/* ---- TLS ---- */
+
+/* New certificates: connections that are open keep the ones they have. */
+static void
+on_worker_keys(struct worker *w, int fd)
+{
+	_cleanup_(buf_wipe)
+	struct buf packed = BUF_INIT(KEYS_PACKED_MAX);
+	struct tls_identity *id = NULL;
+	char why[TLS_WHY_MAX] = "they cannot be read";
+	struct keys keys;
+
+	int r = keys_unseal(fd, &packed);
+	if (r == 0)
+		r = keys_parse(buf_data(&packed), buf_len(&packed), &keys);
+	if (r == 0)
+		r = tls_identity_new(w->conf, &keys, &id, why);
+	if (r < 0) {
+		log_event(LOG_ERR, 0, "tls keys=refused why=\"%s\"", why);
+		return;
+	}
+	tls_identity_unref(w->identity);
+	w->identity = id;
+}
+
 /* ---- messages from the master ---- */
 
 static void
@@ -236,7 +262,8 @@ on_worker_session(struct worker *w, const struct msg_worker_session *m, int *fd)
 		return;
 	}
 	/* -FERRY_ENOMEM: it never was one, so nobody else tells the master. */
-	if (session_new(w, fd_take(fd), m->session, m->slot) == -FERRY_ENOMEM)
+	if (session_new(w, fd_take(fd), m->session, m->slot, m->implicit) ==
+	    -FERRY_ENOMEM)
 		worker_closed(w, m->session);
 }
 
@@ -301,6 +328,9 @@ on_master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, vo
 	case MSG_WORKER_SESSION:
 		worker_taken(w, m->worker_session.session);
 		on_worker_session(w, &m->worker_session, fd);
+		break;
+	case MSG_WORKER_KEYS:
+		on_worker_keys(w, *fd);
 		break;
 	case MSG_WORKER_GRANT:
 		on_worker_grant(w, &m->worker_grant, fd);
@@ -398,5 +428,6 @@ worker_free(struct worker *w)
 	idtable_free(&w->agents);
 	idtable_free(&w->sessions);
 	portqueue_free(w);
+	tls_identity_unref(w->identity);
 	uv_close((uv_handle_t *)&w->drain, NULL);
 }

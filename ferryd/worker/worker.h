@@ -18,6 +18,7 @@
 #include "scoreboard.h"
 
 struct session;
+struct tls_identity;
 struct worker;
 
 /* The worker has nothing more to do, or has lost its master: the process is to end.
@@ -37,6 +38,8 @@ struct worker {
 	struct idtable binds; /* id of MASTER_BIND -> number of the session that asked */
 	uint32_t last_bind;
 	struct portqueue ports;
+
+	struct tls_identity *identity; /* for new connections; NULL: TLS is off */
 
 	bool trace;    /* log every change of state, for developers */
 	bool draining; /* no new sessions come */

@@ -17,10 +17,14 @@ MAY = {
     'ferry': [],
     'ferryd/wire': ['lib'],
     'ferryd/conf': ['lib', 'ferryd/wire'],
+    'ferryd/tls': ['lib', 'ferryd/wire', 'ferryd/conf'],
 }
 ROLES = ['master', 'worker', 'agent', 'auth', 'status']
 for role in ROLES:
     MAY['ferryd/' + role] = ['lib', 'ferryd/wire', 'ferryd/conf']
+# Who speaks TLS, and who reads its keys.
+for role in ['master', 'worker']:
+    MAY['ferryd/' + role].append('ferryd/tls')
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(<[^>]*>|"[^"]*"|\S+)', re.M)
 PASSING = re.compile(r'\b(SCM_RIGHTS|CMSG_DATA|cmsg_type)\b')

@@ -1,57 +1,34 @@
-"""Certificates for the tests, made by openssl: an authority of their own, and what it signs."""
-import hashlib
-import pathlib
-import ssl
+"""Certificates for tests, made by the openssl command."""
 import subprocess
 
-
-def openssl(*args, **kwargs):
-    return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, **kwargs).stdout
+KINDS = {"rsa": ["-newkey", "rsa:2048"], "ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]}
 
 
-class Authority:
-    """Makes NAME.crt and NAME.key in a directory; its own certificate is ca.crt there."""
-
-    def __init__(self, directory):
-        self.directory = pathlib.Path(directory)
-        self.file = self.path("ca.crt")
-        self.self_signed("ca", "Test Authority")
-
-    def path(self, name):
-        return self.directory / name
-
-    def key(self, name):
-        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", self.path(name + ".key"))
-
-    def self_signed(self, name, subject="localhost", names="DNS:localhost,IP:127.0.0.1"):
-        self.key(name)
-        openssl("req", "-x509", "-new", "-key", self.path(name + ".key"), "-subj", f"/CN={subject}", "-days", "30",
-                "-addext", f"subjectAltName={names}", "-out", self.path(name + ".crt"))
-        return self.path(name + ".crt"), self.path(name + ".key")
-
-    def issue(self, name, names="DNS:localhost,IP:127.0.0.1", days=30):
-        """days negative: it has expired."""
-        self.key(name)
-        request = openssl("req", "-new", "-key", self.path(name + ".key"), "-subj", f"/CN={name}")
-        extensions = self.path(name + ".ext")
-        extensions.write_text(f"subjectAltName={names}\n")
-        openssl("x509", "-req", "-CA", self.file, "-CAkey", self.path("ca.key"), "-CAcreateserial", "-days", days,
-                "-extfile", extensions, "-out", self.path(name + ".crt"), input=request)
-        return self.path(name + ".crt"), self.path(name + ".key")
-
-    def pin(self, name):
-        """SHA-256 of the public key, in hexadecimal."""
-        public = openssl("x509", "-in", self.path(name + ".crt"), "-pubkey", "-noout")
-        return hashlib.sha256(openssl("pkey", "-pubin", "-outform", "DER", input=public)).hexdigest()
+def openssl(*args):
+    done = subprocess.run(["openssl", *map(str, args)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def context(pair, version=None, client_authority=None):
-    """A server's ssl context; version: the only one it speaks."""
-    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    c.load_cert_chain(*pair)
-    if version is not None:
-        c.minimum_version = c.maximum_version = version
-    if client_authority is not None:
-        c.load_verify_locations(client_authority)
-        c.verify_mode = ssl.CERT_REQUIRED
-    return c
+def make(directory, name, kind="ec", host="localhost"):
+    """A self-signed certificate: (certificate, key), paths."""
+    cert, key = directory / f"{name}.pem", directory / f"{name}.key"
+    openssl("req", "-x509", *KINDS[kind], "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+            "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{host},IP:127.0.0.1,IP:::1")
+    key.chmod(0o600)
+    return cert, key
+
+
+def signed(directory, name, authority, kind="ec"):
+    """A certificate signed by authority, (certificate, key) of make()."""
+    request, cert, key = (directory / f"{name}.{end}" for end in ("csr", "pem", "key"))
+    openssl("req", *KINDS[kind], "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={name}")
+    openssl("x509", "-req", "-in", request, "-CA", authority[0], "-CAkey", authority[1], "-CAcreateserial",
+            "-days", "2", "-out", cert)
+    key.chmod(0o600)
+    return cert, key
+
+
+def fingerprint(der):
+    import hashlib
+    return hashlib.sha256(der).hexdigest()

@@ -1,12 +1,31 @@
-"""A plain FTP client for tests: it sends exactly what it is told and shows exactly what came."""
+"""An FTP client for tests: it sends exactly what it is told and shows exactly what came. With tls= it speaks TLS
+(RFC 4217), on data connections too once PROT P is said."""
 import re
 import socket
+import ssl
 
 SECONDS = 20
 
 
+def tls_context(ca=None, version=None, alpn=None):
+    """A client's context. version: "1.2" or "1.3" and no other."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED if ca else ssl.CERT_NONE
+    if ca:
+        context.load_verify_locations(ca)
+    if version:
+        context.minimum_version = context.maximum_version = {
+            "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[version]
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    return context
+
+
 class Session:
-    def __init__(self, port, host="127.0.0.1", seconds=SECONDS, source=None):
+    """tls: an SSLContext, used after secure() or, with implicit, at once."""
+
+    def __init__(self, port, host="127.0.0.1", seconds=SECONDS, source=None, tls=None, implicit=False):
         self.sock = socket.create_connection((host, port), timeout=seconds,
                                              source_address=(source, 0) if source else None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -15,6 +34,29 @@ class Session:
         self.pending = b""
         self.data = None
         self.listener = None
+        self.tls = tls
+        self.private = False
+        self.reuse = True  # data connections resume the control connection's session
+        if implicit:
+            self.wrap_control()
+            self.private = True
+
+    def wrap_control(self):
+        assert self.pending == b"", f"clear bytes before the handshake: {self.pending!r}"
+        self.sock = self.tls.wrap_socket(self.sock, server_hostname=self.host)
+
+    def secure(self, private=True):
+        """AUTH TLS, and PROT P; behind the greeting."""
+        self.command("AUTH TLS", 234)
+        self.wrap_control()
+        if private:
+            self.protect()
+        return self
+
+    def protect(self):
+        self.command("PBSZ 0", 200)
+        self.command("PROT P", 200)
+        self.private = True
 
     def close(self):
         for s in (self.data, self.listener, self.sock):
@@ -74,6 +116,8 @@ class Session:
     def login(self, user="anonymous", password="test@", binary=True):
         code, _ = self.reply()
         assert code == 220
+        if self.tls is not None and not isinstance(self.sock, ssl.SSLSocket):
+            self.secure()
         code, lines = self.command(f"USER {user}", 331, 230)
         if code == 331:
             self.command(f"PASS {password}", 230)
@@ -123,9 +167,17 @@ class Session:
             self.listener = None
         return self.data
 
+    def secure_data(self):
+        """The handshake on the data connection, if one is due: after the 1xx reply."""
+        s = self.data_socket()
+        if self.private and not isinstance(s, ssl.SSLSocket):
+            self.data = self.tls.wrap_socket(s, server_hostname=self.host,
+                                             session=self.sock.session if self.reuse else None)
+        return self.data
+
     def read_data(self):
         got = []
-        s = self.data_socket()
+        s = self.secure_data()
         while True:
             piece = s.recv(1 << 18)
             if not piece:
@@ -135,9 +187,14 @@ class Session:
         return b"".join(got)
 
     def write_data(self, data):
-        self.data_socket().sendall(data)
+        self.secure_data().sendall(data)
 
     def close_data(self):
+        if isinstance(self.data, ssl.SSLSocket):
+            try:
+                self.data = self.data.unwrap()
+            except (OSError, ValueError):  # the server has closed already
+                pass
         for s in (self.data, self.listener):
             if s is not None:
                 s.close()

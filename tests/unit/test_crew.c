@@ -191,7 +191,7 @@ connect_client(struct crew *crew, size_t worker)
 	const struct endpoint peer = {.family = AF_INET};
 	int fd = client();
 
-	assert_int_equal(crew_take(crew, &fd, &peer), 0);
+	assert_int_equal(crew_take(crew, &fd, &peer, false), 0);
 	assert_int_equal(fd, -1);
 	return hear(worker, MSG_WORKER_SESSION)->worker_session.session;
 }

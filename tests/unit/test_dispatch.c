@@ -172,10 +172,12 @@ test_lines_that_are_no_commands(void **state)
 	    {"NOOPS", 500},
 	    {"RETR\tx", 500},
 	    {"\xff\xf4", 500},
-	    {"AUTH TLS", 502},
+	    {"ADAT x", 502},
 	    {"SMNT x", 502},
 	    {"LPSV", 502},
-	    {"GET / HTTP/1.1", 500},
+	    {"GET / HTTP/1.1", 421},
+	    {"EHLO x", 421},
+	    {"Host: x", 421},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(check(session_of(w), rows[i].line), rows[i].code);

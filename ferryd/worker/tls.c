@@ -1,0 +1,525 @@
+/*
+ * One TLS connection over OpenSSL. For conn.c. Must never block, never report an end that
+ * the peer did not sign, and never touch a file but to read from one that it was given.
+ */
+#include "tls.h"
+
+#include <ferry/ferry.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "util.h"
+
+/* A record holds 16 KiB at most; as many of them are made in one go. */
+#define FILE_CHUNK (128 * 1024)
+/* Uploads are read from the socket in such pieces instead of record by record. */
+#define READ_CHUNK (64 * 1024)
+#define SESSION_ID 16
+
+struct tls {
+	struct tls_identity *id;
+	const struct conf *conf;
+	SSL *ssl;
+	enum tls_use use;
+	uint8_t session[SESSION_ID];
+	bool read_waits_to_write, write_waits_to_read;
+	bool more;
+	int late, late_errno; /* what the next tls_read() returns, and ever after */
+	bool broken; /* OpenSSL must not be called on it any more */
+	bool ended;  /* our close_notify is on its way */
+	uint8_t *chunk; /* of a file, without kernel TLS */
+	size_t used, len;
+	char why[160];
+};
+
+/* ---- results ---- */
+
+static const char *
+alert_words(unsigned long error)
+{
+	const char *reason = ERR_reason_error_string(error);
+
+	return reason != NULL ? reason : "the connection was broken off";
+}
+
+static int
+failed(struct tls *t, int what)
+{
+	unsigned long error = ERR_peek_error();
+	int saved = errno;
+
+	t->broken = true;
+	ERR_clear_error();
+	if (what == SSL_ERROR_SSL && ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+		snprintf(t->why, sizeof(t->why),
+		    "the connection ended without TLS's end mark (close_notify)");
+		return -FERRY_ESHORT;
+	}
+	if (what == SSL_ERROR_SYSCALL && saved != 0) {
+		snprintf(t->why, sizeof(t->why), "%s", strerror(saved));
+		errno = saved;
+		return -FERRY_ESYS;
+	}
+	snprintf(t->why, sizeof(t->why), "%s", alert_words(error));
+	errno = EPROTO;
+	return -FERRY_EPROTO;
+}
+
+/* n of an SSL_ function as a result of ours. */
+static int
+result(struct tls *t, int n, bool *ret_waits_to_write, bool *ret_waits_to_read)
+{
+	int what = SSL_get_error(t->ssl, n);
+
+	*ret_waits_to_write = what == SSL_ERROR_WANT_WRITE;
+	*ret_waits_to_read = what == SSL_ERROR_WANT_READ;
+	switch (what) {
+	case SSL_ERROR_NONE:
+		return 0;
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return FERRY_AGAIN;
+	case SSL_ERROR_ZERO_RETURN:
+		return -FERRY_EOF;
+	default:
+		return failed(t, what);
+	}
+}
+
+static int
+read_result(struct tls *t, int n)
+{
+	bool unused;
+
+	return result(t, n, &t->read_waits_to_write, &unused);
+}
+
+static int
+write_result(struct tls *t, int n)
+{
+	bool unused;
+
+	return result(t, n, &unused, &t->write_waits_to_read);
+}
+
+/* The error queue is the thread's: what another connection left there is not ours. */
+static bool
+prepare(struct tls *t)
+{
+	ERR_clear_error();
+	errno = 0;
+	if (t->broken)
+		errno = EPROTO;
+	return !t->broken;
+}
+
+/* ---- what OpenSSL asks us ---- */
+
+static bool
+offers(const uint8_t *list, unsigned n, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (unsigned i = 0; i < n && i + 1 + list[i] <= n; i += 1U + list[i]) {
+		if (list[i] == len && memcmp(list + i + 1, name, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* RFC 7301 3.2, against ALPACA: a client that wants to talk to a web or mail server is not
+ * ours, whoever led it here. */
+static int
+on_alpn(SSL *ssl, const uint8_t **ret, uint8_t *ret_n, const uint8_t *list, unsigned n, void *arg)
+{
+	static const char *const control[] = {"ftp", NULL};
+	static const char *const data[] = {"ftp-data", "ftp", NULL};
+	const struct tls *t = SSL_get_app_data(ssl);
+	const char *const *names = t->use == TLS_CONTROL ? control : data;
+
+	for (; *names != NULL; names++) {
+		if (!offers(list, n, *names))
+			continue;
+		*ret = (const uint8_t *)*names;
+		*ret_n = (uint8_t)strlen(*names);
+		return SSL_TLSEXT_ERR_OK;
+	}
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static int
+on_server_name(SSL *ssl, int *ret_alert, void *arg)
+{
+	const struct tls *t = SSL_get_app_data(ssl);
+	const char *wanted = t->conf->ssl_sni_hostname;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	if (t->use != TLS_CONTROL || wanted == NULL || wanted[0] == '\0')
+		return SSL_TLSEXT_ERR_OK;
+	if (name != NULL && strcasecmp(name, wanted) == 0)
+		return SSL_TLSEXT_ERR_OK;
+	*ret_alert = SSL_AD_UNRECOGNIZED_NAME;
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* OCSP stapling: the answer for the certificate that this client is shown. */
+static int
+on_status(SSL *ssl, void *arg)
+{
+	const struct tls *t = SSL_get_app_data(ssl);
+	const X509 *shown = SSL_get_certificate(ssl);
+
+	for (size_t i = 0; i < TLS_CERTIFICATES; i++) {
+		size_t n = t->id->certificate[i].ocsp_len;
+
+		if (shown == NULL || t->id->certificate[i].cert != shown || n == 0)
+			continue;
+		void *copy = OPENSSL_memdup(t->id->certificate[i].ocsp, n);
+		if (copy == NULL)
+			break;
+		SSL_set_tlsext_status_ocsp_resp(ssl, copy, (int)n);
+		return SSL_TLSEXT_ERR_OK;
+	}
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
+/* The number that a session carries, or NULL. */
+static const uint8_t *
+number_of(SSL_SESSION *session)
+{
+	void *p = NULL;
+	size_t n = 0;
+
+	if (session == NULL || SSL_SESSION_get0_ticket_appdata(session, &p, &n) != 1 ||
+	    n != SESSION_ID)
+		return NULL;
+	return p;
+}
+
+/* A session that is new gets this connection's number, a resumed one keeps its own. */
+static int
+on_ticket_made(SSL *ssl, void *arg)
+{
+	const struct tls *t = SSL_get_app_data(ssl);
+	SSL_SESSION *session = SSL_get_session(ssl);
+
+	if (number_of(session) != NULL)
+		return 1;
+	return SSL_SESSION_set1_ticket_appdata(session, t->session, SESSION_ID);
+}
+
+static SSL_TICKET_RETURN
+on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_len,
+    SSL_TICKET_STATUS status, void *arg)
+{
+	switch (status) {
+	case SSL_TICKET_SUCCESS:
+		return SSL_TICKET_RETURN_USE;
+	case SSL_TICKET_SUCCESS_RENEW:
+		return SSL_TICKET_RETURN_USE_RENEW;
+	default: /* none, or one of another server: a full handshake and a new ticket */
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	}
+}
+
+/* ---- life ---- */
+
+static void
+set_callbacks(SSL_CTX *ctx)
+{
+	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
+	SSL_CTX_set_tlsext_status_cb(ctx, on_status);
+	SSL_CTX_set_session_ticket_cb(ctx, on_ticket_made, on_ticket_read, NULL);
+}
+
+static void
+set_use(struct tls *t)
+{
+	if (t->use == TLS_CONTROL)
+		return;
+	SSL_set_options(t->ssl, SSL_OP_ENABLE_KTLS);
+	if (t->use != TLS_UPLOAD)
+		return;
+	/* A ticket that the client has not read when it closes would turn its close into a
+	 * reset, and cost it the end of its file: tls_give_ticket() instead. */
+	SSL_set_num_tickets(t->ssl, 0);
+	SSL_set_read_ahead(t->ssl, 1);
+	SSL_set_default_read_buffer_len(t->ssl, READ_CHUNK);
+}
+
+struct tls *
+tls_new(struct tls_identity *id, const struct conf *conf, int fd, enum tls_use use)
+{
+	struct tls *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->id = tls_identity_ref(id);
+	t->conf = conf;
+	t->use = use;
+	set_callbacks(id->ctx);
+	t->ssl = SSL_new(id->ctx);
+	if (t->ssl == NULL || SSL_set_fd(t->ssl, fd) != 1 ||
+	    RAND_bytes(t->session, SESSION_ID) != 1) {
+		tls_free(t);
+		return NULL;
+	}
+	SSL_set_app_data(t->ssl, t);
+	SSL_set_accept_state(t->ssl);
+	set_use(t);
+	return t;
+}
+
+struct tls_identity *
+tls_identity_of(const struct tls *t)
+{
+	return t->id;
+}
+
+void
+tls_free(struct tls *t)
+{
+	if (t == NULL)
+		return;
+	/* OpenSSL would forget a session that it believes to be broken off; ours may be
+	 * resumed by the next data connection. */
+	if (t->ssl != NULL && !t->broken)
+		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(t->ssl);
+	tls_identity_unref(t->id);
+	free(t->chunk);
+	free(t);
+}
+
+/* The session's number: a resumed one brings it along. */
+static void
+take_number(struct tls *t)
+{
+	SSL_SESSION *session = SSL_get_session(t->ssl);
+	const uint8_t *number = SSL_session_reused(t->ssl) ? number_of(session) : NULL;
+
+	if (number != NULL)
+		memcpy(t->session, number, SESSION_ID);
+	else if (session != NULL)
+		SSL_SESSION_set1_ticket_appdata(session, t->session, SESSION_ID);
+}
+
+int
+tls_handshake(struct tls *t)
+{
+	if (!prepare(t))
+		return -FERRY_EPROTO;
+	int r = read_result(t, SSL_do_handshake(t->ssl));
+	if (r == 0) {
+		take_number(t);
+		/* The client's first bytes may have come with the end of its handshake. */
+		t->more = SSL_has_pending(t->ssl) == 1;
+	}
+	if (r == -FERRY_EOF || r == -FERRY_ESHORT)
+		snprintf(t->why, sizeof(t->why), "the client ended the handshake");
+	return r < 0 ? -FERRY_EPROTO : r;
+}
+
+/* ---- bytes ---- */
+
+/* An end or a failure behind bytes that came before it: the next read tells it. */
+static void
+keep_for_later(struct tls *t, int r)
+{
+	if (r >= 0)
+		return;
+	t->late = r;
+	t->late_errno = errno;
+	t->more = true;
+}
+
+int
+tls_read(struct tls *t, void *p, size_t n, size_t *ret_n)
+{
+	size_t total = 0;
+	int got;
+
+	t->more = false;
+	if (t->late != 0) {
+		errno = t->late_errno;
+		return t->late;
+	}
+	if (!prepare(t))
+		return -FERRY_ESYS;
+	/* One call gives one record of 16 KiB at most. */
+	do {
+		size_t room = n - total < INT32_MAX ? n - total : INT32_MAX;
+
+		got = SSL_read(t->ssl, (uint8_t *)p + total, (int)room);
+		total += got > 0 ? (size_t)got : 0;
+		t->more = got > 0 && SSL_has_pending(t->ssl) == 1;
+	} while (t->more && total < n);
+	if (total == 0)
+		return read_result(t, got);
+	if (got <= 0)
+		keep_for_later(t, read_result(t, got));
+	*ret_n = total;
+	return 0;
+}
+
+bool
+tls_has_more(const struct tls *t)
+{
+	return t->more;
+}
+
+int
+tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n)
+{
+	size_t sent = 0;
+	int r = 0;
+
+	if (!prepare(t))
+		return -FERRY_ESYS;
+	/* One call makes one record of 16 KiB at most. */
+	while (sent < n && r == 0) {
+		size_t left = n - sent < INT32_MAX ? n - sent : INT32_MAX;
+		int made = SSL_write(t->ssl, (const uint8_t *)p + sent, (int)left);
+
+		if (made > 0)
+			sent += (size_t)made;
+		else
+			r = write_result(t, made);
+	}
+	if (sent == 0)
+		return r == -FERRY_EOF ? -FERRY_EPROTO : r;
+	if (r == 0)
+		t->write_waits_to_read = false;
+	*ret_n = sent;
+	return 0;
+}
+
+/* ---- files ---- */
+
+static int
+kernel_sendfile(struct tls *t, int file, uint64_t *offset, size_t n, size_t *ret_n)
+{
+	if (!prepare(t))
+		return -FERRY_ESYS;
+	ossl_ssize_t sent = SSL_sendfile(t->ssl, file, (off_t)*offset, n, 0);
+	if (sent < 0)
+		return write_result(t, (int)sent);
+	t->write_waits_to_read = false;
+	*offset += (uint64_t)sent;
+	*ret_n = (size_t)sent;
+	return 0;
+}
+
+/* Fills the empty chunk from the file. 0 with t->len 0: the file ends there. */
+static int
+read_chunk(struct tls *t, int file, uint64_t offset, size_t n)
+{
+	if (t->chunk == NULL)
+		t->chunk = malloc(FILE_CHUNK);
+	if (t->chunk == NULL) {
+		errno = ENOMEM;
+		return -FERRY_ESYS;
+	}
+	ssize_t got = pread(file, t->chunk, n < FILE_CHUNK ? n : FILE_CHUNK, (off_t)offset);
+	if (got < 0) {
+		/* To the caller a file that cannot be read is an input error, whatever
+		 * its cause. */
+		errno = EIO;
+		return -FERRY_ESYS;
+	}
+	t->used = 0;
+	t->len = (size_t)got;
+	return 0;
+}
+
+int
+tls_sendfile(struct tls *t, int file, uint64_t *offset, size_t n, size_t *ret_n)
+{
+	size_t total = 0;
+	int r = 0;
+
+	if (BIO_get_ktls_send(SSL_get_wbio(t->ssl)))
+		return kernel_sendfile(t, file, offset, n, ret_n);
+	while (r == 0 && (t->used < t->len || total < n)) {
+		size_t sent = 0;
+
+		if (t->used == t->len)
+			r = read_chunk(t, file, *offset, n - total);
+		if (r == 0 && t->len == 0)
+			break;
+		if (r == 0)
+			r = tls_write(t, t->chunk + t->used, t->len - t->used, &sent);
+		t->used += sent;
+		*offset += sent;
+		total += sent;
+	}
+	*ret_n = total;
+	return total > 0 ? 0 : r;
+}
+
+int
+tls_end(struct tls *t)
+{
+	if (t->ended)
+		return 0;
+	/* Before its end a handshake has no session to close in order. */
+	if (!prepare(t) || !SSL_is_init_finished(t->ssl))
+		return -FERRY_ESYS;
+	int r = SSL_shutdown(t->ssl);
+	if (r < 0) {
+		r = write_result(t, r);
+		return r == 0 ? FERRY_AGAIN : r;
+	}
+	t->ended = true;
+	return 0;
+}
+
+/* ---- what there is to know ---- */
+
+bool
+tls_read_waits_to_write(const struct tls *t)
+{
+	return t->read_waits_to_write;
+}
+
+bool
+tls_write_waits_to_read(const struct tls *t)
+{
+	return t->write_waits_to_read;
+}
+
+const char *
+tls_why(const struct tls *t)
+{
+	return t->why;
+}
+
+bool
+tls_resumes(const struct tls *t, const struct tls *control)
+{
+	return SSL_session_reused(t->ssl) &&
+	    CRYPTO_memcmp(t->session, control->session, SESSION_ID) == 0;
+}
+
+void
+tls_give_ticket(struct tls *t)
+{
+	if (prepare(t) && SSL_version(t->ssl) >= TLS1_3_VERSION && !t->ended)
+		SSL_new_session_ticket(t->ssl);
+	ERR_clear_error();
+}
+
+const char *
+tls_describe(const struct tls *t, char *out, size_t size)
+{
+	snprintf(out, size, "version=%s cipher=%s resumed=%s", SSL_get_version(t->ssl),
+	    SSL_get_cipher_name(t->ssl), SSL_session_reused(t->ssl) ? "yes" : "no");
+	return out;
+}

@@ -1,0 +1,68 @@
+/*
+ * TLS over one socket, as its server: for conn.c, which hides it from everyone above.
+ * Never blocks; where OpenSSL has to wait the result is FERRY_AGAIN and tls_waits_*()
+ * tell for what.
+ *
+ * Whose data connection is it? A random number per control connection travels, encrypted,
+ * in every session ticket that the connection hands out (and lies beside sessions that
+ * are resumed by number). A data connection that resumes a session with that number was
+ * made by whoever made the control connection: an address can be borrowed, a session not.
+ */
+#ifndef FERRYD_WORKER_TLS_H
+#define FERRYD_WORKER_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tls_identity.h"
+
+enum tls_use {
+	TLS_CONTROL,
+	TLS_DOWNLOAD, /* data connections, by who sends */
+	TLS_UPLOAD,
+};
+
+struct tls;
+
+/* For fd, which stays the caller's. conf must outlive it. NULL: out of memory. */
+struct tls *tls_new(struct tls_identity *id, const struct conf *conf, int fd, enum tls_use use);
+/* For a data connection: the identity, and the certificate, of its control connection. */
+struct tls_identity *tls_identity_of(const struct tls *t);
+/* NULL is accepted. Says nothing to the peer. */
+void tls_free(struct tls *t);
+
+/* 0: done; FERRY_AGAIN; -FERRY_EPROTO: tls_why() tells. */
+int tls_handshake(struct tls *t);
+/* 0 and *ret_n > 0; FERRY_AGAIN; -FERRY_EOF: ended in order (close_notify); -FERRY_ESHORT:
+ * the connection ended without that, perhaps cut by somebody; -FERRY_EPROTO; -FERRY_ESYS
+ * with errno. */
+int tls_read(struct tls *t, void *p, size_t n, size_t *ret_n);
+/* The last tls_read() left decrypted or buffered bytes: the socket will not tell. */
+bool tls_has_more(const struct tls *t);
+/* 0 and *ret_n > 0; FERRY_AGAIN: the same bytes have to be given again; negative as
+ * above. */
+int tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n);
+/* As conn_sendfile(). Without kernel TLS bytes that were read and could not be sent are
+ * kept: *ret_n may then be up to one buffer over n. */
+int tls_sendfile(struct tls *t, int file, uint64_t *offset, size_t n, size_t *ret_n);
+/* Sends close_notify. 0, FERRY_AGAIN, or negative. */
+int tls_end(struct tls *t);
+
+/* What the last FERRY_AGAIN of reading (and of the handshake) and of writing waits for,
+ * where it is the other direction. */
+bool tls_read_waits_to_write(const struct tls *t);
+bool tls_write_waits_to_read(const struct tls *t);
+
+/* Why it failed: for the log and the reply. */
+const char *tls_why(const struct tls *t);
+/* Does the data connection t resume the session of `control`? After both handshakes. */
+bool tls_resumes(const struct tls *t, const struct tls *control);
+/* A fresh ticket for the client, with the next bytes that are sent. For a control
+ * connection: clients that use a ticket once need one per data connection, and one that
+ * uploads may close its data connection without reading it. */
+void tls_give_ticket(struct tls *t);
+/* "version=TLSv1.3 cipher=... resumed=yes", for the log. */
+const char *tls_describe(const struct tls *t, char *out, size_t size);
+
+#endif
