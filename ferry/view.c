@@ -13,8 +13,8 @@
 static bool
 is_housekeeping(const char *verb)
 {
-	static const char *const verbs[] = {
-	    "FEAT", "AUTH", "PBSZ", "PROT", "OPTS", "TYPE", "SIZE", "MDTM", "MLST", "NOOP", "REST"};
+	static const char *const verbs[] = {"FEAT", "AUTH", "PBSZ", "PROT", "OPTS",
+	    "TYPE", "SIZE", "MDTM", "MLST", "NOOP", "REST"};
 
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (strcmp(verb, verbs[i]) == 0)

@@ -310,8 +310,7 @@ ssize_t
 data_send(struct ferry *h, const void *p, size_t n)
 {
 	struct data *d = &h->data;
-	ssize_t sent =
-	    d->tls ? tls_write(d->tls, p, n) : send(d->fd, p, n, MSG_NOSIGNAL);
+	ssize_t sent = d->tls ? tls_write(d->tls, p, n) : send(d->fd, p, n, MSG_NOSIGNAL);
 
 	note_tls(h);
 	return sent;
