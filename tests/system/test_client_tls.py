@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness.certs import Authority, context, openssl
+from harness.authority import Authority, context, openssl
 from harness.fake import FakeServer
 from harness.server import BAD_WORDS
 from harness.terminal import Terminal
