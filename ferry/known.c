@@ -241,8 +241,7 @@ replace_file(int dir, const char *name, const char *text)
 }
 
 int
-known_store(
-    const char *path, const char *host, uint16_t port, const struct known *known)
+known_store(const char *path, const char *host, uint16_t port, const struct known *known)
 {
 	_cleanup_free_ char *copy = strdup(path), *old = NULL, *text = NULL;
 	_cleanup_close_ int dir = -1;
@@ -257,7 +256,9 @@ known_store(
 	name = strrchr(copy, '/');
 	if (name != NULL)
 		*name++ = '\0';
-	dir = open(name == NULL ? "." : *copy == '\0' ? "/" : copy,
+	dir = open(name == NULL    ? "."
+		   : *copy == '\0' ? "/"
+				   : copy,
 	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	/* two of us at the same time shall not lose each other's line */
 	if (dir < 0 || flock(dir, LOCK_EX) < 0)

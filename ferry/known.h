@@ -21,8 +21,8 @@ struct known {
  * understood, *ret_line tells which. */
 int known_find(const char *text, const char *host, uint16_t port, struct known *ret,
     unsigned *ret_line);
-/* The text with the lines of this server replaced by what known says: free(). NULL: out of
- * memory. */
+/* The text with the lines of this server replaced by what known says: free(). NULL: out
+ * of memory. */
 char *known_replace(
     const char *text, const char *host, uint16_t port, const struct known *known);
 

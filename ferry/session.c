@@ -61,7 +61,7 @@ ask_secret(int code, void *user)
 {
 	struct session *s = user;
 	char *secret = NULL;
-	const char *question = code == 332		  ? "Account: "
+	const char *question = code == 332                ? "Account: "
 			       : code == FERRY_SECRET_KEY ? "Passphrase of your key: "
 							  : s->prompt_password;
 

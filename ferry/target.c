@@ -29,14 +29,6 @@ is_directory(const char *path)
 	return n == 0 || path[n - 1] == '/';
 }
 
-static enum ferry_tls
-tls_of(const char *scheme)
-{
-	if (strcmp(scheme, "ftps") == 0)
-		return FERRY_TLS_IMPLICIT;
-	return strcmp(scheme, "ftpes") == 0 ? FERRY_TLS_EXPLICIT : FERRY_TLS_AUTO;
-}
-
 int
 target_parse_url(const char *text, struct target *ret, const char **ret_why)
 {
@@ -51,7 +43,7 @@ target_parse_url(const char *text, struct target *ret, const char **ret_why)
 		return rc;
 	*ret = (struct target){.host = u.host,
 	    .port = u.port,
-	    .tls = tls_of(u.scheme),
+	    .tls = ferry_url_tls(&u),
 	    .user = u.user,
 	    .password = u.password,
 	    .path = u.path,

@@ -1,6 +1,6 @@
 /*
- * What the user named on the command line: an ftp://, ftpes:// or ftps:// URL, or HOST, USER@HOST, HOST:PATH
- * as the classic ftp command takes them.
+ * What the user named on the command line: an ftp://, ftpes:// or ftps:// URL, or HOST,
+ * USER@HOST, HOST:PATH as the classic ftp command takes them.
  */
 #ifndef FERRY_TARGET_H
 #define FERRY_TARGET_H
@@ -9,7 +9,7 @@
 
 struct target {
 	char *host;
-	uint16_t port;  /* 0: 21, or 990 */
+	uint16_t port;      /* 0: 21, or 990 */
 	enum ferry_tls tls; /* by the scheme: AUTO, EXPLICIT or IMPLICIT */
 	char *user;     /* or NULL */
 	char *password; /* or NULL; wiped by target_clear */

@@ -46,11 +46,10 @@ look_up(struct session *s, const char *host, uint16_t port)
 		return 0;
 	rc = known_lookup(t->path, host, port, &t->known, &line);
 	if (rc == -FERRY_EINVAL)
-		return session_fail(s, -FERRY_ELOCAL, "%s: line %u is not understood",
-		    t->path, line);
-	if (rc == -FERRY_ESYS)
 		return session_fail(
-		    s, -FERRY_ELOCAL, "%s: %s", t->path, strerror(errno));
+		    s, -FERRY_ELOCAL, "%s: line %u is not understood", t->path, line);
+	if (rc == -FERRY_ESYS)
+		return session_fail(s, -FERRY_ELOCAL, "%s: %s", t->path, strerror(errno));
 	return rc < 0 ? rc : 0;
 }
 

@@ -24,7 +24,8 @@ struct trust {
 int trust_begin(struct session *s, const char *host, uint16_t port, enum ferry_tls tls);
 /* A ferry_trust_cb; user is the session. */
 bool trust_ask(const struct ferry_tls_peer *peer, void *user);
-/* The connection was made, or not: remembers, or says why there is none. Returns result. */
+/* The connection was made, or not: remembers, or says why there is none. Returns result.
+ */
 int trust_end(struct session *s, const char *host, int result);
 void trust_clear(struct trust *t);
 

@@ -420,6 +420,9 @@ struct ferry_url {
  * -FERRY_ENOMEM. CR, LF and NUL are refused wherever they hide (%0d%0a). */
 FERRY_API int ferry_url_parse(const char *text, struct ferry_url *ret, const char **ret_why);
 FERRY_API void ferry_url_clear(struct ferry_url *u);
+/* What the scheme asks for, for ferry_set_tls(): ftp FERRY_TLS_AUTO, ftpes FERRY_TLS_EXPLICIT, ftps
+ * FERRY_TLS_IMPLICIT. */
+FERRY_API enum ferry_tls ferry_url_tls(const struct ferry_url *u);
 
 /* "0.1.0" */
 FERRY_API const char *ferry_version(void);

@@ -430,8 +430,9 @@ int data_dial_work(struct ferry *h);
 int data_listen(struct ferry *h, struct endpoint *ret_told);
 /* 0: the server's call came; FERRY_AGAIN. Strangers are sent away. */
 int data_accept(struct ferry *h, bool *ret_moved);
-/* Where the control connection is encrypted, so is this one. 0: bytes may flow; FERRY_AGAIN;
- * -FERRY_ETLS with h->xfer.tls_why; -FERRY_ETLSCERT, -FERRY_ENOMEM with the sentence. */
+/* Where the control connection is encrypted, so is this one. 0: bytes may flow;
+ * FERRY_AGAIN; -FERRY_ETLS with h->xfer.tls_why; -FERRY_ETLSCERT, -FERRY_ENOMEM with the
+ * sentence. */
 int data_secure(struct ferry *h, bool *ret_moved);
 /* As recv() and send(), through TLS if there is any. */
 ssize_t data_recv(struct ferry *h, void *p, size_t n);

@@ -220,8 +220,8 @@ control_synch(struct ferry *h)
 	ssize_t n = 0;
 
 	control_flush(h);
-	/* inside TLS nothing is urgent, and outside of it nothing may be sent (RFC 4217 has
-	 * no word on it): ABOR goes alone */
+	/* inside TLS nothing is urgent, and outside of it nothing may be sent (RFC 4217
+	 * has no word on it): ABOR goes alone */
 	if (c->fd < 0 || c->tls)
 		return;
 	if (buf_len(&c->out) == 0)

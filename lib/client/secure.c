@@ -15,7 +15,8 @@ secure_begin(struct ferry *h)
 
 	if (control_has_input(h))
 		return fail(h, FERRY_ETLS, 0,
-		    "%s went on in clear where the encryption should have begun: somebody "
+		    "%s went on in clear where the encryption should have begun: "
+		    "somebody "
 		    "between may have put in a reply of their own",
 		    h->host);
 	r = tls_context(h);

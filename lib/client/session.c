@@ -191,9 +191,10 @@ auth_reply(struct ferry *h)
 	if (code == 234)
 		return begin_tls(h);
 	return fail(h, FERRY_ETLSNONE, 0,
-	    offered ? "%s offers encryption in FEAT but refuses AUTH TLS: %d %s. Nothing was "
-		      "sent in clear"
-		    : "%s does not offer encryption: to AUTH TLS it said %d %s",
+	    offered
+		? "%s offers encryption in FEAT but refuses AUTH TLS: %d %s. Nothing was "
+		  "sent in clear"
+		: "%s does not offer encryption: to AUTH TLS it said %d %s",
 	    h->host, code, said);
 }
 
@@ -349,16 +350,16 @@ static int
 prot_reply(struct ferry *h)
 {
 	int code = h->control.reply.code;
-	bool implied = h->security.policy == FERRY_TLS_IMPLICIT &&
-		       (code == 500 || code == 502);
+	bool implied =
+	    h->security.policy == FERRY_TLS_IMPLICIT && (code == 500 || code == 502);
 	_cleanup_free_ char *said = safe_text(reply_text(&h->control.reply));
 
 	if (!said)
 		return fail_memory(h);
 	if (code / 100 != 2 && !implied)
 		return fail(h, FERRY_ETLSNONE, 0,
-		    "%s encrypts commands but not files: to PROT P it said %d %s", h->host,
-		    code, said);
+		    "%s encrypts commands but not files: to PROT P it said %d %s",
+		    h->host, code, said);
 	return ask_features(h);
 }
 
@@ -583,7 +584,8 @@ static const struct op_type op_command = {
 static bool
 meddles(const struct ferry *h, const char *line)
 {
-	static const char *const verbs[] = {"CCC", "PROT", "PBSZ", "REIN", "MIC", "CONF", "ENC"};
+	static const char *const verbs[] = {
+	    "CCC", "PROT", "PBSZ", "REIN", "MIC", "CONF", "ENC"};
 
 	if (line_is(line, "AUTH") || line_is(line, "ADAT"))
 		return true;
@@ -598,7 +600,8 @@ ferry_command(struct ferry *h, const char *line)
 {
 	if (line && meddles(h, line))
 		return fail(h, FERRY_EINVAL, 0,
-		    "%.*s is not sent as it is: how the connection is encrypted is settled "
+		    "%.*s is not sent as it is: how the connection is encrypted is "
+		    "settled "
 		    "when it is made, and stays so until its end",
 		    (int)strcspn(line, " "), line);
 	return op_simple(h, &op_command, line ? line : "");

@@ -88,8 +88,8 @@ void security_reset(struct security *s);
 /* Has the certificate checked during the handshake, against the handle's host. 0 or
  * -FERRY_ENOMEM. */
 int trust_prepare(struct tls *t);
-/* The handshake is over: does the user trust this peer? 0, with the event; -FERRY_ETLSCERT
- * with its sentence. May ask the program, and so block. */
+/* The handshake is over: does the user trust this peer? 0, with the event;
+ * -FERRY_ETLSCERT with its sentence. May ask the program, and so block. */
 int trust_judge(struct tls *t);
 
 /* ---- secure.c: the control connection becomes an encrypted one ---- */

@@ -16,7 +16,8 @@
 
 #define NAME_TEXT_MAX 256
 
-/* ---------------------------------------------------------------- during the handshake */
+/* ---------------------------------------------------------------- during the handshake
+ */
 
 static unsigned
 fault_of(int error)
@@ -109,7 +110,8 @@ trust_prepare(struct tls *t)
 	return good ? 0 : -FERRY_ENOMEM;
 }
 
-/* ---------------------------------------------------------------- what a certificate says
+/* ---------------------------------------------------------------- what a certificate
+ * says
  */
 
 static int
@@ -158,7 +160,7 @@ add_names(X509 *cert, struct buf *out)
 			    (const char *)ASN1_STRING_get0_data(name->d.dNSName));
 		else if (name->type == GEN_IPADD &&
 			 inet_ntop(ASN1_STRING_length(name->d.iPAddress) == 4 ? AF_INET
-									       : AF_INET6,
+									      : AF_INET6,
 			     ASN1_STRING_get0_data(name->d.iPAddress), text,
 			     sizeof(text)))
 			buf_printf(out, "%s%s", buf_len(out) ? ", " : "", text);
@@ -196,7 +198,8 @@ date_text(const ASN1_TIME *time, char out[32])
 {
 	struct tm tm;
 
-	if (!ASN1_TIME_to_tm(time, &tm) || strftime(out, 32, "%Y-%m-%d %H:%M UTC", &tm) == 0)
+	if (!ASN1_TIME_to_tm(time, &tm) ||
+	    strftime(out, 32, "%Y-%m-%d %H:%M UTC", &tm) == 0)
 		return "?";
 	return out;
 }
@@ -218,18 +221,21 @@ problem_text(struct tls *t, X509 *cert)
 		return NULL;
 	if (t->faults & TLS_FAULT_HOST)
 		n = asprintf(&text,
-		    "the certificate that %s shows is for %s: connect by a name that is in "
+		    "the certificate that %s shows is for %s: connect by a name that is "
+		    "in "
 		    "it; if there is none, the server is set up wrongly, or another one "
 		    "answers in its place",
 		    host, names);
 	else if (t->faults & TLS_FAULT_EXPIRED)
 		n = asprintf(&text,
-		    "the certificate of %s expired on %s: its administrator has to renew it "
+		    "the certificate of %s expired on %s: its administrator has to renew "
+		    "it "
 		    "(or the clock of this machine is wrong)",
 		    host, date_text(X509_get0_notAfter(cert), date));
 	else if (t->faults & TLS_FAULT_NOT_YET)
 		n = asprintf(&text,
-		    "the certificate of %s is valid only from %s on: is the clock of this "
+		    "the certificate of %s is valid only from %s on: is the clock of "
+		    "this "
 		    "machine right?",
 		    host, date_text(X509_get0_notBefore(cert), date));
 	else if (t->faults & TLS_FAULT_SELF_SIGNED)
@@ -290,8 +296,8 @@ ask_program(struct tls *t, X509 *cert, const uint8_t key[PIN_SIZE])
 }
 
 static int
-judge_control(struct tls *t, X509 *cert, const uint8_t key[PIN_SIZE],
-    enum ferry_trust *ret_trust)
+judge_control(
+    struct tls *t, X509 *cert, const uint8_t key[PIN_SIZE], enum ferry_trust *ret_trust)
 {
 	const struct security *s = &t->h->security;
 
@@ -300,7 +306,8 @@ judge_control(struct tls *t, X509 *cert, const uint8_t key[PIN_SIZE],
 		if (memcmp(key, s->pin, PIN_SIZE) == 0)
 			return 0;
 		return fail_fingerprint(t, key,
-		    "the server's key is not the pinned one: another server answers, or it "
+		    "the server's key is not the pinned one: another server answers, or "
+		    "it "
 		    "has a new key");
 	}
 	*ret_trust = t->faults ? FERRY_TRUST_PROGRAM : FERRY_TRUST_AUTHORITY;

@@ -343,7 +343,7 @@ class Session:
         try:
             while piece := self.data.recv(65536):
                 got += piece
-        except ssl.SSLError:
+        except OSError:
             self.server.notified.append(False)
             return self.say("426 no close_notify")
         self.server.notified.append(True)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness.certs import Authority
+from harness.authority import Authority
 from harness.files import SIZES, make_files, same
 from harness.peers import PASSWORD, PEERS, USER
 from harness.server import free_port

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness.certs import Authority, context
+from harness.authority import Authority, context
 from harness.fake import FakeServer, SilentPort
 from harness.server import BAD_WORDS, free_port, wait_until
 from harness.terminal import Terminal

@@ -1,12 +1,13 @@
 """ferry and TLS: when it encrypts, whom it believes, what it refuses, and that nothing goes in clear by itself."""
 import os
+import signal
 import ssl
 import stat
 import subprocess
 
 import pytest
 
-from harness.certs import Authority, context, openssl
+from harness.authority import Authority, context, openssl
 from harness.fake import FakeServer
 from harness.server import BAD_WORDS
 from harness.terminal import Terminal
@@ -398,6 +399,76 @@ def test_a_key_with_a_passphrase(ferry, authority, certificate, tmp_path):
     assert (tmp_path / "f").read_bytes() == b"x"
 
 
+# ---------------------------------------------------------------- what is stopped and what stands still
+
+
+def test_a_stopped_upload_does_not_look_whole(ferry, authority, certificate, tmp_path):
+    """No close_notify and no orderly end: the server cannot take the part for the file."""
+    (tmp_path / "big").write_bytes(b"b" * 50_000_000)
+    ends = []
+
+    def slowly(session, arg):
+        session.connect()
+        session.say("150 go on")
+        session.protect()
+        session.data.recv(1000)
+        with session.server.changed:
+            session.server.commands.append("GOT SOME")
+            session.server.changed.notify_all()
+        session.server.released.wait(SECONDS)
+        try:
+            while session.data.recv(65536):
+                pass
+            ends.append("orderly")
+        except OSError as e:
+            ends.append(type(e).__name__)
+        return "426 what was that"
+
+    with FakeServer(tls=context(certificate), replies={"STOR": slowly}) as server:
+        process = subprocess.Popen([ferry.program, "put", *map(str, trusting(authority)), "big", url(server)],
+                                   cwd=tmp_path, env=ferry.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        server.wait_command("GOT SOME")
+        process.send_signal(signal.SIGINT)
+        server.release()
+        _, err = process.communicate(timeout=SECONDS)
+        assert process.returncode == 130, err
+    # How Python calls it depends on where the reset finds it.
+    assert ends in (["ConnectionResetError"], ["SSLEOFError"])
+
+
+def test_a_data_handshake_that_never_ends(ferry, authority, certificate):
+    def silence(session, arg):
+        session.connect()
+        return "150 here it comes"
+    with FakeServer({"f": b"x"}, tls=context(certificate), replies={"RETR": silence}) as server:
+        done = ferry("cat", "-T", "1", *trusting(authority), url(server, "f"), status=8)
+        assert "stood still" in done.text
+
+
+def test_a_data_handshake_that_breaks_off(ferry, authority, certificate):
+    def leave(session, arg):
+        session.connect()
+        session.say("150 here it comes")
+        session.data.recv(10)
+        session.data.close()
+        return "226 done"
+    with FakeServer({"f": b"x"}, tls=context(certificate), replies={"RETR": leave}) as server:
+        done = ferry("cat", *trusting(authority), url(server, "f"), status=11)
+        assert "data connection" in done.text and done.out == b""
+
+
+def test_the_servers_reason_for_refusing_a_data_connection_is_told(ferry, authority, certificate):
+    def refuse(session, arg):
+        session.connect()
+        session.say("150 here it comes")
+        session.data.close()
+        return "522 the session was not resumed"
+    with FakeServer({"f": b"x"}, tls=context(certificate), replies={"RETR": refuse}) as server:
+        done = ferry("cat", *trusting(authority), url(server, "f"), status=5)
+        assert "522 the session was not resumed" in done.text
+
+
 # ---------------------------------------------------------------- servers that fail
 
 
@@ -416,6 +487,7 @@ def test_a_handshake_that_never_ends(ferry):
         assert "did not answer AUTH TLS" in done.text
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_old_versions_are_not_spoken(ferry, authority, certificate):
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     old.set_ciphers("ALL:@SECLEVEL=0")
