@@ -237,6 +237,40 @@ on_off(bool value)
 	return value ? "on" : "off";
 }
 
+static const char *
+trust_words(enum ferry_trust trust)
+{
+	switch (trust) {
+	case FERRY_TRUST_AUTHORITY:
+		return "an authority vouches for it";
+	case FERRY_TRUST_PIN:
+		return "it has the pinned key";
+	case FERRY_TRUST_PROGRAM:
+		return "it has the key that you accepted";
+	default:
+		return "not known";
+	}
+}
+
+int
+cmd_secure(struct shell *sh, int n, char **word)
+{
+	struct ferry_tls_info info;
+
+	if (!ferry_is_connected(sh->s.h)) {
+		puts("Not connected.");
+		return 0;
+	}
+	if (ferry_tls_info(sh->s.h, &info) < 0) {
+		puts("Not encrypted: names, passwords and files travel in clear.");
+		return 0;
+	}
+	printf("Encrypted: %s, %s.\n", info.version, info.cipher);
+	printf("The server's key: SHA256:%s; %s.\n", info.fingerprint,
+	    trust_words(info.trust));
+	return 0;
+}
+
 int
 cmd_status(struct shell *sh, int n, char **word)
 {
@@ -247,6 +281,8 @@ cmd_status(struct shell *sh, int n, char **word)
 		    ferry_is_logged_in(sh->s.h) ? "and logged in " : "", sh->host);
 	else
 		puts("Not connected.");
+	if (ferry_is_connected(sh->s.h))
+		cmd_secure(sh, n, word);
 	printf("Type: %s; Mode: %s; Structure: file\n", sh->s.binary ? "binary" : "ascii",
 	    coding_name(sh->s.coding));
 	printf("Passive mode: %s; active mode when it fails: %s; EPSV and EPRT: %s\n",

@@ -19,6 +19,8 @@
 	ROW(TIMEOUT, 8, "the server fell silent") \
 	ROW(PROTOCOL, 9, "the server's answer is not FTP") \
 	ROW(LATER, 10, "the server said that trying again later may work") \
+	ROW(TLS, 11, "no encrypted connection, although one was wanted or offered") \
+	ROW(CERTIFICATE, 12, "the server's certificate is not trusted") \
 	ROW(INTERRUPTED, 130, "interrupted by the user")
 /* clang-format on */
 

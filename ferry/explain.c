@@ -138,6 +138,7 @@ explain_open_story(struct explain *x)
 	if (x->dial_untold)
 		tell_dial(x);
 	tell_columns(x);
+	explain_tell_tls(x);
 	if (x->chores[0] == '\0')
 		return;
 	draw_sentence(&x->draw, "(Here you %s: %s.)",
@@ -240,6 +241,7 @@ on_connected(struct explain *x, const struct ferry_event *ev)
 	x->own = ev->local;
 	x->peer = ev->remote;
 	x->connected = true;
+	x->encrypted = x->tls_untold = false;
 	x->calls_by_you = 1;
 	if (x->titled)
 		tell_dial(x);
@@ -293,6 +295,7 @@ explain_event(struct explain *x, const struct ferry_event *ev)
 	    [FERRY_EV_DATA_END] = explain_on_data_end,
 	    [FERRY_EV_WARNING] = on_warning,
 	    [FERRY_EV_REUSED] = explain_on_reused,
+	    [FERRY_EV_TLS] = explain_on_tls,
 	};
 
 	if (ev->kind == FERRY_EV_RESOLVED)

@@ -45,6 +45,10 @@ struct explain {
 		     */
 	int held_code;
 	/* the data connection */
+	bool encrypted; /* the command connection */
+	bool tls_untold;
+	char tls[64]; /* version and cipher */
+	enum ferry_trust trust;
 	bool data_open;
 	uint16_t data_own, data_peer;
 };
@@ -74,5 +78,10 @@ void explain_on_called(struct explain *x, const struct ferry_event *ev);
 void explain_on_connect_failed(struct explain *x, const struct ferry_event *ev);
 void explain_on_data_end(struct explain *x, const struct ferry_event *ev);
 void explain_on_reused(struct explain *x, const struct ferry_event *ev);
+
+/* explain_tls.c */
+void explain_on_tls(struct explain *x, const struct ferry_event *ev);
+/* What was encrypted before there was a place to say so. */
+void explain_tell_tls(struct explain *x);
 
 #endif

@@ -153,6 +153,62 @@ set_quiet(struct options *o, const char *arg)
 }
 
 static int
+set_tls(struct options *o, const char *arg)
+{
+	o->tls = FERRY_TLS_EXPLICIT;
+	return 0;
+}
+
+static int
+set_plain(struct options *o, const char *arg)
+{
+	o->tls = FERRY_TLS_NEVER;
+	return 0;
+}
+
+static int
+set_ca(struct options *o, const char *arg)
+{
+	o->ca_file = arg;
+	return 0;
+}
+
+static int
+set_pin(struct options *o, const char *arg)
+{
+	o->pin = arg;
+	return 0;
+}
+
+static int
+set_cert(struct options *o, const char *arg)
+{
+	o->cert_file = arg;
+	return 0;
+}
+
+static int
+set_key(struct options *o, const char *arg)
+{
+	o->key_file = arg;
+	return 0;
+}
+
+static int
+set_accept_new(struct options *o, const char *arg)
+{
+	o->accept_new = true;
+	return 0;
+}
+
+static int
+set_known_hosts(struct options *o, const char *arg)
+{
+	o->known_hosts = arg;
+	return *arg == '\0' ? -FERRY_EINVAL : 0;
+}
+
+static int
 set_user(struct options *o, const char *arg)
 {
 	o->user = arg;
@@ -303,6 +359,14 @@ static const struct row rows[] = {
     {'v', "verbose", NULL, FOR_ALL, set_verbose, "show commands and replies"},
     {'d', "debug", NULL, FOR_PROMPT, set_verbose, "the same as -v"},
     {'q', "quiet", NULL, FOR_ALL, set_quiet, "no progress, no closing line"},
+    {0, "tls", NULL, FOR_ALL, set_tls, "encrypted or not at all (AUTH TLS); ftpes:// asks for the same"},
+    {0, "plain", NULL, FOR_ALL, set_plain, "in clear, even if the server offers TLS"},
+    {0, "cacert", "FILE", FOR_ALL, set_ca, "authorities to trust instead of the system's (PEM)"},
+    {0, "pin", "SHA256", FOR_ALL, set_pin, "trust the server with this public key, and no other"},
+    {0, "accept-new", NULL, FOR_ALL, set_accept_new, "trust and remember a server that is seen for the first time"},
+    {0, "known-hosts", "FILE", FOR_ALL, set_known_hosts, "instead of ~/.config/ferry/known_hosts; \"none\": no file"},
+    {0, "cert", "FILE", FOR_ALL, set_cert, "your own certificate (PEM)"},
+    {0, "key", "FILE", FOR_ALL, set_key, "its key, if that is in another file (PEM)"},
     {'u', "user", "NAME", FOR_ALL, set_user, "log in as NAME"},
     {0, "password-file", "FILE", FOR_ALL, set_password_file, "the password is the first line of FILE (mode 0600)"},
     {0, "password-fd", "N", FOR_ALL, set_password_fd, "the password is the next line of descriptor N"},

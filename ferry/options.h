@@ -28,6 +28,9 @@ struct options {
 	bool trust_pasv;
 	const char *source;
 	bool explain, verbose, quiet;
+	enum ferry_tls tls; /* --tls, --plain; FERRY_TLS_AUTO: neither */
+	const char *ca_file, *pin, *cert_file, *key_file, *known_hosts;
+	bool accept_new;
 	const char *user;
 	const char *password_file;
 	int password_fd; /* or -1 */

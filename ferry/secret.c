@@ -104,8 +104,8 @@ await_line(int fd)
 	return 0;
 }
 
-int
-secret_ask(const char *prompt, char **ret)
+static int
+ask(const char *prompt, bool echo, char **ret)
 {
 	_cleanup_close_ int fd = open_terminal();
 	struct termios old, quiet;
@@ -114,7 +114,9 @@ secret_ask(const char *prompt, char **ret)
 	if (fd < 0 || tcgetattr(fd, &old) < 0)
 		return -FERRY_ESYS;
 	quiet = old;
-	quiet.c_lflag = (quiet.c_lflag & ~(tcflag_t)ECHO) | ICANON | ECHONL;
+	if (!echo)
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+	quiet.c_lflag |= ICANON | ECHONL;
 	fflush(stdout);
 	interrupt_clear();
 	tcsetattr(fd, TCSAFLUSH, &quiet);
@@ -130,6 +132,18 @@ secret_ask(const char *prompt, char **ret)
 	}
 	errno = saved;
 	return rc;
+}
+
+int
+secret_ask(const char *prompt, char **ret)
+{
+	return ask(prompt, false, ret);
+}
+
+int
+secret_ask_echoed(const char *prompt, char **ret)
+{
+	return ask(prompt, true, ret);
 }
 
 void

@@ -13,6 +13,8 @@
  * *ret (wipe with wipep()), -FERRY_EABORTED for ^C or ^D, -FERRY_ESYS without a terminal,
  * -FERRY_ENOMEM. */
 int secret_ask(const char *prompt, char **ret);
+/* The same with echo, for a question that is no secret. */
+int secret_ask_echoed(const char *prompt, char **ret);
 /* The first line of fd or of a file. 0; -FERRY_ESYS with errno (EFBIG: too long, EPERM:
  * the file is open to others); -FERRY_ENOMEM. */
 int secret_from_fd(int fd, char **ret);

@@ -24,6 +24,22 @@ session_fail(struct session *s, int result, const char *format, ...)
 	return result;
 }
 
+/* What can be done about a server that nobody vouches for. */
+static char *
+with_advice(const char *text)
+{
+	char *safe = safe_string(text), *all = NULL;
+
+	if (safe == NULL || asprintf(&all,
+				"%s. If its administrator confirms it: --accept-new "
+				"remembers it, --pin names it, --cacert FILE trusts an "
+				"authority",
+				safe) < 0)
+		return safe;
+	free(safe);
+	return all;
+}
+
 char *
 session_error(const struct session *s, int result)
 {
@@ -33,6 +49,8 @@ session_error(const struct session *s, int result)
 		text = ferry_error_text(s->h);
 	if (text == NULL || *text == '\0')
 		text = ferry_strerror(result);
+	if (result == -FERRY_ETLSCERT && *s->message == '\0' && s->opt->pin == NULL)
+		return with_advice(text);
 	return safe_string(text);
 }
 
@@ -43,11 +61,13 @@ ask_secret(int code, void *user)
 {
 	struct session *s = user;
 	char *secret = NULL;
-	const char *question = code == 332 ? "Account: " : s->prompt_password;
+	const char *question = code == 332                ? "Account: "
+			       : code == FERRY_SECRET_KEY ? "Passphrase of your key: "
+							  : s->prompt_password;
 
 	if (!s->may_ask)
 		return NULL;
-	if (s->secret_from_input)
+	if (s->secret_from_input && code != FERRY_SECRET_KEY)
 		return secret_from_fd(STDIN_FILENO, &secret) < 0 ? NULL : secret;
 	return secret_ask(question, &secret) < 0 ? NULL : secret;
 }
@@ -85,9 +105,18 @@ apply_options(struct session *s)
 	ferry_set_blocking(s->h, false);
 	ferry_on_event(s->h, view_event, &s->view);
 	ferry_on_secret(s->h, ask_secret, s);
+	ferry_on_trust(s->h, trust_ask, s);
 	ferry_set_trust_pasv_address(s->h, o->trust_pasv);
 	apply_timeout(s->h, o->timeout_ms);
 	session_apply(s);
+	if (o->key_file != NULL && o->cert_file == NULL)
+		return session_fail(s, -FERRY_EINVAL, "--key goes with --cert");
+	if (ferry_set_tls_authorities(s->h, o->ca_file) < 0 ||
+	    ferry_set_tls_certificate(s->h, o->cert_file, o->key_file) < 0)
+		return session_fail(s, -FERRY_ENOMEM, "out of memory");
+	if (ferry_set_tls_pin(s->h, o->pin) < 0)
+		return session_fail(
+		    s, -FERRY_EINVAL, "--pin: %s", ferry_error_text(s->h));
 	if (ferry_set_family(s->h, o->family) < 0)
 		return session_fail(
 		    s, -FERRY_EINVAL, "this address family is not available");
@@ -126,6 +155,7 @@ session_free(struct session *s)
 {
 	ferry_free(s->h);
 	s->h = NULL;
+	trust_clear(&s->trust);
 	explain_free(s->view.explain);
 	s->view.explain = NULL;
 	view_end(&s->view);
@@ -185,8 +215,8 @@ session_run(struct session *s, int result)
 
 /* ---------------------------------------------------------------- connect and log in */
 
-int
-session_connect(struct session *s, const char *host, uint16_t port)
+static int
+connect_now(struct session *s, const char *host, uint16_t port)
 {
 	int rc;
 
@@ -195,6 +225,18 @@ session_connect(struct session *s, const char *host, uint16_t port)
 	rc = session_run(s, ferry_connect(s->h, host, port));
 	s->view.host = NULL;
 	return rc;
+}
+
+int
+session_connect(struct session *s, const char *host, uint16_t port, enum ferry_tls tls)
+{
+	int rc;
+
+	s->message[0] = '\0';
+	rc = trust_begin(s, host, port, tls);
+	if (rc < 0)
+		return rc;
+	return trust_end(s, host, connect_now(s, host, port));
 }
 
 int
@@ -268,7 +310,7 @@ session_open(struct session *s, const struct target *t)
 					 : rc_entry.password;
 	if (password == NULL && (user == NULL || strcmp(user, "anonymous") == 0))
 		password = ANONYMOUS_PASSWORD;
-	rc = session_connect(s, t->host, t->port);
+	rc = session_connect(s, t->host, t->port, t->tls);
 	if (rc < 0)
 		return rc;
 	return session_login(s, user, password, rc_entry.account);

@@ -11,6 +11,7 @@
 
 #include "options.h"
 #include "target.h"
+#include "trust.h"
 #include "view.h"
 
 struct session {
@@ -24,6 +25,7 @@ struct session {
 	bool may_ask;                /* is there a person to ask for a password? */
 	bool secret_from_input;      /* a script: the next line of standard input is the
 					password */
+	struct trust trust;          /* what is known of the server */
 	bool stopping;               /* ^C was typed once in this operation */
 	const char *prompt_password; /* text of the question */
 	char message[600]; /* a failure on our side, in words; "" when the handle has the
@@ -41,7 +43,9 @@ int session_run(struct session *s, int result);
 /* Ends the connection at once. */
 void session_drop(struct session *s);
 
-int session_connect(struct session *s, const char *host, uint16_t port);
+/* tls: what the URL asks for. */
+int session_connect(
+    struct session *s, const char *host, uint16_t port, enum ferry_tls tls);
 /* Logs in as user (NULL: anonymous). password NULL: from the terminal if asked for and
  * there is one. */
 int session_login(

@@ -157,7 +157,8 @@ shell_open(struct shell *sh, const struct target *t)
 	if (sh->host == NULL)
 		return -FERRY_ENOMEM;
 	shell_forget_names(sh);
-	rc = session_connect(&sh->s, sh->host, t->port != 0 ? t->port : sh->s.opt->port);
+	rc = session_connect(
+	    &sh->s, sh->host, t->port != 0 ? t->port : sh->s.opt->port, t->tls);
 	if (rc < 0)
 		return shell_result(sh, rc);
 	return sh->s.opt->no_netrc && t->user == NULL ? 0 : log_in(sh, t);

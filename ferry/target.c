@@ -43,6 +43,7 @@ target_parse_url(const char *text, struct target *ret, const char **ret_why)
 		return rc;
 	*ret = (struct target){.host = u.host,
 	    .port = u.port,
+	    .tls = ferry_url_tls(&u),
 	    .user = u.user,
 	    .password = u.password,
 	    .path = u.path,
@@ -143,7 +144,7 @@ copy_text(const char *text, char **ret)
 int
 target_copy_login(const struct target *t, struct target *ret)
 {
-	struct target copy = {.port = t->port};
+	struct target copy = {.port = t->port, .tls = t->tls};
 
 	if (copy_text(t->host, &copy.host) < 0 || copy_text(t->user, &copy.user) < 0 ||
 	    copy_text(t->password, &copy.password) < 0) {
@@ -158,6 +159,6 @@ bool
 target_same_login(const struct target *a, const struct target *b)
 {
 	return a->host != NULL && b->host != NULL && strcasecmp(a->host, b->host) == 0 &&
-	       a->port == b->port && same_text(a->user, b->user) &&
+	       a->port == b->port && a->tls == b->tls && same_text(a->user, b->user) &&
 	       same_text(a->password, b->password);
 }

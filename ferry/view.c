@@ -13,8 +13,8 @@
 static bool
 is_housekeeping(const char *verb)
 {
-	static const char *const verbs[] = {
-	    "FEAT", "OPTS", "TYPE", "MODE", "SIZE", "MDTM", "MLST", "NOOP", "REST"};
+	static const char *const verbs[] = {"FEAT", "AUTH", "PBSZ", "PROT", "OPTS",
+	    "TYPE", "MODE", "SIZE", "MDTM", "MLST", "NOOP", "REST"};
 
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (strcmp(verb, verbs[i]) == 0)
@@ -125,6 +125,20 @@ on_data_end(struct view *v, const struct ferry_event *ev)
 		fprintf(v->out, "%s\n", ev->bytes > v->hashed ? "#" : "");
 }
 
+/* A person at the prompt shall know; others ask with --verbose. */
+static void
+on_tls(struct view *v, const struct ferry_event *ev)
+{
+	bool wanted = v->greet && v->talk == TALK_REPLIES && ev->channel == FERRY_CONTROL;
+
+	if (v->talk != TALK_ALL && !wanted)
+		return;
+	progress_clear(&v->progress);
+	fprintf(v->out, "%s encrypted: %s, %s%s.\n",
+	    ev->channel == FERRY_CONTROL ? "Connection" : "Data connection", ev->text,
+	    ev->cipher, ev->resumed ? ", session resumed" : "");
+}
+
 void
 view_event(const struct ferry_event *ev, void *user)
 {
@@ -136,6 +150,7 @@ view_event(const struct ferry_event *ev, void *user)
 	    [FERRY_EV_PROGRESS] = on_progress,
 	    [FERRY_EV_DATA_END] = on_data_end,
 	    [FERRY_EV_WARNING] = on_warning,
+	    [FERRY_EV_TLS] = on_tls,
 	};
 	struct view *v = user;
 

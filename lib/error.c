@@ -28,6 +28,9 @@ static const char *const error_texts[] = {
     [FERRY_ELOCAL] = "stopped on this side",
     [FERRY_EABORTED] = "aborted",
     [FERRY_EOF] = "end of input",
+    [FERRY_ETLS] = "the encrypted connection could not be made",
+    [FERRY_ETLSCERT] = "the server's certificate is not to be trusted",
+    [FERRY_ETLSNONE] = "the server does not offer encryption",
 };
 
 const char *

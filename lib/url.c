@@ -1,7 +1,7 @@
 /*
- * ftp:// URLs for the client, parsed once and wholly before anything is dialled. Must
- * never let a byte through that could end a command line, and never leave a password in
- * freed memory.
+ * ftp://, ftpes:// and ftps:// URLs for the client, parsed once and wholly before
+ * anything is dialled. Must never let a byte through that could end a command line, and
+ * never leave a password in freed memory.
  */
 #include "url.h"
 
@@ -254,21 +254,56 @@ parse_path(const char *p, size_t n, struct ferry_url *u, const char **ret_why)
 	return decode(p, n, &u->path, ret_why);
 }
 
+static const struct {
+	const char *name;
+	enum ferry_tls tls;
+} schemes[] = {
+    {"ftp", FERRY_TLS_AUTO},
+    {"ftpes", FERRY_TLS_EXPLICIT},
+    {"ftps", FERRY_TLS_IMPLICIT},
+};
+
+/* The scheme, with how long it is in the text; NULL: none of ours. */
+static const char *
+find_scheme(const char *text, size_t *ret_len)
+{
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		const char *name = schemes[i].name;
+		size_t n = strlen(name);
+
+		if (!equal_nocase(text, name, n) || strncmp(text + n, "://", 3) != 0)
+			continue;
+		*ret_len = n + 3;
+		return name;
+	}
+	return NULL;
+}
+
+enum ferry_tls
+ferry_url_tls(const struct ferry_url *u)
+{
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+		if (strcmp(u->scheme, schemes[i].name) == 0)
+			return schemes[i].tls;
+	return FERRY_TLS_EXPLICIT; /* a URL that was not parsed here: better too much */
+}
+
 static int
 parse_all(const char *text, struct ferry_url *u, const char **ret_why)
 {
-	static const char scheme[] = "ftp://";
-	const char *p;
-	size_t n;
+	const char *scheme, *p;
+	size_t n, len = 0;
 	int r;
 
 	if (strnlen(text, URL_TEXT_MAX + 1) > URL_TEXT_MAX)
 		return refuse(ret_why, "it is too long");
-	if (!equal_nocase(text, scheme, strlen(scheme)))
-		return refuse(ret_why, "it does not begin with ftp://");
-	p = text + strlen(scheme);
+	scheme = find_scheme(text, &len);
+	if (!scheme)
+		return refuse(
+		    ret_why, "it does not begin with ftp://, ftpes:// or ftps://");
+	p = text + len;
 	n = strcspn(p, "/?#");
-	r = copy("ftp", 3, &u->scheme);
+	r = copy(scheme, strlen(scheme), &u->scheme);
 	if (r == 0)
 		r = parse_authority(p, n, u, ret_why);
 	if (r < 0)

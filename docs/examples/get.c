@@ -103,6 +103,7 @@ main(int argc, char **argv)
 	if (r == 0) {
 		ferry_set_blocking(h, !event_driven);
 		ferry_on_event(h, show_event, NULL);
+		ferry_set_tls(h, ferry_url_tls(&url));
 		r = download(h, &url);
 		ferry_free(h);
 	}

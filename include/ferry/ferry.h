@@ -60,6 +60,9 @@ enum ferry_error {
 	FERRY_ELOCAL,       /* the caller's callback said stop, or the local file failed */
 	FERRY_EABORTED,     /* ferry_abort() */
 	FERRY_EOF,          /* end of input (parsers) */
+	FERRY_ETLS,         /* TLS failed: no handshake, or somebody meddled with it */
+	FERRY_ETLSCERT,     /* the server's certificate is not to be trusted; the text says why */
+	FERRY_ETLSNONE,     /* encryption was wanted and the server does not offer it */
 };
 
 /* Short description of a code, negated or not: "the server did not answer in time". Static. */
@@ -103,9 +106,21 @@ enum ferry_event_kind {
 	FERRY_EV_WARNING,      /* text: something worth knowing that is no failure */
 	FERRY_EV_REUSED,       /* local, remote: the data connection of the last transfer is still open
 	                          (MODE B) and carries the next one too: nobody calls */
+	FERRY_EV_TLS,          /* channel is encrypted from here on. text: "TLSv1.3"; cipher; resumed;
+	                          trust: why we believe who it is; fingerprint of the server's key */
 };
 
 enum ferry_channel { FERRY_CONTROL, FERRY_DATA };
+
+/* Why the other end of a TLS connection is believed to be the server. */
+enum ferry_trust {
+	FERRY_TRUST_NONE,
+	FERRY_TRUST_AUTHORITY, /* an authority vouches for its certificate and its name */
+	FERRY_TRUST_PIN,       /* it has the pinned key */
+	FERRY_TRUST_PROGRAM,   /* ferry_trust_cb said yes */
+	FERRY_TRUST_SESSION,   /* data: it resumed the control connection's session */
+	FERRY_TRUST_SAME_KEY,  /* data: it has the control connection's key */
+};
 
 /* Pointers are valid during the callback only. Fields that an event does not name are zero. */
 struct ferry_event {
@@ -127,6 +142,10 @@ struct ferry_event {
 	struct sockaddr_storage local, remote, used; /* ss_family 0: not known */
 	uint64_t wire;       /* FERRY_EV_DATA_END: bytes on the data connection, fewer when packed */
 	const char *command; /* FERRY_EV_REPLY: the command that it answers, as it was shown, or "" */
+	const char *cipher;
+	const char *fingerprint; /* 64 hexadecimal digits */
+	enum ferry_trust trust;
+	bool resumed;
 };
 
 typedef void ferry_event_cb(const struct ferry_event *ev, void *user);
@@ -172,6 +191,54 @@ FERRY_API int ferry_set_family(struct ferry *h, int family);
 /* Local address of both connections, numeric. NULL: the system chooses. */
 FERRY_API int ferry_set_source_address(struct ferry *h, const char *address);
 
+/* When the connections are encrypted. Where they are, both are: an encrypted control connection
+ * never has a data connection in clear. */
+enum ferry_tls {
+	/* AUTH TLS if FEAT offers it, before anything is told; else in clear. A server that offers
+	 * it and then fails is an error, never a reason to go on in clear. The default. */
+	FERRY_TLS_AUTO,
+	FERRY_TLS_NEVER,    /* in clear, and FEAT is asked after login only */
+	FERRY_TLS_EXPLICIT, /* AUTH TLS, or -FERRY_ETLSNONE (ftpes://) */
+	FERRY_TLS_IMPLICIT, /* TLS from the first byte; the default port is 990 (ftps://) */
+};
+FERRY_API int ferry_set_tls(struct ferry *h, enum ferry_tls tls);
+/* File of certificates (PEM) of the authorities to believe instead of the system's. NULL: the
+ * system's. Read at the first handshake: a file that cannot be read is -FERRY_ELOCAL then. */
+FERRY_API int ferry_set_tls_authorities(struct ferry *h, const char *file);
+/* SHA-256 of the server's public key (SubjectPublicKeyInfo): 64 hexadecimal digits, or base64;
+ * "sha256//" or "SHA256:" may stand in front. Then this key is believed and no other, and no
+ * authority is asked. NULL: none. -FERRY_EINVAL. */
+FERRY_API int ferry_set_tls_pin(struct ferry *h, const char *pin);
+/* Our own certificate with its chain, and its key (PEM; key_file NULL: in the same file). A
+ * passphrase is asked of ferry_secret_cb with FERRY_SECRET_KEY. NULL: none. */
+FERRY_API int ferry_set_tls_certificate(struct ferry *h, const char *file, const char *key_file);
+
+/* A server whose certificate no authority and no pin vouches for. Names come from the server:
+ * printable, but its own words. */
+struct ferry_tls_peer {
+	size_t struct_size;
+	const char *host;
+	uint16_t port;
+	const char *fingerprint; /* of its key: 64 hexadecimal digits */
+	const char *subject, *issuer;
+	int64_t not_before, not_after; /* seconds since 1970 UTC, or INT64_MIN */
+	const char *problem;           /* what is wrong, as a sentence */
+};
+/* Is this the right server all the same? Asked during ferry_connect(), before anything is sent. May
+ * block: for programs that keep a list of known servers, or ask a person. Without a callback the
+ * answer is no: -FERRY_ETLSCERT. */
+typedef bool ferry_trust_cb(const struct ferry_tls_peer *peer, void *user);
+FERRY_API void ferry_on_trust(struct ferry *h, ferry_trust_cb *cb, void *user);
+
+struct ferry_tls_info {
+	size_t struct_size;
+	const char *version, *cipher; /* static: "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
+	enum ferry_trust trust;
+	char fingerprint[65];
+};
+/* How the control connection is encrypted. -FERRY_ESTATE: not at all. */
+FERRY_API int ferry_tls_info(const struct ferry *h, struct ferry_tls_info *ret);
+
 enum ferry_timer {
 	FERRY_TIMER_CONNECT,      /* control connection, each address. 15 s */
 	FERRY_TIMER_REPLY,        /* a reply on the control connection. 60 s */
@@ -208,9 +275,10 @@ FERRY_API bool ferry_has_feature(const struct ferry *h, const char *feature);
 
 /* ---------------------------------------------------------------- session */
 
-/* Connects to host (name or numeric address) and reads the greeting. port 0: 21. */
+/* Connects to host (name or numeric address), reads the greeting, and encrypts the connection as
+ * ferry_set_tls() says. port 0: 21, or 990. */
 FERRY_API int ferry_connect(struct ferry *h, const char *host, uint16_t port);
-/* USER, PASS, ACCT as the server asks; then FEAT. user NULL: "anonymous". password NULL: none is
+/* USER, PASS, ACCT as the server asks; with TLS PBSZ and PROT P; then FEAT. user NULL: "anonymous". password NULL: none is
  * sent unless asked, then "ferry@". The copies are wiped. -FERRY_ELOGIN. */
 FERRY_API int ferry_login(struct ferry *h, const char *user, const char *password,
     const char *account);
@@ -218,10 +286,13 @@ FERRY_API int ferry_login(struct ferry *h, const char *user, const char *passwor
  * call did not bring, after that reply's event. Returns an allocated string, which the library wipes
  * and frees, or NULL to give up with -FERRY_ELOGIN. May block: for programs that ask a person. */
 typedef char *ferry_secret_cb(int code, void *user);
+/* Asked in ferry_connect(): the passphrase of the key of ferry_set_tls_certificate(). */
+#define FERRY_SECRET_KEY 1
 FERRY_API void ferry_on_secret(struct ferry *h, ferry_secret_cb *cb, void *user);
 /* QUIT and close. */
 FERRY_API int ferry_quit(struct ferry *h);
-/* Sends one line as it is and reads its final reply; for commands without a data connection.
+/* Sends one line as it is and reads its final reply; for commands without a data connection. AUTH is
+ * refused, and with TLS whatever would end or weaken it: CCC, PROT, PBSZ, REIN.
  * 0 for any complete reply: look at ferry_reply_code(). CR, LF and NUL are refused. */
 FERRY_API int ferry_command(struct ferry *h, const char *line);
 /* Ends the running transfer with ABOR and brings the session back in step; the transfer's result is
@@ -334,9 +405,9 @@ FERRY_API int ferry_rename(struct ferry *h, const char *from, const char *to);
 
 /* ---------------------------------------------------------------- URLs */
 
-/* An ftp:// URL, taken apart (RFC 1738 3.2, RFC 3986). */
+/* An ftp://, ftpes:// or ftps:// URL, taken apart (RFC 1738 3.2, RFC 3986). */
 struct ferry_url {
-	char *scheme;   /* "ftp" (lower case) */
+	char *scheme;   /* "ftp", "ftpes" (TLS by AUTH TLS) or "ftps" (TLS from the first byte) */
 	char *user;     /* decoded, or NULL */
 	char *password; /* decoded, or NULL: wiped by ferry_url_clear */
 	char *host;     /* without the brackets of an IPv6 address */
@@ -349,6 +420,9 @@ struct ferry_url {
  * -FERRY_ENOMEM. CR, LF and NUL are refused wherever they hide (%0d%0a). */
 FERRY_API int ferry_url_parse(const char *text, struct ferry_url *ret, const char **ret_why);
 FERRY_API void ferry_url_clear(struct ferry_url *u);
+/* What the scheme asks for, for ferry_set_tls(): ftp FERRY_TLS_AUTO, ftpes FERRY_TLS_EXPLICIT, ftps
+ * FERRY_TLS_IMPLICIT. */
+FERRY_API enum ferry_tls ferry_url_tls(const struct ferry_url *u);
 
 /* "0.1.0" */
 FERRY_API const char *ferry_version(void);

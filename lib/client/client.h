@@ -19,6 +19,7 @@
 #include "endpoint.h"
 #include "line.h"
 #include "reply.h"
+#include "tls.h"
 #include "util.h"
 
 /* Limits: what a server can make us hold or wait for. */
@@ -74,6 +75,7 @@ struct dial {
 
 struct control {
 	int fd;
+	struct tls *tls; /* or NULL: in clear */
 	struct endpoint local, remote;
 	struct buf out;
 	struct line_reader lines;
@@ -96,6 +98,7 @@ struct data {
 	int fd;       /* connected or connecting, or -1 */
 	int listener; /* active mode, or -1 */
 	bool open;    /* fd is connected */
+	struct tls *tls; /* made by data_secure(), or NULL */
 	struct endpoint local, remote;
 	msec began;    /* this attempt */
 	msec deadline; /* of this attempt */
@@ -180,6 +183,7 @@ struct transfer {
 	bool cut;        /* download: it ended before the end of the file */
 	bool suspect;    /* download: the server does not believe in what it sent */
 	int data_errno;  /* why it broke, or 0 */
+	char tls_why[TLS_WHY_MAX]; /* what TLS says to that, or "" */
 	int final;       /* code of the final reply, or 0 */
 	msec began;
 	msec stall;    /* deadline for the next byte */
@@ -317,6 +321,7 @@ struct ferry {
 	struct transfer xfer;
 	struct many many;
 	struct listing_state listing;
+	struct security security;
 };
 
 /* event.c */
@@ -413,6 +418,8 @@ int control_next(struct ferry *h, bool *ret_got, int *ret_errno);
 void control_await(struct ferry *h);
 void control_rest(struct ferry *h);
 bool control_has_input(const struct ferry *h);
+/* What to poll for. */
+short control_events(const struct ferry *h);
 
 /* data.c */
 void data_init(struct data *d);
@@ -423,6 +430,17 @@ int data_dial_work(struct ferry *h);
 int data_listen(struct ferry *h, struct endpoint *ret_told);
 /* 0: the server's call came; FERRY_AGAIN. Strangers are sent away. */
 int data_accept(struct ferry *h, bool *ret_moved);
+/* Where the control connection is encrypted, so is this one. 0: bytes may flow;
+ * FERRY_AGAIN; -FERRY_ETLS with h->xfer.tls_why; -FERRY_ETLSCERT, -FERRY_ENOMEM with the
+ * sentence. */
+int data_secure(struct ferry *h, bool *ret_moved);
+/* As recv() and send(), through TLS if there is any. */
+ssize_t data_recv(struct ferry *h, void *p, size_t n);
+ssize_t data_send(struct ferry *h, const void *p, size_t n);
+/* The end of an upload, as the server shall see it. 0 or FERRY_AGAIN. */
+int data_finish(struct ferry *h);
+/* What to poll for instead of the usual. */
+short data_events(const struct ferry *h, short usual);
 /* error: positive code or 0. reset: the peer shall see a failure, not an end of file. */
 void data_close(struct ferry *h, int error, bool reset);
 /* An open connection on which nothing is owed: is it of use for another transfer? Not

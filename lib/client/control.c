@@ -7,6 +7,7 @@
 #include "client.h"
 
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -33,6 +34,7 @@ control_init(struct control *c)
 void
 control_free(struct control *c)
 {
+	tls_freep(&c->tls);
 	fd_closep(&c->fd);
 	buf_wipe(&c->out);
 	buf_free(&c->sent);
@@ -118,6 +120,9 @@ control_close(struct ferry *h, int error)
 		return;
 	/* What was read and not looked at has nobody to answer any more. */
 	c->in_pos = c->in_len = 0;
+	if (c->tls)
+		(void)tls_close_notify(c->tls);
+	tls_freep(&c->tls);
 	fd_closep(&c->fd);
 	event_address(&ev.local, &c->local);
 	event_address(&ev.remote, &c->remote);
@@ -217,7 +222,9 @@ control_synch(struct ferry *h)
 	ssize_t n = 0;
 
 	control_flush(h);
-	if (c->fd < 0)
+	/* inside TLS nothing is urgent, and outside of it nothing may be sent (RFC 4217
+	 * has no word on it): ABOR goes alone */
+	if (c->fd < 0 || c->tls)
 		return;
 	if (buf_len(&c->out) == 0)
 		n = send(
@@ -229,6 +236,14 @@ control_synch(struct ferry *h)
 		buf_append(&c->out, synch + n, sizeof(synch) - (size_t)n);
 }
 
+static ssize_t
+send_out(struct control *c)
+{
+	if (c->tls)
+		return tls_write(c->tls, buf_data(&c->out), buf_len(&c->out));
+	return send(c->fd, buf_data(&c->out), buf_len(&c->out), MSG_NOSIGNAL);
+}
+
 void
 control_flush(struct ferry *h)
 {
@@ -237,8 +252,7 @@ control_flush(struct ferry *h)
 	if (c->corked)
 		return;
 	while (c->fd >= 0 && buf_len(&c->out) > 0) {
-		ssize_t n =
-		    send(c->fd, buf_data(&c->out), buf_len(&c->out), MSG_NOSIGNAL);
+		ssize_t n = send_out(c);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -267,6 +281,16 @@ bool
 control_has_input(const struct ferry *h)
 {
 	return h->control.in_pos < h->control.in_len;
+}
+
+short
+control_events(const struct ferry *h)
+{
+	const struct control *c = &h->control;
+
+	if (tls_is_shaking(c->tls))
+		return c->tls->wants;
+	return buf_len(&c->out) ? POLLIN | POLLOUT : POLLIN;
 }
 
 /* What a line was that is no reply: often it tells which protocol is spoken there. */
@@ -341,7 +365,8 @@ fill(struct control *c, int *ret_errno)
 	ssize_t n;
 
 	do {
-		n = recv(c->fd, c->in, sizeof(c->in), 0);
+		n = c->tls ? tls_read(c->tls, c->in, sizeof(c->in))
+			   : recv(c->fd, c->in, sizeof(c->in), 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return FERRY_AGAIN;

@@ -5,6 +5,7 @@
  */
 #include "client.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -266,15 +267,95 @@ data_accept(struct ferry *h, bool *ret_moved)
 	return 0;
 }
 
+/* ---------------------------------------------------------------- bytes */
+
+static void
+note_tls(struct ferry *h)
+{
+	const struct tls *t = h->data.tls;
+
+	if (t && t->broken)
+		snprintf(h->xfer.tls_why, sizeof(h->xfer.tls_why), "%s", t->why);
+}
+
+int
+data_secure(struct ferry *h, bool *ret_moved)
+{
+	struct data *d = &h->data;
+	int r;
+
+	if (!h->control.tls || (d->tls && d->tls->done))
+		return 0;
+	if (!d->tls && tls_new(h, d->fd, true, &d->tls) < 0)
+		return fail_memory(h);
+	r = tls_handshake(d->tls);
+	if (r == FERRY_AGAIN)
+		return r;
+	*ret_moved = true;
+	note_tls(h);
+	return r < 0 ? r : trust_judge(d->tls);
+}
+
+ssize_t
+data_recv(struct ferry *h, void *p, size_t n)
+{
+	struct data *d = &h->data;
+	ssize_t got = d->tls ? tls_read(d->tls, p, n) : recv(d->fd, p, n, 0);
+
+	note_tls(h);
+	return got;
+}
+
+ssize_t
+data_send(struct ferry *h, const void *p, size_t n)
+{
+	struct data *d = &h->data;
+	ssize_t sent = d->tls ? tls_write(d->tls, p, n) : send(d->fd, p, n, MSG_NOSIGNAL);
+
+	note_tls(h);
+	return sent;
+}
+
+int
+data_finish(struct ferry *h)
+{
+	struct data *d = &h->data;
+
+	if (d->tls && tls_close_notify(d->tls) == FERRY_AGAIN)
+		return FERRY_AGAIN;
+	shutdown(d->fd, SHUT_WR);
+	return 0;
+}
+
+short
+data_events(const struct ferry *h, short usual)
+{
+	const struct tls *t = h->data.tls;
+
+	return t && t->wants ? t->wants : usual;
+}
+
 /* ---------------------------------------------------------------- the end */
 
 bool
 data_is_idle(struct ferry *h)
 {
 	uint8_t byte;
-	ssize_t n = recv(h->data.fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
 
-	return n < 0 && (errno == EAGAIN || errno == EINTR);
+	/* a byte that comes is lost: so is the connection then */
+	return data_recv(h, &byte, sizeof(byte)) < 0 &&
+	       (errno == EAGAIN || errno == EINTR);
+}
+
+/* The peer of an orderly end hears it, and what it sent besides is not wasted. */
+static void
+end_tls(struct data *d, bool reset)
+{
+	if (d->tls && !reset) {
+		(void)tls_close_notify(d->tls);
+		tls_drain(d->tls);
+	}
+	tls_freep(&d->tls);
 }
 
 void
@@ -283,6 +364,7 @@ data_close(struct ferry *h, int error, bool reset)
 	struct data *d = &h->data;
 	bool was_open = d->open;
 
+	end_tls(d, reset);
 	if (d->fd >= 0)
 		set_reset(d->fd, reset);
 	fd_closep(&d->fd);

@@ -53,6 +53,7 @@ ferry_free(struct ferry *h)
 	data_close(h, 0, false);
 	coding_fresh(h);
 	control_free(&h->control);
+	security_free(&h->security);
 	wake = atomic_exchange(&h->wake_fd, -1);
 	fd_closep(&wake);
 	buf_free(&h->dial.why);

@@ -252,12 +252,13 @@ step_control(struct ferry *h, bool *ret_moved)
 {
 	for (int i = 0; i < REPLIES_PER_ROUND && h->control.fd >= 0; i++) {
 		int sys_errno = 0;
-		bool got;
+		bool got = false;
 		int r;
 
 		if (transfer_holds_replies(h))
 			return FERRY_AGAIN;
-		r = control_next(h, &got, &sys_errno);
+		r = tls_is_shaking(h->control.tls) ? 0
+						   : control_next(h, &got, &sys_errno);
 
 		if (r == FERRY_EOF)
 			return lost(h, sys_errno);
@@ -546,10 +547,12 @@ wait_data(struct ferry *h, struct waits *w)
 		wait_fd(w, d->listener, POLLIN);
 	if (d->fd >= 0 && !d->open)
 		wait_fd(w, d->fd, POLLOUT);
+	else if (moving && tls_is_shaking(d->tls))
+		wait_fd(w, d->fd, d->tls->wants);
 	else if (moving && !x->upload && pump_may_read(h))
-		wait_fd(w, d->fd, POLLIN);
+		wait_fd(w, d->fd, data_events(h, POLLIN));
 	else if (moving && x->begun)
-		wait_fd(w, d->fd, POLLOUT);
+		wait_fd(w, d->fd, data_events(h, POLLOUT));
 	wait_until(w, d->deadline);
 	wait_until(w, x->stall);
 	wait_until(w, x->calm_end);
@@ -558,9 +561,10 @@ wait_data(struct ferry *h, struct waits *w)
 static int
 timeout_of(const struct ferry *h, const struct waits *w)
 {
+	bool input = control_has_input(h) || tls_pending(h->control.tls);
 	msec left;
 
-	if (h->more || (control_has_input(h) && !transfer_holds_replies(h)) ||
+	if (h->more || (input && !transfer_holds_replies(h)) ||
 	    (h->op.type && !h->op.aborting && atomic_load(&h->abort_wanted)))
 		return 0;
 	if (!w->until)
@@ -584,8 +588,7 @@ ferry_poll(struct ferry *h, struct pollfd *fds, size_t n, int *ret_timeout_ms)
 	}
 	if (h->control.fd >= 0 &&
 	    (!transfer_holds_replies(h) || buf_len(&h->control.out) > 0))
-		wait_fd(&w, h->control.fd,
-		    buf_len(&h->control.out) ? POLLIN | POLLOUT : POLLIN);
+		wait_fd(&w, h->control.fd, control_events(h));
 	if (n > w.count)
 		n = w.count;
 	memcpy(fds, w.fds, n * sizeof(*fds));

@@ -6,7 +6,6 @@
 #include "client.h"
 
 #include <string.h>
-#include <sys/socket.h>
 
 int
 pump_prepare(struct ferry *h)
@@ -222,7 +221,7 @@ pump_in(struct ferry *h, bool *ret_moved)
 		*ret_moved = true;
 		return pass_on(h);
 	}
-	n = recv(h->data.fd, x->io, IO_CHUNK, 0);
+	n = data_recv(h, x->io, IO_CHUNK);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return FERRY_AGAIN;
 	*ret_moved = true;
@@ -329,15 +328,16 @@ wire_part(struct ferry *h, struct part *ret)
 	return FERRY_AGAIN;
 }
 
-/* All is sent. */
-static void
+/* All is sent. false: the end itself is not out yet. */
+static bool
 end_of_upload(struct ferry *h)
 {
-	/* closed for good when the reply is there: bytes that the server may have sent
-	 * us, unread, would turn our end of file into a reset */
-	if (h->coding.now != FERRY_CODING_BLOCK)
-		shutdown(h->data.fd, SHUT_WR);
+	/* closed for good when the reply is there: bytes that the server may have sent us,
+	 * unread, would turn our end of file into a reset */
+	if (h->coding.now != FERRY_CODING_BLOCK && data_finish(h) == FERRY_AGAIN)
+		return false;
 	data_over(h, 0);
+	return true;
 }
 
 /* 0: something was sent; FERRY_AGAIN: no room. A broken connection ends the data, not the
@@ -345,7 +345,7 @@ end_of_upload(struct ferry *h)
 static int
 send_some(struct ferry *h, const uint8_t *p, size_t n, size_t *pos)
 {
-	ssize_t sent = send(h->data.fd, p, n, MSG_NOSIGNAL);
+	ssize_t sent = data_send(h, p, n);
 
 	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
 		return FERRY_AGAIN;
@@ -378,7 +378,8 @@ pump_out(struct ferry *h, bool *ret_moved)
 			continue;
 		}
 		if (x->source_end) {
-			end_of_upload(h);
+			if (!end_of_upload(h))
+				return FERRY_AGAIN;
 			*ret_moved = true;
 			return FERRY_AGAIN;
 		}
@@ -392,9 +393,22 @@ pump_out(struct ferry *h, bool *ret_moved)
 	return FERRY_AGAIN;
 }
 
+/* The handshake came to nothing: the server's reply will say more. */
+static int
+not_secure(struct ferry *h)
+{
+	data_over(h, EPROTO);
+	data_close(h, FERRY_ETLS, false);
+	return FERRY_AGAIN;
+}
+
 int
 pump_work(struct ferry *h, bool *ret_moved)
 {
+	int r = data_secure(h, ret_moved);
+
+	if (r != 0)
+		return r == -FERRY_ETLS ? not_secure(h) : r;
 	if (!h->xfer.upload)
 		return pump_may_read(h) ? pump_in(h, ret_moved) : FERRY_AGAIN;
 	return h->xfer.begun ? pump_out(h, ret_moved) : FERRY_AGAIN;

@@ -3,10 +3,12 @@
  */
 #include "client.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #define FTP_PORT 21
+#define FTPS_PORT 990
 #define HOST_MAX 255 /* RFC 1035 2.3.4 */
 
 void
@@ -17,6 +19,7 @@ session_reset(struct ferry *h)
 	h->no_epsv = h->no_pasv = h->no_mlsd = false;
 	h->has_worked = false;
 	coding_reset(h);
+	security_reset(&h->security);
 	buf_clear(&h->features);
 	buf_clear(&h->control.goodbye);
 	buf_clear(&h->control.sent);
@@ -28,8 +31,29 @@ enum connect_state {
 	CONNECT_RESOLVE, /* the name is looked up; ended by its answer or its timer */
 	CONNECT_DIAL, /* addresses are tried; ended by the first that answers, or the last
 		       */
-	CONNECT_GREETING /* connected; ended by the greeting */
+	CONNECT_GREETING, /* connected; ended by the greeting */
+	CONNECT_FEAT,     /* FEAT sent: is there AUTH TLS? */
+	CONNECT_AUTH,     /* AUTH TLS sent */
+	CONNECT_TLS,      /* the handshake; ended by secure_work() */
 };
+
+static int note_features(struct ferry *h);
+
+static int
+await_greeting(struct ferry *h)
+{
+	h->op.state = CONNECT_GREETING;
+	h->control.waiting = 1;
+	control_await(h);
+	return FERRY_AGAIN;
+}
+
+static int
+begin_tls(struct ferry *h)
+{
+	h->op.state = CONNECT_TLS;
+	return secure_begin(h);
+}
 
 static int
 dialling(struct ferry *h, bool *ret_moved)
@@ -39,10 +63,23 @@ dialling(struct ferry *h, bool *ret_moved)
 	if (r != 0)
 		return r;
 	*ret_moved = true;
-	h->op.state = CONNECT_GREETING;
-	h->control.waiting = 1;
-	control_await(h);
-	return FERRY_AGAIN;
+	return h->security.policy == FERRY_TLS_IMPLICIT ? begin_tls(h)
+							: await_greeting(h);
+}
+
+static int
+shaking(struct ferry *h, bool *ret_moved)
+{
+	int r = secure_work(h);
+
+	if (r == FERRY_AGAIN)
+		return r;
+	*ret_moved = true;
+	/* what was said in clear counts no more */
+	buf_clear(&h->features);
+	if (r == 0 && h->security.policy == FERRY_TLS_IMPLICIT)
+		return await_greeting(h);
+	return r;
 }
 
 static int
@@ -73,10 +110,92 @@ connect_work(struct ferry *h, bool *ret_moved)
 		return resolved(h, r);
 	case CONNECT_DIAL:
 		return dialling(h, ret_moved);
+	case CONNECT_TLS:
+		return shaking(h, ret_moved);
 	case CONNECT_GREETING:
+	case CONNECT_FEAT:
+	case CONNECT_AUTH:
 		break;
 	}
 	return FERRY_AGAIN;
+}
+
+/* The greeting is the last reply of all this. */
+static int
+greeted(struct ferry *h)
+{
+	h->connected = true;
+	h->op.keep_reply = true;
+	switch (h->security.policy) {
+	case FERRY_TLS_AUTO:
+		return op_send(h, CONNECT_FEAT, "FEAT", NULL);
+	case FERRY_TLS_EXPLICIT:
+		return op_send(h, CONNECT_AUTH, "AUTH", "TLS");
+	case FERRY_TLS_NEVER:
+	case FERRY_TLS_IMPLICIT:
+		break;
+	}
+	return 0;
+}
+
+/* "AUTH TLS", and the lists that servers are known to make of it: "AUTH SSL;TLS;". */
+static bool
+offers_tls(const char *line, size_t n)
+{
+	if (n < 5 || !equal_nocase(line, "AUTH ", 5))
+		return false;
+	for (size_t i = 5; i + 3 <= n; i++)
+		if (equal_nocase(line + i, "TLS", 3) &&
+		    (line[i - 1] == ' ' || line[i - 1] == ';') &&
+		    (i + 3 == n || !isalnum((unsigned char)line[i + 3])))
+			return true;
+	return false;
+}
+
+static bool
+features_offer_tls(struct ferry *h)
+{
+	const char *line = buf_cstr(&h->features);
+
+	while (line && *line) {
+		size_t n = strcspn(line, "\n");
+
+		if (offers_tls(line, n))
+			return true;
+		line += n + (line[n] == '\n');
+	}
+	return false;
+}
+
+/* No FEAT before login is no offer. */
+static int
+feat_reply(struct ferry *h)
+{
+	int r = h->control.reply.code == 211 ? note_features(h) : 0;
+
+	if (r < 0 || !features_offer_tls(h))
+		return r;
+	return op_send(h, CONNECT_AUTH, "AUTH", "TLS");
+}
+
+/* RFC 4217 4: 234; everything else is a refusal, and never a reason to go on in clear. */
+static int
+auth_reply(struct ferry *h)
+{
+	int code = h->control.reply.code;
+	bool offered = h->security.policy == FERRY_TLS_AUTO;
+	_cleanup_free_ char *said = safe_text(reply_text(&h->control.reply));
+
+	if (!said)
+		return fail_memory(h);
+	if (code == 234)
+		return begin_tls(h);
+	return fail(h, FERRY_ETLSNONE, 0,
+	    offered
+		? "%s offers encryption in FEAT but refuses AUTH TLS: %d %s. Nothing was "
+		  "sent in clear"
+		: "%s does not offer encryption: to AUTH TLS it said %d %s",
+	    h->host, code, said);
 }
 
 /* 220 is ready; 120 (wait) is no final reply; anything else is a refusal. */
@@ -86,10 +205,12 @@ connect_reply(struct ferry *h)
 	_cleanup_free_ char *said = NULL;
 	int code = h->control.reply.code;
 
-	if (code >= 200 && code < 300) {
-		h->connected = true;
-		return 0;
-	}
+	if (h->op.state == CONNECT_FEAT)
+		return feat_reply(h);
+	if (h->op.state == CONNECT_AUTH)
+		return auth_reply(h);
+	if (code >= 200 && code < 300)
+		return greeted(h);
 	said = safe_text(reply_text(&h->control.reply));
 	if (!said)
 		return fail_memory(h);
@@ -149,7 +270,9 @@ ferry_connect(struct ferry *h, const char *host, uint16_t port)
 		op_release(h);
 		return r;
 	}
-	h->port = port ? port : FTP_PORT;
+	if (port == 0)
+		port = h->security.policy == FERRY_TLS_IMPLICIT ? FTPS_PORT : FTP_PORT;
+	h->port = port;
 	session_reset(h);
 	buf_clear(&h->dial.why);
 	h->dial.next = 0;
@@ -164,6 +287,8 @@ enum login_state {
 	LOGIN_USER, /* USER sent */
 	LOGIN_PASS, /* PASS sent */
 	LOGIN_ACCT, /* ACCT sent */
+	LOGIN_PBSZ, /* logged in through TLS; PBSZ sent */
+	LOGIN_PROT, /* PROT sent */
 	LOGIN_FEAT, /* logged in; FEAT sent */
 };
 
@@ -175,14 +300,16 @@ login_begin(struct ferry *h)
 }
 
 /* "211-Features:" LF " MLST type*;" LF ... LF "211 End" (RFC 2389 3.2). */
-static void
+static int
 note_features(struct ferry *h)
 {
 	struct reply *reply = &h->control.reply;
 	const char *line = buf_cstr(&reply->text);
 
 	buf_clear(&h->features);
-	while (line && (line = strchr(line, '\n'))) {
+	if (!line)
+		return fail_memory(h);
+	while ((line = strchr(line, '\n'))) {
 		size_t n;
 
 		line++;
@@ -192,17 +319,48 @@ note_features(struct ferry *h)
 		n = strcspn(line, "\r\n");
 		while (n > 0 && line[n - 1] == ' ')
 			n--;
-		buf_append(&h->features, line, n);
-		buf_append_byte(&h->features, '\n');
+		if (buf_append(&h->features, line, n) < 0 ||
+		    buf_append_byte(&h->features, '\n') < 0)
+			return fail_memory(h);
 	}
+	return 0;
 }
 
 static int
 ask_features(struct ferry *h)
 {
 	h->logged_in = true;
-	h->op.keep_reply = true;
 	return op_send(h, LOGIN_FEAT, "FEAT", NULL);
+}
+
+/* The reply to PASS stays the last one. RFC 4217 8 and 9: PBSZ 0 goes before PROT; what
+ * the server thinks of it does not matter. */
+static int
+let_in(struct ferry *h)
+{
+	h->op.keep_reply = true;
+	if (!h->control.tls)
+		return ask_features(h);
+	return op_send(h, LOGIN_PBSZ, "PBSZ", "0");
+}
+
+/* From now on data connections are encrypted, on both sides: ours are in any case. Old
+ * servers of implicit TLS know no PROT and need none. */
+static int
+prot_reply(struct ferry *h)
+{
+	int code = h->control.reply.code;
+	bool implied =
+	    h->security.policy == FERRY_TLS_IMPLICIT && (code == 500 || code == 502);
+	_cleanup_free_ char *said = safe_text(reply_text(&h->control.reply));
+
+	if (!said)
+		return fail_memory(h);
+	if (code / 100 != 2 && !implied)
+		return fail(h, FERRY_ETLSNONE, 0,
+		    "%s encrypts commands but not files: to PROT P it said %d %s",
+		    h->host, code, said);
+	return ask_features(h);
 }
 
 /* Asks the program for what the call did not bring. *secret stays NULL without a
@@ -262,13 +420,14 @@ login_reply(struct ferry *h)
 {
 	int code = h->control.reply.code;
 
-	if (h->op.state == LOGIN_FEAT) {
-		if (code == 211)
-			note_features(h);
-		return 0;
-	}
+	if (h->op.state == LOGIN_FEAT)
+		return code == 211 ? note_features(h) : 0;
+	if (h->op.state == LOGIN_PBSZ)
+		return op_send(h, LOGIN_PROT, "PROT", "P");
+	if (h->op.state == LOGIN_PROT)
+		return prot_reply(h);
 	if (code >= 200 && code < 300)
-		return ask_features(h);
+		return let_in(h);
 	if (code == 331 && h->op.state == LOGIN_USER)
 		return send_password(h);
 	if (code == 332 && h->op.state != LOGIN_ACCT)
@@ -421,8 +580,29 @@ static const struct op_type op_command = {
     .reply = command_reply,
 };
 
+/* What would change the encryption behind our back. */
+static bool
+meddles(const struct ferry *h, const char *line)
+{
+	static const char *const verbs[] = {
+	    "CCC", "PROT", "PBSZ", "REIN", "MIC", "CONF", "ENC"};
+
+	if (line_is(line, "AUTH") || line_is(line, "ADAT"))
+		return true;
+	for (size_t i = 0; h->control.tls && i < ARRAY_LEN(verbs); i++)
+		if (line_is(line, verbs[i]))
+			return true;
+	return false;
+}
+
 int
 ferry_command(struct ferry *h, const char *line)
 {
+	if (line && meddles(h, line))
+		return fail(h, FERRY_EINVAL, 0,
+		    "%.*s is not sent as it is: how the connection is encrypted is "
+		    "settled "
+		    "when it is made, and stays so until its end",
+		    (int)strcspn(line, " "), line);
 	return op_simple(h, &op_command, line ? line : "");
 }

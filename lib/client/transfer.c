@@ -30,6 +30,7 @@ transfer_restart(struct ferry *h)
 	x->reused = x->coded_end = x->cut = x->suspect = false;
 	x->coded_pos = x->coded_len = 0;
 	x->data_errno = 0;
+	x->tls_why[0] = '\0';
 	x->final = 0;
 	x->stall = 0;
 	coding_fresh(h);
@@ -452,6 +453,11 @@ fail_broken(struct ferry *h)
 	const struct transfer *x = &h->xfer;
 	char place[PLACE_MAX], words[ERRNO_MAX];
 
+	if (x->tls_why[0])
+		return fail(h, x->wire ? FERRY_ESHORT : FERRY_ETLS, x->data_errno,
+		    "the data connection (%s, %s) failed after %llu bytes: %s",
+		    mode_name(h->ladder.now), say_place(&h->data.remote, place),
+		    (unsigned long long)x->bytes, x->tls_why);
 	return fail(h, FERRY_ESHORT, x->data_errno,
 	    "the data connection (%s, %s) broke after %llu bytes: %s",
 	    mode_name(h->ladder.now), say_place(&h->data.remote, place),

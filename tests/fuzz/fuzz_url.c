@@ -44,7 +44,8 @@ put_url(struct buf *out, const struct ferry_url *u)
 	bool literal = strchr(u->host, ':');
 	int r = 0;
 
-	put(out, "ftp://");
+	put(out, u->scheme);
+	put(out, "://");
 	if (u->user)
 		put_encoded(out, u->user);
 	if (u->password) {
@@ -82,7 +83,9 @@ check_good(const struct ferry_url *u, size_t n)
 	const char *why = NULL;
 	int r;
 
-	assert(same(u->scheme, "ftp") && u->host && u->host[0] != '\0' && u->path);
+	assert(same(u->scheme, "ftp") || same(u->scheme, "ftpes") ||
+	       same(u->scheme, "ftps"));
+	assert(u->host && u->host[0] != '\0' && u->path);
 	assert(!u->user || u->user[0] != '\0');
 	assert(u->type == 0 || strchr("aid", u->type));
 	check_part(u->user);
@@ -93,9 +96,10 @@ check_good(const struct ferry_url *u, size_t n)
 	r = ferry_url_parse(buf_cstr(&out), &again, &why);
 	/* Encoded it is up to three times as long, and may be over the limit. */
 	if (r == 0)
-		assert(same(u->user, again.user) && same(u->password, again.password) &&
-		       same(u->host, again.host) && same(u->path, again.path) &&
-		       u->port == again.port && u->type == again.type);
+		assert(same(u->scheme, again.scheme) && same(u->user, again.user) &&
+		       same(u->password, again.password) && same(u->host, again.host) &&
+		       same(u->path, again.path) && u->port == again.port &&
+		       u->type == again.type);
 	else
 		assert(buf_len(&out) > 10000);
 	ferry_url_clear(&again);

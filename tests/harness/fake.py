@@ -1,5 +1,6 @@
 """A server that does what it is told, for what no honest server does: wrong names, silence, half a file."""
 import socket
+import ssl
 import threading
 import zlib
 
@@ -19,16 +20,25 @@ class FakeServer:
     {path: bytes} that STOR received whole. commands: every line that came, in order. open: the connections.
     modes: which of "B" and "Z" MODE takes. breaks: after so many files in MODE B the data connection is closed in
     the middle of one. calls_made: data connections.
+
+    tls: an ssl.SSLContext makes it one with AUTH TLS; implicit: from the first byte. data_tls: another context for
+    data connections. cut: data connections end without close_notify. injected: bytes in clear behind the 234.
+    handshakes: (channel, resumed) of each; notified: did each upload end with close_notify? port: where to listen.
     """
 
     def __init__(self, files=None, names=(), facts=(), features=(), replies=None, hold=(), greeting="220 ready",
                  password=None, host="127.0.0.1", below=False, half=False, size=None, calls=True, modes="",
-                 breaks=None):
+                 breaks=None, tls=None, implicit=False, data_tls=None, cut=False, injected=b"", port=0):
         self.files, self.names, self.facts = dict(files or {}), list(names), list(facts)
         self.features, self.replies, self.hold = list(features), dict(replies or {}), set(hold)
         self.greeting, self.password, self.host = greeting, password, host
         self.below, self.half, self.size, self.calls = below, half, size, calls
         self.modes, self.breaks, self.calls_made = modes, breaks, 0
+        self.tls, self.implicit, self.data_tls = tls, implicit, data_tls or tls
+        self.cut, self.injected, self.wanted_port = cut, injected, port
+        self.handshakes, self.notified = [], []
+        if tls and not implicit:
+            self.features.append("AUTH TLS")
         self.commands, self.uploads = [], {}
         self.changed = threading.Condition()
         self.released = threading.Event()
@@ -50,7 +60,7 @@ class FakeServer:
             s.close()
 
     def listen(self):
-        self.listener = socket.create_server((self.host, 0), family=self.family())
+        self.listener = socket.create_server((self.host, self.wanted_port), family=self.family())
         self.port = self.listener.getsockname()[1]
         if self.below:
             self.bind_below()
@@ -90,12 +100,13 @@ class FakeServer:
             threading.Thread(target=self.session, args=(s,), daemon=True).start()
 
     def session(self, s):
+        session = Session(self, s)
         try:
-            Session(self, s).run()
+            session.run()
         except OSError:
             pass
         finally:
-            s.close()
+            session.sock.close()
 
 
 class Session:
@@ -103,6 +114,13 @@ class Session:
         self.server, self.sock = server, sock
         self.listener = self.told = self.data = None
         self.offset, self.mode, self.files_sent = 0, "S", 0
+        self.secret = self.protected = False
+
+    def encrypt(self):
+        self.sock = self.server.tls.wrap_socket(self.sock, server_side=True)
+        self.server.open.append(self.sock)
+        self.server.handshakes.append(("control", self.sock.session_reused))
+        self.secret = True
 
     def say(self, text):
         self.sock.sendall(text.encode("utf-8", "surrogateescape") + b"\r\n")
@@ -111,6 +129,8 @@ class Session:
         server = self.server
         if "greeting" in server.hold:
             server.released.wait(SECONDS)
+        if server.implicit:
+            self.encrypt()
         self.say(server.greeting)
         pending = b""
         while data := self.sock.recv(4096):
@@ -142,6 +162,19 @@ class Session:
 
     def unknown(self, arg):
         self.say("502 what")
+
+    def do_AUTH(self, arg):
+        if self.server.tls is None or self.secret:
+            return self.unknown(arg)
+        self.sock.sendall(b"234 go on\r\n" + self.server.injected)
+        self.encrypt()
+
+    def do_PBSZ(self, arg):
+        self.say("200 PBSZ=0" if self.secret else "503 AUTH first")
+
+    def do_PROT(self, arg):
+        self.protected = arg == "P"
+        self.say("200 ok" if self.secret and self.protected else "536 only P")
 
     def do_USER(self, arg):
         self.say("331 the password")
@@ -233,6 +266,19 @@ class Session:
             self.told = None
         self.data.settimeout(SECONDS)
 
+    def protect(self):
+        """The data connection after the 150, as PROT wants it."""
+        if not self.protected or isinstance(self.data, ssl.SSLSocket):
+            return
+        self.data = self.server.data_tls.wrap_socket(self.data, server_side=True, suppress_ragged_eofs=False)
+        self.server.handshakes.append(("data", self.data.session_reused))
+
+    def end(self):
+        if self.protected and not self.server.cut:
+            self.data.unwrap().close()
+        else:
+            self.data.close()
+
     def send(self, data, held=False):
         if not self.server.calls:
             return self.say("150 I am about to call")
@@ -243,14 +289,15 @@ class Session:
         self.connect()
         self.say("150 here it comes")
         try:
+            self.protect()
             self.data.sendall(data)
             if held:
                 # A byte now and then, so that the client has something to show.
                 while not self.server.released.wait(0.02):
                     self.data.sendall(b".")
+            self.end()
         except OSError:
             return self.say("426 you hung up")
-        self.data.close()
         self.data = None
         self.say("226 done")
 
@@ -260,6 +307,7 @@ class Session:
         known = self.data is not None
         self.connect()
         self.say("125 here it comes" if known else "150 here it comes")
+        self.protect()
         if self.files_sent == self.server.breaks:
             self.server.breaks = None
             self.data.sendall(modes.block(data)[:-1])
@@ -287,13 +335,19 @@ class Session:
     def do_STOR(self, arg):
         self.connect()
         self.say("150 go on")
+        self.protect()
         if self.mode == "B":
             self.server.uploads[arg], _ = modes.receive_file(self.data)
             return self.say("250 done")
         got = b""
-        while piece := self.data.recv(65536):
-            got += piece
-        self.data.close()
+        try:
+            while piece := self.data.recv(65536):
+                got += piece
+        except OSError:
+            self.server.notified.append(False)
+            return self.say("426 no close_notify")
+        self.server.notified.append(True)
+        self.end()
         self.data = None
         self.server.uploads[arg] = zlib.decompress(got) if self.mode == "Z" else got
         self.say("226 done")

@@ -20,11 +20,16 @@ def crypted(password):
 
 
 class Peer:
-    """A server in a directory; port and root are public. Subclasses write its files and name its command."""
+    """A server in a directory; port and root are public. Subclasses write its files and name its command.
+
+    tls: (certificate, key): sessions and data connections must be encrypted then, and where the server knows how to
+    ask for it, data connections must resume the session.
+    """
     host = "127.0.0.1"
     ipv6 = False
 
-    def __init__(self, directory, installed, port, passive):
+    def __init__(self, directory, installed, port, passive, tls=None):
+        self.tls = tls
         self.directory = pathlib.Path(directory)
         self.installed = pathlib.Path(installed)
         self.port, self.passive = port, passive
@@ -69,6 +74,10 @@ class Peer:
         path.chmod(mode)
         return path
 
+    def pem(self):
+        """Certificate and key in one file."""
+        return self.write("both.pem", "".join(pathlib.Path(p).read_text() for p in self.tls))
+
 
 class Vsftpd(Peer):
     def prepare(self):
@@ -99,11 +108,26 @@ pasv_min_port={low}
 pasv_max_port={high}
 seccomp_sandbox=NO
 xferlog_enable=NO
-""")
+{self.encryption()}""")
         program = self.installed / "usr/sbin/vsftpd"
         return ["unshare", "-m", "sh", "-c",
                 f"mount -t overlay overlay -o lowerdir=/etc,upperdir={d}/etc,workdir={d}/work /etc && "
                 f"exec {program} {config}"]
+
+
+    def encryption(self):
+        if self.tls is None:
+            return ""
+        return f"""ssl_enable=YES
+rsa_cert_file={self.tls[0]}
+rsa_private_key_file={self.tls[1]}
+ssl_tlsv1=YES
+ssl_ciphers=HIGH
+require_ssl_reuse=YES
+strict_ssl_read_eof=YES
+force_local_logins_ssl=YES
+force_local_data_ssl=YES
+"""
 
 
 class Proftpd(Peer):
@@ -134,8 +158,22 @@ DefaultRoot ~
 AllowOverwrite on
 AllowStoreRestart on
 AllowRetrieveRestart on
-""")
+{self.encryption()}""")
         return [str(self.installed / "usr/sbin/proftpd"), "-n", "-c", str(config)]
+
+
+    def encryption(self):
+        if self.tls is None:
+            return ""
+        return f"""ModulePath {self.installed}/usr/lib/proftpd
+LoadModule mod_tls.c
+TLSEngine on
+TLSRequired on
+TLSProtocol TLSv1.2 TLSv1.3
+TLSECCertificateFile {self.tls[0]}
+TLSECCertificateKeyFile {self.tls[1]}
+TLSLog {self.directory}/tls.log
+"""
 
 
 class Pureftpd(Peer):
@@ -146,20 +184,26 @@ class Pureftpd(Peer):
                         str(passwords)], check=True)
         low, high = self.passive
         return [str(self.installed / "usr/sbin/pure-ftpd"), "-S", f"{self.host},{self.port}", "-l",
-                f"puredb:{d}/users.pdb", "-E", "-A", "-H", "-p", f"{low}:{high}", "-g", f"{d}/pid", "-u", "1000"]
+                f"puredb:{d}/users.pdb", "-E", "-A", "-H", "-p", f"{low}:{high}", "-g", f"{d}/pid", "-u", "1000",
+                *(["-Y", "3", "-2", str(self.pem())] if self.tls else [])]
 
 
 class Pyftpdlib(Peer):
     def prepare(self):
         low, high = self.passive
+        handler = "TLS_FTPHandler" if self.tls else "FTPHandler"
+        encryption = f"FTPHandler.certfile = {str(self.pem())!r}" if self.tls else ""
+        if self.tls:
+            encryption += "\nFTPHandler.tls_control_required = FTPHandler.tls_data_required = True"
         script = self.write("serve.py", f"""
 from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.handlers import {handler} as FTPHandler
 from pyftpdlib.servers import FTPServer
 users = DummyAuthorizer()
 users.add_user({USER!r}, {PASSWORD!r}, {str(self.root)!r}, perm="elradfmwMT")
 FTPHandler.authorizer = users
 FTPHandler.passive_ports = range({low}, {high + 1})
+{encryption}
 FTPServer(({self.host!r}, {self.port}), FTPHandler).serve_forever()
 """)
         return ["/usr/bin/python3", str(script)]

@@ -1,10 +1,11 @@
-"""ferry against vsftpd, ProFTPD, Pure-FTPd and pyftpdlib, in both modes."""
+"""ferry against vsftpd, ProFTPD, Pure-FTPd and pyftpdlib, in both modes, and encrypted."""
 import os
 import pathlib
 import subprocess
 
 import pytest
 
+from harness.authority import Authority
 from harness.files import SIZES, make_files, same
 from harness.peers import PASSWORD, PEERS, USER
 from harness.server import free_port
@@ -29,11 +30,11 @@ def ferry(build, tmp_path):
     secret.touch(mode=0o600)
     secret.write_text(PASSWORD + "\n")
 
-    def run(*args, status=0):
+    def run(*args, status=0, env=None):
         command = [str(build / "ferry/ferry"), args[0], "--user", USER, "--password-file", str(secret), *args[1:]]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300,
-                              env=dict(os.environ, HOME=str(tmp_path)))
-        assert done.returncode == status, done.stdout[-4000:] + done.stderr[-4000:]
+                              env=dict(os.environ, HOME=str(tmp_path), **(env or {})))
+        assert status is None or done.returncode == status, done.stdout[-4000:] + done.stderr[-4000:]
         return done
 
     return run
@@ -43,6 +44,58 @@ def url(peer, name=""):
     quoted = "".join(c if c.isalnum() or c in "._-" else "".join(f"%{b:02x}" for b in c.encode())
                      for c in name)
     return f"ftp://{peer.host}:{peer.port}/{quoted}"
+
+
+# ---------------------------------------------------------------- TLS
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module", params=sorted(PEERS))
+def tls_peer(request, tmp_path_factory, authority):
+    server = PEERS[request.param](tmp_path_factory.mktemp(request.param), TOP / ".dev/peers", free_port(),
+                                  PASSIVE[request.param], authority.issue(request.param))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_encrypted(tls_peer, ferry, authority, tmp_path, version):
+    """One session: up, down and a listing, all of it encrypted; where the server wants it the session is resumed."""
+    config = tmp_path / "openssl.cnf"
+    config.write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n"
+                      f"[c]\nMinProtocol = {version}\nMaxProtocol = {version}\n")
+    data = os.urandom(1_000_003)
+    (tmp_path / "up").write_bytes(data)
+    env = {"OPENSSL_CONF": str(config)}
+    options = ["-v", "--cacert", str(authority.file)]
+    done = ferry("put", *options, "up", url(tls_peer), env=env)
+    assert f"Connection encrypted: {version}" in done.stderr.decode()
+    assert (tls_peer.root / "up").read_bytes() == data
+    done = ferry("get", *options, "-o", "down", url(tls_peer, "up"), env=env)
+    assert (tmp_path / "down").read_bytes() == data
+    # These two insist on it; the others cannot resume, at least not in TLS 1.3.
+    if isinstance(tls_peer, (PEERS["vsftpd"], PEERS["proftpd"])):
+        assert "session resumed" in done.stderr.decode()
+    assert "up" in ferry("ls", *options, url(tls_peer), env=env).stdout.decode()
+    # Several in one session: each data connection brings or uses up a ticket.
+    ferry("get", *options, *[url(tls_peer, "up")] * 5, env=env)
+    assert (tmp_path / "up").read_bytes() == data
+    (tls_peer.root / "up").unlink()
+
+
+def test_a_server_that_insists_on_encryption(tls_peer, ferry, authority):
+    """Without it there is no login; with the wrong authority there is none either."""
+    ferry("ls", "--cacert", str(authority.file), url(tls_peer))
+    assert ferry("ls", "--plain", url(tls_peer), status=None).returncode in (3, 5, 10)
+    assert b"not known here" in ferry("ls", url(tls_peer), status=12).stderr
+
+
+# ---------------------------------------------------------------- in clear
 
 
 @pytest.mark.parametrize("mode", ["epsv", "pasv", "port", "eprt"])

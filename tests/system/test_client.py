@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from harness.authority import Authority, context
 from harness.fake import FakeServer, SilentPort
 from harness.server import BAD_WORDS, free_port, wait_until
 from harness.terminal import Terminal
@@ -92,6 +93,11 @@ def interrupted(ferry, tmp_path):
         return [process.returncode]
 
 
+def self_signed(ferry, tmp_path):
+    with FakeServer({"f": b"x"}, tls=context(Authority(tmp_path).self_signed("own"))) as server:
+        return [ferry("get", url(server, "f"), status=None).status]
+
+
 def fake(*args, **options):
     """One run of ferry against a FakeServer; SERVER in the arguments is its host and port."""
     def go(ferry, tmp_path):
@@ -121,6 +127,8 @@ PROVOKED = {
     "TIMEOUT": fake("get", "-T", "1", "ftp://SERVER/f", hold={"USER"}),
     "PROTOCOL": fake("get", "ftp://SERVER/f", greeting="SSH-2.0-OpenSSH_9.2"),
     "LATER": fake("get", "ftp://SERVER/f", replies={"RETR": "450 busy"}),
+    "TLS": fake("get", "ftpes://SERVER/f"),
+    "CERTIFICATE": self_signed,
     "INTERRUPTED": interrupted,
 }
 

@@ -178,3 +178,23 @@ def test_a_fake_in_both_modes(ferry, tmp_path):
         ferry("put", "-z", "a", url(fake, "packed", login=""))
         ferry(url(fake, ""), input=b"user x y\nmode block\nput a\nput c\nbye\n")
     assert fake.uploads == {"packed": TEXT, "a": TEXT, "c": NOISE}
+
+
+# ---------------------------------------------------------------- under TLS
+
+
+def test_many_files_over_one_encrypted_connection(ferry, ferryd, tmp_path):
+    from harness.authority import Authority
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("server")
+    server = ferryd(tree=fill, served=True, user="anna", password="secret",
+                    options={"ssl_enable": "YES", "rsa_cert_file": certificate, "rsa_private_key_file": key})
+    trust = ("--cacert", str(authority.file))
+    said = ferry("get", "-v", *trust, *(url(server, f"many/{name}") for name in FILES))
+    same(tmp_path, FILES)
+    assert said.count("---> EPSV") == 1 and "---> PROT P\n200 " in said
+    said = ferry("-v", *trust, url(server, ""),
+                 input=b"mode block\nput f399 up\nget up\nls up\nmode deflate\nget text\nput text packed\nbye\n")
+    same(tmp_path, {"up": FILES["f399"], "text": TEXT})
+    assert (server.root / "packed").read_bytes() == TEXT
+    assert said.count("---> EPSV") == 3

@@ -31,6 +31,7 @@ static const char *const kinds[] = {
     [FERRY_EV_CLOSED] = "closed",
     [FERRY_EV_WARNING] = "warning",
     [FERRY_EV_REUSED] = "reused",
+    [FERRY_EV_TLS] = "tls",
 };
 
 static void
@@ -110,6 +111,8 @@ world_start_on(struct world *w, void **state, const char *host, const char *scri
 	w->f = fake_new(host, script);
 	assert_non_null(w->f);
 	assert_int_equal(ferry_new(&w->h), 0);
+	/* TLS is for tests/system/test_client_tls.py: here every line is written out */
+	assert_int_equal(ferry_set_tls(w->h, FERRY_TLS_NEVER), 0);
 	ferry_set_blocking(w->h, !w->event_driven);
 	ferry_on_event(w->h, on_event, w);
 	if (!w->event_driven) {

@@ -206,11 +206,11 @@ words(void **state)
 static void
 every_error_has_a_text(void **state)
 {
-	for (int code = 1; code <= FERRY_EOF; code++) {
+	for (int code = 1; code <= FERRY_ETLSNONE; code++) {
 		assert_string_not_equal(ferry_strerror(code), "unknown error");
 		assert_ptr_equal(ferry_strerror(code), ferry_strerror(-code));
 	}
-	assert_string_equal(ferry_strerror(FERRY_EOF + 1), "unknown error");
+	assert_string_equal(ferry_strerror(FERRY_ETLSNONE + 1), "unknown error");
 	assert_string_equal(ferry_strerror(INT32_MIN), "unknown error");
 	assert_string_equal(ferry_strerror(INT32_MAX), "unknown error");
 	assert_true(strlen(ferry_version()) >= strlen("0.1.0"));

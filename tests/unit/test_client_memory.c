@@ -137,6 +137,7 @@ session(struct fake *f)
 
 	if (r < 0)
 		return r;
+	ferry_set_tls(h, FERRY_TLS_NEVER);
 	ferry_set_blocking(h, false);
 	r = drive(h, f, ferry_connect(h, "127.0.0.1", fake_port(f)));
 	if (r == 0)

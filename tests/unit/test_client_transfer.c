@@ -699,6 +699,8 @@ session_thread(void *arg)
 	int r = ferry_new(&h);
 
 	if (r == 0)
+		r = ferry_set_tls(h, FERRY_TLS_NEVER);
+	if (r == 0)
 		r = ferry_connect(h, "localhost", fake_port(f));
 	if (r == 0)
 		r = ferry_login(h, NULL, NULL, NULL);

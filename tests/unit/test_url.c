@@ -91,6 +91,31 @@ parses(void **state)
 }
 
 static void
+schemes(void **state)
+{
+	static const struct {
+		const char *text, *scheme;
+		enum ferry_tls tls;
+	} rows[] = {
+	    {"ftp://h/a", "ftp", FERRY_TLS_AUTO},
+	    {"ftpes://h/a", "ftpes", FERRY_TLS_EXPLICIT},
+	    {"FTPES://u:p@h:2121/a", "ftpes", FERRY_TLS_EXPLICIT},
+	    {"ftps://h", "ftps", FERRY_TLS_IMPLICIT},
+	    {"Ftps://[::1]:990/", "ftps", FERRY_TLS_IMPLICIT},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ferry_url u = {0};
+		const char *why = NULL;
+
+		assert_int_equal(ferry_url_parse(rows[i].text, &u, &why), 0);
+		assert_string_equal(u.scheme, rows[i].scheme);
+		assert_int_equal(ferry_url_tls(&u), rows[i].tls);
+		ferry_url_clear(&u);
+	}
+}
+
+static void
 refuses(void **state)
 {
 	static const struct {
@@ -101,7 +126,10 @@ refuses(void **state)
 	    {"ftp:/h/", "ftp://"},
 	    {"h/a", "ftp://"},
 	    {"http://h/a", "ftp://"},
-	    {"ftps://h/a", "ftp://"},
+	    {"ftpx://h/a", "ftp://"},
+	    {"ftps:/h/a", "ftps://"},
+	    {"ftpess://h/a", "ftp://"},
+	    {"ftps://", "no host"},
 	    {" ftp://h/a", "ftp://"},
 	    {"ftp://", "no host"},
 	    {"ftp:///a", "no host"},
@@ -192,6 +220,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(parses),
+	    cmocka_unit_test(schemes),
 	    cmocka_unit_test(refuses),
 	    cmocka_unit_test(refuses_too_long),
 	};
