@@ -178,24 +178,35 @@ feat_reply(struct ferry *h)
 	return op_send(h, CONNECT_AUTH, "AUTH", "TLS");
 }
 
-/* RFC 4217 4: 234; everything else is a refusal, and never a reason to go on in clear. */
+/* Not for now: waiting helps, going on in clear does not. */
 static int
-auth_reply(struct ferry *h)
+auth_refused(struct ferry *h)
 {
-	int code = h->control.reply.code;
 	bool offered = h->security.policy == FERRY_TLS_AUTO;
+	int code = h->control.reply.code;
 	_cleanup_free_ char *said = safe_text(reply_text(&h->control.reply));
 
 	if (!said)
 		return fail_memory(h);
-	if (code == 234)
-		return begin_tls(h);
+	/* Pure-FTPd and IIS without a certificate list AUTH TLS all the same. Whoever
+	 * could put in this reply could have taken the line out of FEAT */
+	if (offered && code >= 500) {
+		event_warning(h,
+		    "%s offers encryption and then refuses it (%d %s): names, passwords "
+		    "and files travel in clear",
+		    h->host, code, said);
+		return 0;
+	}
 	return fail(h, FERRY_ETLSNONE, 0,
-	    offered
-		? "%s offers encryption in FEAT but refuses AUTH TLS: %d %s. Nothing was "
-		  "sent in clear"
-		: "%s does not offer encryption: to AUTH TLS it said %d %s",
-	    h->host, code, said);
+	    "%s does not encrypt%s: to AUTH TLS it said %d %s", h->host,
+	    offered ? " now, although it offers to" : "", code, said);
+}
+
+/* RFC 4217 4: 234 and nothing else. */
+static int
+auth_reply(struct ferry *h)
+{
+	return h->control.reply.code == 234 ? begin_tls(h) : auth_refused(h);
 }
 
 /* 220 is ready; 120 (wait) is no final reply; anything else is a refusal. */
