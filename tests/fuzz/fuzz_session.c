@@ -580,6 +580,8 @@ let_go(struct fuzz *f)
 			send_held(f, 0);
 	}
 	fd_closep(&f->w.listing_end);
+	/* Hundreds of PASV that wait in line one after the other are not for ever. */
+	memnet_set_ports_taken(false);
 	f->slow = f->deaf = false;
 	memloop_set_slow(false);
 }
