@@ -224,9 +224,8 @@ static int
 refused(struct ferry *h)
 {
 	struct transfer *x = &h->xfer;
-	bool opened = h->data.open || x->data_end;
 
-	if (x->final == 425 && x->bytes == 0 && (ladder_has_next(h) || !opened))
+	if (x->final == 425 && x->bytes == 0)
 		return reply_425(h);
 	data_close(h, reply_error(x->final), true);
 	return fail_reply(h);
