@@ -181,7 +181,12 @@ on_mode(struct explain *x, const struct ferry_event *ev)
 	bool again =
 	    x->n_attempts > 0 && x->titled && x->active == mode_is_active(ev->mode);
 
-	if (again)
+	if (again && before == ev->mode)
+		draw_sentence(&x->draw,
+		    "So %s did not work here; it is tried once more, because another "
+		    "port may be open.",
+		    mode_word(before));
+	else if (again)
 		draw_sentence(&x->draw, "So %s did not work here; %s is tried next.",
 		    mode_word(before), mode_word(ev->mode));
 	if (x->n_attempts < ATTEMPTS_MAX)

@@ -25,13 +25,46 @@ find(struct verdict *v, enum verdict_code code, enum verdict_certainty certainty
 		v->found[code] = certainty;
 }
 
+/* Harmless for us, who do not go there, but not for others. */
+static void
+judge_announced(const struct attempt *a, struct verdict *v)
+{
+	enum address_kind kind = address_kind(&a->sent);
+
+	if (kind == ADDRESS_UNKNOWN || address_same(&a->sent, &a->peer))
+		return;
+	if (kind == ADDRESS_NOWHERE)
+		find(v, VERDICT_P03, VERDICT_CERTAIN);
+	else if (kind == ADDRESS_LOOPBACK)
+		find(v, VERDICT_P04, VERDICT_CERTAIN);
+	else if (kind == ADDRESS_PUBLIC)
+		find(v, VERDICT_P02, VERDICT_CERTAIN);
+	else if (!address_is_inner(&a->peer))
+		/* an inner address is no fault if we are inside too */
+		find(v, VERDICT_P01, VERDICT_CERTAIN);
+}
+
+/* The words in which servers say that our call came, but not from our address. */
+static bool
+came_from_elsewhere(const struct attempt *a)
+{
+	static const char *const words[] = {
+	    "other address", "foreign address", "bad ip connecting"};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (a->answer == 425 && strcasestr(a->words, words[i]) != NULL)
+			return true;
+	return false;
+}
+
 static void
 judge_passive(const struct attempt *a, struct verdict *v)
 {
-	/* an inner address is no fault if we are inside too */
-	if (a->sent.ss_family != AF_UNSPEC && address_is_inner(&a->sent) &&
-	    !address_is_inner(&a->peer))
-		find(v, VERDICT_P01, VERDICT_CERTAIN);
+	judge_announced(a, v);
+	if (came_from_elsewhere(a)) {
+		find(v, VERDICT_H11, VERDICT_CERTAIN);
+		v->elsewhere = a;
+	}
 	if (!a->dial_failed)
 		return;
 	v->passive = a;
@@ -94,12 +127,16 @@ static const struct {
 	const char *headline; /* NULL: never the main cause */
 } rows[VERDICT_CODES] = {
     [VERDICT_P01] = {"P01", NULL},
+    [VERDICT_P02] = {"P02", NULL},
+    [VERDICT_P03] = {"P03", NULL},
+    [VERDICT_P04] = {"P04", NULL},
     [VERDICT_P11] = {"P11", "the server's passive ports are not open from outside"},
     [VERDICT_P12] = {"P12", "the server's passive port refuses calls"},
     [VERDICT_P13] = {"P13", "a firewall rejects calls to the server's passive ports"},
     [VERDICT_A01] = {"A01", "active mode cannot work from behind this router"},
     [VERDICT_A02] = {"A02", "the server's call did not reach you"},
     [VERDICT_A03] = {"A03", "the server's call was refused on its way to you"},
+    [VERDICT_H11] = {"H11", "your two calls reach the server from two addresses"},
 };
 
 /* The main cause: what is certain goes before what is likely. */
@@ -191,6 +228,17 @@ draw_active_advice(const struct verdict *v, struct draw *d)
 }
 
 static void
+draw_elsewhere_advice(const struct verdict *v, struct draw *d)
+{
+	draw_advice(d, "The cause:",
+	    "your router or provider has several outer addresses and took another one "
+	    "for the second call; the server lets only the caller of the first in.");
+	draw_advice(d, "You can:",
+	    "use one line to the outside, and ask the provider for \"paired\" address "
+	    "pooling. No mode of FTP helps.");
+}
+
+static void
 draw_codes(const struct verdict *v, struct draw *d)
 {
 	char text[256] = "";
@@ -211,6 +259,8 @@ verdict_draw(const struct verdict *v, struct draw *d)
 	draw_headline(v, d);
 	if (v->passive != NULL)
 		draw_passive_advice(v, d);
+	if (v->elsewhere != NULL)
+		draw_elsewhere_advice(v, d);
 	if (v->active != NULL)
 		draw_active_advice(v, d);
 	draw_codes(v, d);
