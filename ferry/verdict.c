@@ -18,6 +18,14 @@ is_silence(int sys_errno)
 	return sys_errno == 0 || sys_errno == ETIMEDOUT || sys_errno == EINPROGRESS;
 }
 
+/* What ICMP of a router or filter becomes: unreachable, prohibited; over IPv6 EACCES. */
+static bool
+is_no_entry(int sys_errno)
+{
+	return sys_errno == EHOSTUNREACH || sys_errno == ENETUNREACH ||
+	       sys_errno == EACCES || sys_errno == ENOPROTOOPT;
+}
+
 static void
 find(struct verdict *v, enum verdict_code code, enum verdict_certainty certainty)
 {
@@ -72,7 +80,7 @@ judge_passive(const struct attempt *a, struct verdict *v)
 		find(v, VERDICT_P11, VERDICT_LIKELY);
 	else if (a->sys_errno == ECONNREFUSED)
 		find(v, VERDICT_P12, VERDICT_LIKELY);
-	else if (a->sys_errno == EHOSTUNREACH || a->sys_errno == ENETUNREACH)
+	else if (is_no_entry(a->sys_errno))
 		find(v, VERDICT_P13,
 		    address_same(&a->used, &a->peer) ? VERDICT_CERTAIN : VERDICT_LIKELY);
 }
@@ -99,6 +107,18 @@ judge_active(const struct attempt *a, struct verdict *v)
 		    VERDICT_LIKELY);
 }
 
+/* The connection came about, and then? */
+static void
+judge_transfer(const struct attempt *a, struct verdict *v)
+{
+	if (!a->open)
+		return;
+	if (a->done && (a->result == -FERRY_ETIMEOUT || a->result == -FERRY_ECLOSED))
+		find(v, VERDICT_L01, VERDICT_LIKELY);
+	if (!a->done && a->bytes == 0 && a->result == -FERRY_ESTALLED)
+		find(v, VERDICT_L03, VERDICT_LIKELY);
+}
+
 void
 verdict_judge(const struct attempt *attempts, size_t n, struct verdict *ret)
 {
@@ -110,16 +130,8 @@ verdict_judge(const struct attempt *attempts, size_t n, struct verdict *ret)
 			judge_passive(a, ret);
 		else
 			judge_active(a, ret);
+		judge_transfer(a, ret);
 	}
-}
-
-bool
-verdict_is_empty(const struct verdict *v)
-{
-	for (size_t i = 0; i < VERDICT_CODES; i++)
-		if (v->found[i] != VERDICT_NO)
-			return false;
-	return true;
 }
 
 static const struct {
@@ -136,10 +148,14 @@ static const struct {
     [VERDICT_A01] = {"A01", "active mode cannot work from behind this router"},
     [VERDICT_A02] = {"A02", "the server's call did not reach you"},
     [VERDICT_A03] = {"A03", "the server's call was refused on its way to you"},
+    [VERDICT_L01] = {"L01", "the command connection died while the bytes moved"},
+    [VERDICT_L03] = {"L03",
+	"answers arrive, but no byte of the file: its packets may be too large for a "
+	"link on the way"},
     [VERDICT_H11] = {"H11", "your two calls reach the server from two addresses"},
 };
 
-/* The main cause: what is certain goes before what is likely. */
+/* The main cause: what is certain goes before what is likely. NULL: none. */
 static const char *
 main_cause(const struct verdict *v)
 {
@@ -149,7 +165,13 @@ main_cause(const struct verdict *v)
 		for (size_t i = 0; i < VERDICT_CODES; i++)
 			if (v->found[i] == order[k] && rows[i].headline != NULL)
 				return rows[i].headline;
-	return "no data connection could be made";
+	return NULL;
+}
+
+bool
+verdict_has_cause(const struct verdict *v)
+{
+	return main_cause(v) != NULL;
 }
 
 static void
@@ -239,6 +261,30 @@ draw_elsewhere_advice(const struct verdict *v, struct draw *d)
 }
 
 static void
+draw_transfer_advice(const struct verdict *v, struct draw *d)
+{
+	if (v->found[VERDICT_L01] != VERDICT_NO) {
+		draw_advice(d, "The cause:",
+		    "a router or firewall on the way forgets connections that are silent "
+		    "for long, and the command connection is silent while a file moves.");
+		draw_advice(d, "You can:",
+		    "compare the sizes: all bytes came, only the server's word for it is "
+		    "missing.");
+		draw_advice(d, "Admin, do:",
+		    "raise the router's idle time for TCP above two minutes: both ends "
+		    "make themselves heard every 60 seconds.");
+	}
+	if (v->found[VERDICT_L03] != VERDICT_NO) {
+		draw_advice(d, "The cause:",
+		    "a link on the way takes smaller packets only (MTU), and the message "
+		    "that says so is filtered.");
+		draw_advice(d, "Admin, do:",
+		    "let ICMP \"fragmentation needed\" pass, or clamp the MSS in the "
+		    "router; on a Linux server: sysctl net.ipv4.tcp_mtu_probing=1.");
+	}
+}
+
+static void
 draw_codes(const struct verdict *v, struct draw *d)
 {
 	char text[256] = "";
@@ -261,6 +307,7 @@ verdict_draw(const struct verdict *v, struct draw *d)
 		draw_passive_advice(v, d);
 	if (v->elsewhere != NULL)
 		draw_elsewhere_advice(v, d);
+	draw_transfer_advice(v, d);
 	if (v->active != NULL)
 		draw_active_advice(v, d);
 	draw_codes(v, d);

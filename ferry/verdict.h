@@ -25,6 +25,10 @@ struct attempt {
 	int answer;            /* code of the reply that gave up (425); 0: none came */
 	double answered_after; /* seconds between the transfer command and that reply */
 	char words[256];       /* that reply, as received */
+	bool open;             /* the data connection came about */
+	bool done;             /* ... and its bytes came to an end */
+	uint64_t bytes;        /* moved on it so far */
+	int result;            /* what the whole thing ended with, or 0 */
 };
 
 enum verdict_code {
@@ -38,6 +42,8 @@ enum verdict_code {
 	VERDICT_A01, /* our own address is private, the server refuses to call it */
 	VERDICT_A02, /* the server's call got no answer */
 	VERDICT_A03, /* the server's call was refused */
+	VERDICT_L01, /* the command connection died while the bytes moved */
+	VERDICT_L03, /* full packets do not arrive */
 	VERDICT_H11, /* our call reached the server from another address than the first */
 	VERDICT_CODES,
 };
@@ -51,8 +57,8 @@ struct verdict {
 };
 
 void verdict_judge(const struct attempt *attempts, size_t n, struct verdict *ret);
-/* Is anything known? */
-bool verdict_is_empty(const struct verdict *v);
+/* Is a cause known, and not only an oddity? */
+bool verdict_has_cause(const struct verdict *v);
 /* "FAILED: ..." and what the user and the administrator can do. */
 void verdict_draw(const struct verdict *v, struct draw *d);
 
