@@ -13,7 +13,7 @@ import pytest
 from harness import net, netclients
 from harness.server import wait_until
 from harness.terminal import Terminal
-from networks import KEEP, MASQUERADE, only_outward, only_to
+from networks import KEEP, MASQUERADE, RANGE, only_outward, only_to
 
 TOP = pathlib.Path(__file__).parent.parent.parent
 FERRY = TOP / "build" / "ferry" / "ferry"
@@ -229,22 +229,36 @@ def test_what_helps_against_small_packets(place, cure):
     assert run.arrived, run
 
 
-def test_nothing_is_left_behind(place):
-    """The namespaces have no names; when the last descriptor and process are gone, so are they."""
-    before = set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
-    p = place(families=(4,))
-    assert p.ferry("D").arrived
-    now = set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
-    assert now <= before
-    p.server.stop()
-    p.server.process = None
-    pid = str(os.getpid())
-    inode = os.stat(p.world.server.path).st_ino
+@pytest.mark.parametrize("way", "EPep")
+def test_a_link_that_loses_packets(place, way):
+    """Five of a hundred in each direction; every way takes a little longer and works."""
+    p = place(families=(4,), options={"connect_timeout": 20},
+              client=net.rule_set(forward=["numgen random mod 100 < 5 drop"]))
+    run = p.ferry(way, "-T", "20")
+    assert run.worked, run
 
-    def users():
-        return [x for x in os.listdir("/proc") if x.isdigit() and x != pid and namespace_of(x) == inode]
 
-    wait_until(lambda: not users(), "somebody still runs in the server's namespace")
+def test_every_command_changes_the_family(place):
+    """ls and put too; once for all files; not against -6."""
+    p = place(families=(4, 6), options={"write_enable": "YES", "anon_upload_enable": "YES"},
+              server=net.rule_set(forward=[KEEP, 'iifname "in0" accept', "tcp dport 21 accept",
+                                           f"meta nfproto ipv4 tcp dport {RANGE} accept", "reject with tcp reset"]))
+    prefix = netclients.known_as("ftp.test", (net.SERVER_6, p.world.target), p.home / "hosts")
+    (p.home / "new").write_bytes(b"new")
+
+    def ferry(*args):
+        with p.world.client:
+            return subprocess.run([*prefix, FERRY, *args], cwd=p.home, capture_output=True, timeout=60, errors="replace",
+                                  env={"HOME": str(p.home)})
+
+    line = "ferry: EPSV over IPv4 was used, because this did not work: EPSV (2001:db8:2::2 port "
+    url = "ftp://ftp.test/"
+    for args in (("ls", url), ("put", "new", url), ("get", "-o", "-", url + "f", url + "f")):
+        done = ferry(*args)
+        assert done.returncode == 0 and done.stderr.count(line) == 1, (args, done)
+    assert (p.server.root / "new").read_bytes() == b"new"
+    done = ferry("ls", "-6", url)
+    assert done.returncode == 4 and "over IPv4" not in done.stderr, done
 
 
 def namespace_of(pid):
@@ -252,3 +266,16 @@ def namespace_of(pid):
         return os.stat(f"/proc/{pid}/ns/net").st_ino
     except OSError:
         return None
+
+
+def test_nothing_is_left_behind(place):
+    """No process, and then the namespace, which has no name, goes by itself."""
+    p = place(families=(4,))
+    inode = os.stat(p.world.server.path).st_ino
+
+    def users():
+        return [pid for pid in os.listdir("/proc") if pid.isdigit() and namespace_of(pid) == inode]
+
+    assert p.ferry("D").arrived and users()
+    p.server.stop()
+    wait_until(lambda: not users(), "somebody still runs in the server's namespace")
