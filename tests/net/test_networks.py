@@ -224,7 +224,7 @@ SAID_BY_FERRYD = {
     "A01": r"500 (?:PORT|EPRT) names 192\.168\.11\.2 but you come from 192\.0\.2\.\d \(NAT\?\)\. Use passive mode",
     "A02": r"425 I could not reach \S+ port \d+: connection timed out\. Use passive mode",
     "A03": r"425 I could not reach \S+ port \d+: connection refused\. Use passive mode",
-    "H11": r"425 Nobody came to my port \d+ in 2 s \(1 calls from other addresses refused\)",
+    "H11": r"425 Nobody came to my port \d+ in 2 s from 192\.0\.2\.1; I refused calls from other addresses \(1\)\.",
 }
 
 
