@@ -48,6 +48,8 @@ change_family(struct detour *d, struct session *s, const struct target *t, int r
 	if (d->has_changed_family || s->opt->family != AF_UNSPEC ||
 	    s->opt->source != NULL || ferry_local_address(s->h, &own) < 0)
 		return false;
+	if (s->opt->password_fd >= 0)
+		return false; /* the next password there is for the next login */
 	now = own.ss_family;
 	other = now == AF_INET ? AF_INET6 : AF_INET;
 	if (!has_addresses(t->host, other))

@@ -164,14 +164,13 @@ plan(struct work *w, const char *verb, const char *path)
 		explain_plan(w->s.view.explain, w->s.mode, verb, path);
 }
 
-/* Which way the data took, if it was not the first. The narration tells it at length. */
+/* Which way the data took, if it was not the first. */
 static void
 tell_way(struct work *w)
 {
 	char line[1024];
 
-	if (waynote_take(&w->s.view.way, line, sizeof line) && !w->s.opt->quiet &&
-	    !w->s.opt->explain)
+	if (waynote_take(&w->s.view.way, line, sizeof line) && !w->s.opt->quiet)
 		fprintf(stderr, "ferry: %s.\n", line);
 }
 
