@@ -41,20 +41,20 @@ class Run:
         self.worked = arrived and (way not in VERBS or self.verbs[-1:] == [VERBS[way]])
 
     def __str__(self):
-        return f"way {self.way}, {self.seconds:.1f} s, status {self.status}, arrived {self.arrived}\n{self.out}\n{self.err}"
+        return (f"way {self.way}, {self.seconds:.1f} s, status {self.status}, arrived {self.arrived}\n"
+                f"{self.out}\n{self.err}")
 
     __repr__ = __str__
 
 
 class Client:
-    """Where the others are: url is of the directory, with the login in it; home is empty."""
+    """All clients of one person: url is that of the file, with the login in it; home is an empty directory."""
 
     def __init__(self, host, port, login, home, prefix=()):
         self.host, self.port, self.login, self.prefix = host, port, login, list(prefix)
         self.home = pathlib.Path(home)
         place = f"[{host}]" if ":" in host else host
         self.url = f"ftp://{login}{place}:{port}/f"
-        self.plain_url = f"ftp://{place}:{port}/f"
 
     def run(self, way, command, target, content, input=b""):
         begun = time.monotonic()

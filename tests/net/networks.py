@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from harness import net
 
 RANGE = "50000-50999"
-ALL = "AEPep"
 
 
 @dataclass
@@ -122,7 +121,7 @@ NETWORKS = [
     Network("only 21 forwarded, others dropped",        "a..ep", "...ep", "....p", "D..ep",
             server=forwarded("21", input=['iifname "wan0" drop']), server_hidden=True, codes="P01 P11"),
     Network("range forwarded from other numbers",       "a..ep", "...ep", "....p", "D..ep",
-            server=forwarded("21", more=[f'iifname "wan0" tcp dport 40000-40999 dnat ip to {net.SERVER_INNER}:{RANGE}']),
+            server=forwarded("21", more=[f"tcp dport 40000-40999 dnat ip to {net.SERVER_INNER}:{RANGE}"]),
             server_hidden=True, options=ADVERTISED, codes="P12"),
     Network("only 21 forwarded, FTP helper",            "AEPep", "DEPep", "DEP.p", "DEPep",
             server=forwarded("21", helper_port=21), server_hidden=True),

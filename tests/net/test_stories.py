@@ -248,8 +248,8 @@ def test_every_command_changes_the_family(place):
 
     def ferry(*args):
         with p.world.client:
-            return subprocess.run([*prefix, FERRY, *args], cwd=p.home, capture_output=True, timeout=60, errors="replace",
-                                  env={"HOME": str(p.home)})
+            return subprocess.run([*prefix, FERRY, *args], cwd=p.home, capture_output=True, timeout=60,
+                                  errors="replace", env={"HOME": str(p.home)})
 
     line = "ferry: EPSV over IPv4 was used, because this did not work: EPSV (2001:db8:2::2 port "
     url = "ftp://ftp.test/"
