@@ -179,13 +179,18 @@ class World:
         self.stack.close()
 
 
+# Seconds for which a server tries to call: clearly longer than the two by which ferry tells a quick refusal from
+# silence, and shorter than the patience of the clients.
+CALL_SECONDS = 3
+
+
 class NetFerryd(Ferryd):
     """ferryd at port 21 (or another) of the server's namespace; anonymous reads root."""
     login = ""
 
     def __init__(self, directory, world, build, port=21, options=None, tree=None):
         super().__init__(directory, build, tree=tree, options={
-            "connect_timeout": 2, "accept_timeout": 2, "pasv_min_port": 50000, "pasv_max_port": 50999,
+            "connect_timeout": CALL_SECONDS, "accept_timeout": 2, "pasv_min_port": 50000, "pasv_max_port": 50999,
             **(options or {})})
         self.world, self.port = world, port
 
@@ -202,7 +207,7 @@ class NetVsftpd(Vsftpd):
     def __init__(self, directory, world, installed, port=21, options=None, tree=None):
         super().__init__(directory, installed, port, (50000, 50999))
         # a row's options are ferryd's; what vsftpd has is named alike
-        self.options = {"connect_timeout": 2, "accept_timeout": 2, **(options or {})}
+        self.options = {"connect_timeout": CALL_SECONDS, "accept_timeout": 2, **(options or {})}
         self.world, self.host = world, "127.0.0.1"
         if tree:
             tree(self.root)
