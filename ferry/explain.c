@@ -198,7 +198,12 @@ on_mode(struct explain *x, const struct ferry_event *ev)
 	bool again =
 	    x->n_attempts > 0 && x->titled && x->active == mode_is_active(ev->mode);
 
-	if (again)
+	if (again && before == ev->mode)
+		draw_sentence(&x->draw,
+		    "So %s did not work here; it is tried once more, because another "
+		    "port may be open.",
+		    mode_word(before));
+	else if (again)
 		draw_sentence(&x->draw, "So %s did not work here; %s is tried next.",
 		    mode_word(before), mode_word(ev->mode));
 	if (x->n_attempts < ATTEMPTS_MAX)
@@ -271,6 +276,12 @@ on_transfer(struct explain *x, const struct ferry_event *ev)
 	explain_replace(&x->path, ev->path);
 }
 
+static void
+on_progress(struct explain *x, const struct ferry_event *ev)
+{
+	explain_attempt(x)->bytes = ev->bytes;
+}
+
 bool
 explain_is_telling(const struct explain *x)
 {
@@ -292,6 +303,7 @@ explain_event(struct explain *x, const struct ferry_event *ev)
 	    [FERRY_EV_ACCEPTED] = explain_on_accepted,
 	    [FERRY_EV_STRANGER] = explain_on_stranger,
 	    [FERRY_EV_TRANSFER] = on_transfer,
+	    [FERRY_EV_PROGRESS] = on_progress,
 	    [FERRY_EV_DATA_END] = explain_on_data_end,
 	    [FERRY_EV_WARNING] = on_warning,
 	    [FERRY_EV_REUSED] = explain_on_reused,
@@ -342,6 +354,14 @@ tell_calls(struct explain *x, const char *more)
 	draw_paragraph(&x->draw, DRAW_GOOD, 0, "Done. %s%s%s", text, one, more);
 }
 
+static bool
+may_be_the_network(int result)
+{
+	return result == -FERRY_EDATA || result == -FERRY_EABORTED ||
+	       result == -FERRY_ETIMEOUT || result == -FERRY_ECLOSED ||
+	       result == -FERRY_ESTALLED;
+}
+
 /* A reply to a chore was the end of it: show it, then the sentence of the library. */
 static void
 tell_failure(struct explain *x, int result, const char *text)
@@ -358,13 +378,11 @@ tell_failure(struct explain *x, int result, const char *text)
 		draw_message(&x->draw, address_port(&x->own), address_port(&x->peer),
 		    true, explain_last_line(x->reply));
 	}
+	explain_attempt(x)->result = result;
 	verdict_judge(x->attempts, x->n_attempts, &verdict);
-	if (result == -FERRY_EDATA || result == -FERRY_EABORTED ||
-	    result == -FERRY_ETIMEOUT) {
-		if (!verdict_is_empty(&verdict)) {
-			verdict_draw(&verdict, &x->draw);
-			return;
-		}
+	if (may_be_the_network(result) && verdict_has_cause(&verdict)) {
+		verdict_draw(&verdict, &x->draw);
+		return;
 	}
 	draw_paragraph(&x->draw, DRAW_BAD, 8, "FAILED: %s", safe == NULL ? "" : safe);
 }

@@ -85,7 +85,7 @@ explain_on_accepted(struct explain *x, const struct ferry_event *ev)
 	unsigned port = address_port(&ev->remote), command = address_port(&x->peer);
 
 	explain_open_story(x);
-	explain_attempt(x)->called = true;
+	explain_attempt(x)->called = explain_attempt(x)->open = true;
 	x->data_open = true;
 	x->calls_by_server++;
 	x->caller = ev->remote;
@@ -128,6 +128,7 @@ explain_on_called(struct explain *x, const struct ferry_event *ev)
 {
 	explain_open_story(x);
 	x->calls_by_you++;
+	explain_attempt(x)->open = true;
 	x->data_open = true;
 	x->data_own = address_port(&ev->local);
 	x->data_peer = address_port(&ev->remote);
@@ -190,11 +191,12 @@ explain_call_failure(struct explain *x, const struct ferry_event *ev)
 		return;
 	case EHOSTUNREACH:
 	case ENETUNREACH:
+	case EACCES:
+	case ENOPROTOOPT:
 		draw_sentence(&x->draw,
 		    "\"%s\" from the way to %s port %u after %.*f s: %s.",
-		    ev->sys_errno == EHOSTUNREACH ? "No route to host"
-						  : "Network is unreachable",
-		    where, port, digits(ev->seconds), ev->seconds,
+		    strerror(ev->sys_errno), where, port, digits(ev->seconds),
+		    ev->seconds,
 		    ev->channel == FERRY_DATA && address_same(&ev->remote, &x->peer)
 			? "the command connection reaches the same address, so it is not "
 			  "the route but a firewall "
@@ -255,6 +257,7 @@ void
 explain_on_data_end(struct explain *x, const struct ferry_event *ev)
 {
 	explain_open_story(x);
+	explain_attempt(x)->done = true;
 	draw_bytes(&x->draw, x->data_own, x->data_peer, !ev->upload, ev->bytes);
 	if (x->blocks)
 		draw_sentence(&x->draw, "End of file = a block that says so. The data "

@@ -5,6 +5,7 @@
  */
 #include "oneshot.h"
 
+#include "detour.h"
 #include "draw.h"
 #include "listing.h"
 #include "own.h"
@@ -16,6 +17,7 @@
 struct work {
 	struct session s;
 	struct target open; /* the login of the open session, or an empty one */
+	struct detour detour;
 	enum exitcode code;
 	bool has_session;
 	const char *output; /* of get and cat; NULL: the name in the URL */
@@ -57,12 +59,17 @@ complain_session(struct work *w, const char *what, int result)
 	enum ferry_mode mode = w->s.mode;
 
 	complain(w, what, result, why == NULL ? "" : why);
+	waynote_forget(&w->s.view.way);
 	if (result != -FERRY_EDATA || w->s.opt->explain)
 		return;
 	fprintf(stderr, "ferry: --explain tells what happened%s.\n",
-	    mode == FERRY_MODE_AUTO || mode == FERRY_MODE_PASSIVE
+	    mode == FERRY_MODE_PASSIVE
 		? "; -A tries active mode, where the server calls you"
-		: "; -p tries passive mode, where you make all calls");
+	    : mode != FERRY_MODE_AUTO
+		? "; -p tries passive mode, where you make all calls"
+	    : !w->s.active_allowed
+		? "; --allow-active tries active mode too, where the server calls you"
+		: "");
 }
 
 /* out: where the narration goes. */
@@ -168,6 +175,16 @@ plan(struct work *w, const char *verb, const char *path)
 		explain_plan(w->s.view.explain, w->s.mode, verb, path);
 }
 
+/* Which way the data took, if it was not the first. */
+static void
+tell_way(struct work *w)
+{
+	char line[1024];
+
+	if (waynote_take(&w->s.view.way, line, sizeof line) && !w->s.opt->quiet)
+		fprintf(stderr, "ferry: %s.\n", line);
+}
+
 /* The closing line of a transfer, on a terminal only. */
 static void
 tell_done(struct work *w, const char *name)
@@ -186,6 +203,17 @@ tell_done(struct work *w, const char *name)
 		    progress_rate(
 			v->data_seconds > 0 ? (double)v->data_bytes / v->data_seconds : 0,
 			rate));
+}
+
+static void
+finish(struct work *w, const char *url, const char *local, int rc)
+{
+	if (rc < 0) {
+		complain_session(w, url, rc);
+		return;
+	}
+	tell_way(w);
+	tell_done(w, local);
 }
 
 /* ---------------------------------------------------------------- get and cat */
@@ -231,10 +259,7 @@ got(size_t i, int result, void *user)
 	struct wanted *one = &w->wanted[i];
 
 	one->done = true;
-	if (result < 0)
-		complain_session(w, one->url == NULL ? "" : one->url, result);
-	else
-		tell_done(w, one->local);
+	finish(w, one->url == NULL ? "" : one->url, one->local, result);
 }
 
 /* How many files from this one on one data connection can carry. */
@@ -297,17 +322,18 @@ get_from(struct work *w, size_t first)
 	n = rc == 0 ? count_run(w, first) : 1;
 	if (n > 1)
 		rc = get_run(w, first, n);
-	/* not tried: a new session may serve it, or tell why it cannot */
-	if (n > 1 && (one->done || rc == -FERRY_EDATA || rc == -FERRY_EABORTED)) {
-		if (!one->done)
-			got(first, rc, w);
+	if (n > 1 && one->done)
 		return;
-	}
-	if (rc == 0 || n > 1) {
+	/* not tried: a new session may serve it, or tell why it cannot */
+	if (n > 1 && rc != -FERRY_EABORTED &&
+	    (rc != -FERRY_EDATA || detour_find(&w->detour, &w->s, &one->t, rc)))
+		rc = work_open(w, &one->t);
+	if (rc == 0) {
 		const struct download d = download_of(w, one);
 
-		rc = n > 1 ? work_open(w, &one->t) : 0;
-		rc = rc == 0 ? transfer_download(&w->s, &d) : rc;
+		do
+			rc = transfer_download(&w->s, &d);
+		while (detour_find(&w->detour, &w->s, &one->t, rc));
 	}
 	got(first, rc, w);
 }
@@ -398,15 +424,15 @@ put_one(struct work *w, const struct target *t, const char *url, const char *loc
 		complain_session(w, url, rc);
 		return;
 	}
-	rc = transfer_upload(&w->s, &(struct upload){.local = local,
-					.remote = remote,
-					.who = is_stdin ? LOCAL_TYPED : LOCAL_LITERAL,
-					.how = FERRY_PUT_STORE,
-					.resume = w->s.opt->resume});
-	if (rc < 0)
-		complain_session(w, url, rc);
-	else
-		tell_done(w, local);
+	do
+		rc = transfer_upload(
+		    &w->s, &(struct upload){.local = local,
+			       .remote = remote,
+			       .who = is_stdin ? LOCAL_TYPED : LOCAL_LITERAL,
+			       .how = FERRY_PUT_STORE,
+			       .resume = w->s.opt->resume});
+	while (detour_find(&w->detour, &w->s, t, rc));
+	finish(w, url, local, rc);
 }
 
 static void
@@ -465,6 +491,24 @@ list_file(struct session *s, const char *path)
 	return 0;
 }
 
+static int
+list(struct work *w, const struct target *t)
+{
+	struct session *s = &w->s;
+	int rc;
+
+	plan(w, "LIST", t->path);
+	view_begin(&s->view, "", 0);
+	view_end(&s->view);
+	rc = session_run(s, ferry_list(s->h, *t->path == '\0' ? NULL : t->path,
+				print_entry, (void *)s->opt));
+	if (s->view.explain != NULL) {
+		_cleanup_free_ char *why = rc < 0 ? session_error(s, rc) : NULL;
+		explain_end(s->view.explain, rc, why);
+	}
+	return rc;
+}
+
 static void
 ls_one(struct work *w, char *url)
 {
@@ -480,18 +524,15 @@ ls_one(struct work *w, char *url)
 		complain_session(w, url, rc);
 		return;
 	}
-	view_begin(&s->view, "", 0);
-	view_end(&s->view);
-	rc = session_run(s, ferry_list(s->h, *t.path == '\0' ? NULL : t.path, print_entry,
-				(void *)s->opt));
-	if (s->view.explain != NULL) {
-		_cleanup_free_ char *why = rc < 0 ? session_error(s, rc) : NULL;
-		explain_end(s->view.explain, rc, why);
-	}
+	do
+		rc = list(w, &t);
+	while (detour_find(&w->detour, s, &t, rc));
 	if (rc == -FERRY_EREFUSED && !t.is_directory && list_file(s, t.path) == 0)
 		return;
 	if (rc < 0)
 		complain_session(w, url, rc);
+	else
+		tell_way(w);
 }
 
 enum exitcode

@@ -49,6 +49,13 @@ set_passive(struct options *o, const char *arg)
 }
 
 static int
+set_allow_active(struct options *o, const char *arg)
+{
+	o->active_allowed = true;
+	return 0;
+}
+
+static int
 set_mode(struct options *o, const char *arg)
 {
 	static const struct {
@@ -349,6 +356,7 @@ static const struct row rows[] = {
     {'p', "passive", NULL, FOR_ALL, set_passive, "passive mode: you make both calls (EPSV, PASV)"},
     {0, "mode", "MODE", FOR_ALL, set_mode, "auto (default), passive, epsv, pasv, active, eprt, port"},
     {'z', "compress", NULL, FOR_ALL, set_compress, "pack what travels (MODE Z), where the server does that"},
+    {0, "allow-active", NULL, FOR_ALL, set_allow_active, "active mode too, when passive mode does not work"},
     {'4', "ipv4", NULL, FOR_ALL, set_ipv4, "IPv4 only"},
     {'6', "ipv6", NULL, FOR_ALL, set_ipv6, "IPv6 only"},
     {0, "active-address", "ADDRESS", FOR_ALL, set_active_address, "address to name in active mode (your router's)"},

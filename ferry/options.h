@@ -25,6 +25,7 @@ struct options {
 	int family;
 	const char *active_address;
 	uint16_t active_low, active_high;
+	bool active_allowed;
 	bool trust_pasv;
 	const char *source;
 	bool explain, verbose, quiet;

@@ -228,6 +228,7 @@ shell_init(struct shell *sh, const struct options *opt)
 	sh->epsv = mode != FERRY_MODE_PASV && mode != FERRY_MODE_PORT;
 	sh->verbose = !opt->quiet;
 	sh->debug = opt->verbose;
+	sh->sendport = opt->active_allowed;
 	sh->ask = !opt->no_ask;
 	sh->glob = !opt->no_glob;
 	sh->preserve = true;

@@ -140,6 +140,7 @@ session_init(struct session *s, const struct options *opt)
 	*s = (struct session){.opt = opt,
 	    .mode = opt->mode,
 	    .coding = opt->coding,
+	    .active_allowed = opt->active_allowed,
 	    .binary = !opt->ascii,
 	    .prompt_password = "Password: "};
 	s->view.out = stderr;

@@ -18,6 +18,14 @@ is_silence(int sys_errno)
 	return sys_errno == 0 || sys_errno == ETIMEDOUT || sys_errno == EINPROGRESS;
 }
 
+/* What ICMP of a router or filter becomes: unreachable, prohibited; over IPv6 EACCES. */
+static bool
+is_no_entry(int sys_errno)
+{
+	return sys_errno == EHOSTUNREACH || sys_errno == ENETUNREACH ||
+	       sys_errno == EACCES || sys_errno == ENOPROTOOPT;
+}
+
 static void
 find(struct verdict *v, enum verdict_code code, enum verdict_certainty certainty)
 {
@@ -25,13 +33,46 @@ find(struct verdict *v, enum verdict_code code, enum verdict_certainty certainty
 		v->found[code] = certainty;
 }
 
+/* Harmless for us, who do not go there, but not for others. */
+static void
+judge_announced(const struct attempt *a, struct verdict *v)
+{
+	enum address_kind kind = address_kind(&a->sent);
+
+	if (kind == ADDRESS_UNKNOWN || address_same(&a->sent, &a->peer))
+		return;
+	if (kind == ADDRESS_NOWHERE)
+		find(v, VERDICT_P03, VERDICT_CERTAIN);
+	else if (kind == ADDRESS_LOOPBACK)
+		find(v, VERDICT_P04, VERDICT_CERTAIN);
+	else if (kind == ADDRESS_PUBLIC)
+		find(v, VERDICT_P02, VERDICT_CERTAIN);
+	else if (!address_is_inner(&a->peer))
+		/* an inner address is no fault if we are inside too */
+		find(v, VERDICT_P01, VERDICT_CERTAIN);
+}
+
+/* The words in which servers say that our call came, but not from our address. */
+static bool
+came_from_elsewhere(const struct attempt *a)
+{
+	static const char *const words[] = {
+	    "other address", "foreign address", "bad ip connecting"};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (a->answer == 425 && strcasestr(a->words, words[i]) != NULL)
+			return true;
+	return false;
+}
+
 static void
 judge_passive(const struct attempt *a, struct verdict *v)
 {
-	/* an inner address is no fault if we are inside too */
-	if (a->sent.ss_family != AF_UNSPEC && address_is_inner(&a->sent) &&
-	    !address_is_inner(&a->peer))
-		find(v, VERDICT_P01, VERDICT_CERTAIN);
+	judge_announced(a, v);
+	if (came_from_elsewhere(a)) {
+		find(v, VERDICT_H11, VERDICT_CERTAIN);
+		v->elsewhere = a;
+	}
 	if (!a->dial_failed)
 		return;
 	v->passive = a;
@@ -39,7 +80,7 @@ judge_passive(const struct attempt *a, struct verdict *v)
 		find(v, VERDICT_P11, VERDICT_LIKELY);
 	else if (a->sys_errno == ECONNREFUSED)
 		find(v, VERDICT_P12, VERDICT_LIKELY);
-	else if (a->sys_errno == EHOSTUNREACH || a->sys_errno == ENETUNREACH)
+	else if (is_no_entry(a->sys_errno))
 		find(v, VERDICT_P13,
 		    address_same(&a->used, &a->peer) ? VERDICT_CERTAIN : VERDICT_LIKELY);
 }
@@ -66,6 +107,18 @@ judge_active(const struct attempt *a, struct verdict *v)
 		    VERDICT_LIKELY);
 }
 
+/* The connection came about, and then? */
+static void
+judge_transfer(const struct attempt *a, struct verdict *v)
+{
+	if (!a->open)
+		return;
+	if (a->done && (a->result == -FERRY_ETIMEOUT || a->result == -FERRY_ECLOSED))
+		find(v, VERDICT_L01, VERDICT_LIKELY);
+	if (!a->done && a->bytes == 0 && a->result == -FERRY_ESTALLED)
+		find(v, VERDICT_L03, VERDICT_LIKELY);
+}
+
 void
 verdict_judge(const struct attempt *attempts, size_t n, struct verdict *ret)
 {
@@ -77,16 +130,8 @@ verdict_judge(const struct attempt *attempts, size_t n, struct verdict *ret)
 			judge_passive(a, ret);
 		else
 			judge_active(a, ret);
+		judge_transfer(a, ret);
 	}
-}
-
-bool
-verdict_is_empty(const struct verdict *v)
-{
-	for (size_t i = 0; i < VERDICT_CODES; i++)
-		if (v->found[i] != VERDICT_NO)
-			return false;
-	return true;
 }
 
 static const struct {
@@ -94,15 +139,23 @@ static const struct {
 	const char *headline; /* NULL: never the main cause */
 } rows[VERDICT_CODES] = {
     [VERDICT_P01] = {"P01", NULL},
+    [VERDICT_P02] = {"P02", NULL},
+    [VERDICT_P03] = {"P03", NULL},
+    [VERDICT_P04] = {"P04", NULL},
     [VERDICT_P11] = {"P11", "the server's passive ports are not open from outside"},
     [VERDICT_P12] = {"P12", "the server's passive port refuses calls"},
     [VERDICT_P13] = {"P13", "a firewall rejects calls to the server's passive ports"},
     [VERDICT_A01] = {"A01", "active mode cannot work from behind this router"},
     [VERDICT_A02] = {"A02", "the server's call did not reach you"},
     [VERDICT_A03] = {"A03", "the server's call was refused on its way to you"},
+    [VERDICT_L01] = {"L01", "the command connection died while the bytes moved"},
+    [VERDICT_L03] = {"L03",
+	"answers arrive, but no byte of the file: its packets may be too large for a "
+	"link on the way"},
+    [VERDICT_H11] = {"H11", "your two calls reach the server from two addresses"},
 };
 
-/* The main cause: what is certain goes before what is likely. */
+/* The main cause: what is certain goes before what is likely. NULL: none. */
 static const char *
 main_cause(const struct verdict *v)
 {
@@ -112,7 +165,13 @@ main_cause(const struct verdict *v)
 		for (size_t i = 0; i < VERDICT_CODES; i++)
 			if (v->found[i] == order[k] && rows[i].headline != NULL)
 				return rows[i].headline;
-	return "no data connection could be made";
+	return NULL;
+}
+
+bool
+verdict_has_cause(const struct verdict *v)
+{
+	return main_cause(v) != NULL;
 }
 
 static void
@@ -191,6 +250,41 @@ draw_active_advice(const struct verdict *v, struct draw *d)
 }
 
 static void
+draw_elsewhere_advice(const struct verdict *v, struct draw *d)
+{
+	draw_advice(d, "The cause:",
+	    "your router or provider has several outer addresses and took another one "
+	    "for the second call; the server lets only the caller of the first in.");
+	draw_advice(d, "You can:",
+	    "use one line to the outside, and ask the provider for \"paired\" address "
+	    "pooling. No mode of FTP helps.");
+}
+
+static void
+draw_transfer_advice(const struct verdict *v, struct draw *d)
+{
+	if (v->found[VERDICT_L01] != VERDICT_NO) {
+		draw_advice(d, "The cause:",
+		    "a router or firewall on the way forgets connections that are silent "
+		    "for long, and the command connection is silent while a file moves.");
+		draw_advice(d, "You can:",
+		    "compare the sizes: all bytes came, only the server's word for it is "
+		    "missing.");
+		draw_advice(d, "Admin, do:",
+		    "raise the router's idle time for TCP above two minutes: both ends "
+		    "make themselves heard every 60 seconds.");
+	}
+	if (v->found[VERDICT_L03] != VERDICT_NO) {
+		draw_advice(d, "The cause:",
+		    "a link on the way takes smaller packets only (MTU), and the message "
+		    "that says so is filtered.");
+		draw_advice(d, "Admin, do:",
+		    "let ICMP \"fragmentation needed\" pass, or clamp the MSS in the "
+		    "router; on a Linux server: sysctl net.ipv4.tcp_mtu_probing=1.");
+	}
+}
+
+static void
 draw_codes(const struct verdict *v, struct draw *d)
 {
 	char text[256] = "";
@@ -211,6 +305,9 @@ verdict_draw(const struct verdict *v, struct draw *d)
 	draw_headline(v, d);
 	if (v->passive != NULL)
 		draw_passive_advice(v, d);
+	if (v->elsewhere != NULL)
+		draw_elsewhere_advice(v, d);
+	draw_transfer_advice(v, d);
 	if (v->active != NULL)
 		draw_active_advice(v, d);
 	draw_codes(v, d);

@@ -155,6 +155,7 @@ view_event(const struct ferry_event *ev, void *user)
 	struct view *v = user;
 
 	v->clock = ev->time;
+	waynote_event(&v->way, ev);
 	if (v->quiet && (v->mute || ev->kind != FERRY_EV_WARNING))
 		return;
 	if ((size_t)ev->kind < ARRAY_LEN(handlers) && handlers[ev->kind] != NULL)

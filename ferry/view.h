@@ -8,6 +8,7 @@
 
 #include "explain.h"
 #include "progress.h"
+#include "waynote.h"
 
 #include <stdbool.h>
 
@@ -37,6 +38,7 @@ struct view {
 	double data_seconds; /* of the last data connection */
 	uint64_t data_bytes;
 	bool moved; /* did the last transfer have a data connection? */
+	struct waynote way;
 };
 
 /* A ferry_event_cb; user is the view. */

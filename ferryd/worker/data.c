@@ -449,17 +449,22 @@ on_nobody_came(uv_timer_t *timer)
 {
 	struct session *s = timer->data;
 	const struct conf *conf = s->worker->conf;
-	char text[256], strangers[64] = "";
+	char text[384], peer[ENDPOINT_TEXT_MAX];
 
+	endpoint_format_address(&s->peer, peer);
 	if (s->data.strangers > 0)
-		snprintf(strangers, sizeof(strangers),
-		    " (%u calls from other addresses refused)", s->data.strangers);
-	snprintf(text, sizeof(text),
-	    "Nobody came to my port %u in %llu s%s. Check that TCP %llu-%llu is open at "
-	    "my side, or use active mode.",
-	    s->data.target.port, (unsigned long long)conf->accept_timeout, strangers,
-	    (unsigned long long)conf->pasv_min_port,
-	    (unsigned long long)conf->pasv_max_port);
+		snprintf(text, sizeof(text),
+		    "Nobody came to my port %u in %llu s from %s; I refused calls from "
+		    "other addresses (%u). Is there a NAT with several on your side?",
+		    s->data.target.port, (unsigned long long)conf->accept_timeout, peer,
+		    s->data.strangers);
+	else
+		snprintf(text, sizeof(text),
+		    "Nobody came to my port %u in %llu s. Check that TCP %llu-%llu is "
+		    "open at my side, or use active mode.",
+		    s->data.target.port, (unsigned long long)conf->accept_timeout,
+		    (unsigned long long)conf->pasv_min_port,
+		    (unsigned long long)conf->pasv_max_port);
 	transfer_failed(s, text);
 	session_run(s);
 }

@@ -114,6 +114,7 @@ struct ladder {
 	size_t count, next;
 	enum ferry_mode now;
 	bool no_call;     /* the server accepted PORT or EPRT and did not call */
+	bool epsv_again;  /* if its port is closed: another one may be open */
 	struct buf tried; /* "EPSV (192.0.2.1 port 61017: no answer in 5.0 s), ..." */
 	int sys_errno;
 };
@@ -455,7 +456,6 @@ int ladder_reply(struct ferry *h);
 int ladder_work(struct ferry *h, bool *ret_moved);
 /* The present way failed; text says why. Goes on with the next one, if there is one. */
 int ladder_failed(struct ferry *h, int error, int sys_errno, const char *text);
-bool ladder_has_next(const struct ferry *h);
 /* Does the mode that the caller has set include this way? */
 bool ladder_allows(const struct ferry *h, enum ferry_mode mode);
 void ladder_worked(struct ferry *h);

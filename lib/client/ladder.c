@@ -1,8 +1,9 @@
 /*
  * The ladder: which way to a data connection is tried, in which order, and why each one
- * failed. EPSV, then PASV dialled at the control connection's peer, then (if allowed)
- * PORT or EPRT. Each attempt has its own time budget. One way at a time: every new
- * command makes the server drop the one before, so they cannot be raced on one session.
+ * failed. EPSV, then PASV dialled at the control connection's peer (where there is no
+ * PASV, EPSV once more: another port may be open), then (if allowed) PORT or EPRT. Each
+ * attempt has its own time budget. One way at a time: every new command makes the server
+ * drop the one before, so they cannot be raced on one session.
  *
  * Refused here, whatever the server says: an address in 227 that is not the server's own
  * (CVE-2020-8284), ports below 1024, and addresses that nobody can dial.
@@ -54,6 +55,7 @@ add_passive(struct ferry *h)
 		add_rung(&h->ladder, FERRY_MODE_EPSV);
 	if (v4 && !h->no_pasv)
 		add_rung(&h->ladder, FERRY_MODE_PASV);
+	h->ladder.epsv_again = !v4 || h->no_pasv;
 	/* refused before, but there is nothing else: the reason may be gone */
 	if (h->no_epsv && (!v4 || h->no_pasv))
 		add_rung(&h->ladder, FERRY_MODE_EPSV);
@@ -73,14 +75,21 @@ is_inner(enum endpoint_scope scope)
 	return scope == SCOPE_PRIVATE || scope == SCOPE_SHARED || scope == SCOPE_LINK;
 }
 
+/* Networks in documents and tests stand for public ones. */
+static bool
+is_outer(enum endpoint_scope scope)
+{
+	return scope == SCOPE_PUBLIC || scope == SCOPE_DOCUMENTATION;
+}
+
 /* From behind a NAT the server cannot call us, unless the caller gave an outer address or
- * the router may rewrite PORT, which it does for port 21 only (FIREWALL 2.1). */
+ * the router may rewrite PORT, which it does for port 21 only. */
 static bool
 active_plausible(const struct ferry *h)
 {
 	return h->has_active_address || h->port == 21 ||
 	       !is_inner(endpoint_scope_of(&h->control.local)) ||
-	       endpoint_scope_of(&h->control.remote) != SCOPE_PUBLIC;
+	       !is_outer(endpoint_scope_of(&h->control.remote));
 }
 
 bool
@@ -104,7 +113,7 @@ ladder_begin(struct ferry *h)
 	struct ladder *l = &h->ladder;
 
 	l->count = l->next = 0;
-	l->no_call = false;
+	l->no_call = l->epsv_again = false;
 	l->sys_errno = 0;
 	buf_clear(&l->tried);
 	if (h->has_worked && ladder_allows(h, h->worked))
@@ -124,18 +133,6 @@ ladder_begin(struct ferry *h)
 	default:
 		add_rung(l, h->mode);
 	}
-}
-
-bool
-ladder_has_next(const struct ferry *h)
-{
-	const struct ladder *l = &h->ladder;
-
-	/* the server did understand PORT and could not call: EPRT says the same again */
-	for (size_t i = l->next; i < l->count; i++)
-		if (!l->no_call || !mode_is_active(l->rung[i]))
-			return true;
-	return false;
 }
 
 void
@@ -204,6 +201,10 @@ dial_failed(struct ferry *h)
 
 	say_cause(cause, sizeof(cause), d->sys_errno, now_ms() - d->began);
 	snprintf(text, sizeof(text), "%s: %s", say_place(&d->remote, place), cause);
+	if (h->ladder.now == FERRY_MODE_EPSV && h->ladder.epsv_again) {
+		h->ladder.epsv_again = false;
+		h->ladder.rung[--h->ladder.next] = FERRY_MODE_EPSV;
+	}
 	return ladder_failed(h, d->sys_errno == ETIMEDOUT ? FERRY_ETIMEOUT : FERRY_EDATA,
 	    d->sys_errno, text);
 }
@@ -236,15 +237,13 @@ static bool
 may_trust(const struct ferry *h, const struct endpoint *sent)
 {
 	enum endpoint_scope scope = endpoint_scope_of(sent);
-	enum endpoint_scope server = endpoint_scope_of(&h->control.remote);
 
 	if (!h->trust_pasv || sent->family != h->control.local.family)
 		return false;
 	if (scope == SCOPE_UNSPECIFIED || scope == SCOPE_MULTICAST)
 		return false;
 	/* a server on the Internet does not get to point us into our own network */
-	return scope == SCOPE_PUBLIC || scope == SCOPE_DOCUMENTATION ||
-	       (server != SCOPE_PUBLIC && server != SCOPE_DOCUMENTATION);
+	return is_outer(scope) || !is_outer(endpoint_scope_of(&h->control.remote));
 }
 
 /* sent: where the server says; family 0 when it named a port only. */

@@ -322,13 +322,11 @@ static int
 refused(struct ferry *h)
 {
 	struct transfer *x = &h->xfer;
-	bool opened = h->data.open || x->data_end;
 	bool no_data = x->final == 425 || x->final == 426;
 
 	if (no_data && x->reused && x->bytes == 0 && !many_pipelines(h))
 		return open_again(h);
-	if (x->final == 425 && x->bytes == 0 && !many_pipelines(h) &&
-	    (ladder_has_next(h) || !opened))
+	if (x->final == 425 && x->bytes == 0 && !many_pipelines(h))
 		return reply_425(h);
 	/* MODE B: a file that failed in the middle has an end all the same, and then the
 	 * connection is of use again */

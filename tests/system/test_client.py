@@ -333,7 +333,25 @@ def test_nothing_listens_unless_asked(ferry):
     with FakeServer({"f": b"x"}, replies={"EPSV": "500 no", "PASV": "500 no"}) as server:
         done = ferry("get", url(server, "f"), status=4)
         assert not [c for c in server.commands if c.startswith(("PORT", "EPRT"))]
-    assert "-A" in done.text
+    assert "--allow-active" in done.text
+
+
+def test_active_mode_after_passive_mode(ferry):
+    with FakeServer({"f": b"x"}, replies={"EPSV": "500 no", "PASV": "500 no"}) as server:
+        done = ferry("get", "--allow-active", "-o", "-", url(server, "f"))
+    assert done.out == b"x"
+    assert done.err.decode().splitlines() == [
+        "ferry: PORT was used, because this did not work: EPSV (refused: 500 no), PASV (refused: 500 no)."]
+
+
+def test_the_way_is_told_when_it_was_not_the_first(ferry, server):
+    assert "was used" not in ferry("get", "-o", "-", url(server, "f")).text
+    with FakeServer({"f": b"x"}, replies={"EPSV": "500 no\x1b[2J"}) as fake:
+        for command in (("get", "-o", "-"), ("cat",), ("ls",)):
+            told = ferry(*command, url(fake, "f")).text
+            assert told.count("ferry: PASV was used, because this did not work: EPSV (refused: 500 no") == 1, told
+            assert "\x1b" not in told
+        assert ferry("get", "-q", "-o", "-", url(fake, "f")).text == "x"
 
 
 def test_a_foreign_address_in_227_is_not_called(ferry, tmp_path):

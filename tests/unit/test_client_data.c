@@ -179,6 +179,29 @@ remembers(void **state)
 	world_end(&w);
 }
 
+/* Where PASV cannot ask for another port, EPSV does: once, for the range may be open in
+ * part. */
+static void
+epsv_again(void **state)
+{
+	struct world w;
+	struct sink s;
+
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I "C: EPSV\nclosed\nS: 229 (|||%P|)\n"
+				"C: PASV\nS: 502 no\n"
+				"C: EPSV\nclosed\nS: 229 (|||%P|)\n"
+				"C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\n" RETR_SCRIPT
+				"C: EPSV\nclosed\nS: 229 (|||%P|)\n"
+				"C: EPSV\nclosed\nS: 229 (|||%P|)\n"
+				"C: NOOP\nS: 200 alive\n");
+	assert_int_equal(get(&w, &s), -FERRY_EDATA);
+	assert_int_equal(get(&w, &s), 0);
+	assert_int_equal(get(&w, &s), -FERRY_EDATA);
+	assert_int_equal(go(&w, ferry_command(w.h, "NOOP")), 0);
+	world_end(&w);
+}
+
 /* Nothing works: one sentence with every way, address, port and cause. */
 static void
 no_way(void **state)
@@ -451,6 +474,7 @@ main(void)
 	    BOTH(epsv_on_ipv6),
 	    BOTH(takes_detours),
 	    BOTH(remembers),
+	    BOTH(epsv_again),
 	    BOTH(no_way),
 	    BOTH(own_budgets),
 	    BOTH(forced_modes),

@@ -68,7 +68,7 @@ test_login_sequence(void **state)
 	world_ask(w, "PASS right", "503 ");
 	world_ask(w, "USER nobody", "331 ");
 	world_ask(w, "USER somebody", "331 ");
-	world_ask(w, "ACCT x", "202 ");
+	world_ask(w, "ACCT x", "502 ");
 	world_ask(w, "USER somebody", "331 ");
 	world_ask(w, "PASS right", "230 ");
 }

@@ -1,0 +1,23 @@
+/*
+ * When no data connection came about in automatic mode: what else there is to try, for
+ * the commands that are one line in a shell. The server's addresses of the other family
+ * first, since a firewall may be open for one only; then, if the person at the terminal
+ * agrees, active mode. Never waits for a call without that consent.
+ */
+#ifndef FERRY_DETOUR_H
+#define FERRY_DETOUR_H
+
+#include "session.h"
+
+/* What was tried already in this run of the program; zero at the start. */
+struct detour {
+	bool has_changed_family;
+	bool has_asked;
+};
+
+/* rc: how a transfer in the open session ended; t: where the session leads. Is there
+ * another way? True: the session is ready for it, do the transfer again. False: the
+ * result stands, and session_error() has its sentence. */
+bool detour_find(struct detour *d, struct session *s, const struct target *t, int rc);
+
+#endif

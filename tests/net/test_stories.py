@@ -1,0 +1,281 @@
+"""Networks that need a story: every way to say no, a port that is shut now and open then, a person who is asked, a
+router that forgets, a link that takes small packets only."""
+import concurrent.futures
+import contextlib
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+import pytest
+
+from harness import net, netclients
+from harness.server import wait_until
+from harness.terminal import Terminal
+from networks import KEEP, MASQUERADE, RANGE, only_outward, only_to
+
+TOP = pathlib.Path(__file__).parent.parent.parent
+FERRY = TOP / "build" / "ferry" / "ferry"
+CONTENT = os.urandom(65536)
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+
+
+class Place:
+    """A world with ferryd in it, and a client in the client's namespace."""
+
+    def __init__(self, stack, content=CONTENT, options=None, client=None, server=None, **world):
+        self.content = content
+        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ferry-net-")))
+        directory.chmod(0o755)
+        for name in ("server", "home"):
+            (directory / name).mkdir()
+        self.world = net.World(**world)
+        stack.callback(self.world.close)
+        for rules, router in ((client, self.world.client_router), (server, self.world.server_router)):
+            if rules:
+                router.rules(rules)
+        self.server = net.NetFerryd(directory / "server", self.world, TOP / "build", options=options,
+                                    tree=lambda root: (root / "f").write_bytes(content)).start()
+        stack.callback(self.server.stop)
+        self.home = directory / "home"
+        self.client = netclients.Client(self.world.target, 21, "", self.home)
+
+    def ferry(self, way, *args):
+        with self.world.client:
+            return self.client.ferry(FERRY, way, self.content, args)
+
+
+@pytest.fixture
+def place():
+    with contextlib.ExitStack() as stack:
+        yield lambda **kwargs: Place(stack, **kwargs)
+
+
+def codes(run):
+    return re.findall(r"Codes?: +(.*)", run.out + run.err)
+
+
+def flat(text):
+    """As if it had not been wrapped to the width of a screen."""
+    return re.sub(r"\s+", " ", text)
+
+
+# How the firewall says no to the data connection: what the kernel of the client makes of it, and the verdict.
+NO = [
+    ((4,), "drop",                               "Not \"refused\": silence", "P11 likely"),
+    ((4,), "reject with tcp reset",              "Refused by", "P12 likely"),
+    ((4,), "reject with icmp port-unreachable",  "Refused by", "P12 likely"),
+    ((4,), "reject with icmp host-unreachable",  "\"No route to host\"", "P13 certain"),
+    ((4,), "reject with icmp net-unreachable",   "\"Network is unreachable\"", "P13 certain"),
+    ((4,), "reject with icmp prot-unreachable",  "\"Protocol not available\"", "P13 certain"),
+    ((4,), "reject with icmp host-prohibited",   "\"No route to host\"", "P13 certain"),
+    ((4,), "reject with icmp net-prohibited",    "\"Network is unreachable\"", "P13 certain"),
+    ((4,), "reject with icmp admin-prohibited",  "\"No route to host\"", "P13 certain"),
+    ((6,), "drop",                               "Not \"refused\": silence", "P11 likely"),
+    ((6,), "reject with tcp reset",              "Refused by", "P12 likely"),
+    ((6,), "reject with icmpv6 port-unreachable", "Refused by", "P12 likely"),
+    ((6,), "reject with icmpv6 addr-unreachable", "\"No route to host\"", "P13 certain"),
+    ((6,), "reject with icmpv6 no-route",        "\"Network is unreachable\"", "P13 certain"),
+    ((6,), "reject with icmpv6 admin-prohibited", "\"Permission denied\"", "P13 certain"),
+    ((6,), "reject with icmpv6 policy-fail",     "\"Permission denied\"", "P13 certain"),
+]
+
+
+def refused_run(row):
+    with contextlib.ExitStack() as stack:
+        place = Place(stack, families=row[0], server=only_to("21", row[1]).rules())
+        return place.ferry("E", "--explain", "-T", "2")
+
+
+@pytest.fixture(scope="module")
+def refused_runs(request):
+    """The runs of the rows that this session asks for, side by side."""
+    rows = [i.callspec.params["row"] for i in request.session.items
+            if i.module is request.module and hasattr(i, "callspec") and "row" in i.callspec.params]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        return dict(zip(rows, pool.map(refused_run, rows)))
+
+
+@pytest.mark.parametrize("row", NO, ids=[f"ipv{n[0][0]}-{n[1].split()[-1]}" for n in NO])
+def test_every_kind_of_no(refused_runs, row):
+    _, _, words, code = row
+    run = refused_runs[row]
+    assert not run.arrived and run.status == 4, run
+    assert words in flat(run.out), run
+    assert codes(run) == [code], run
+
+
+@pytest.mark.parametrize("no, words, code", [
+    ("drop", "connection timed out", "A02 likely"),
+    ("reject with tcp reset", "connection refused", "A03 likely"),
+    ("reject with icmp admin-prohibited", "no route to host", "A03 likely"),
+])
+def test_every_kind_of_no_to_the_server(place, no, words, code):
+    """... and ferryd passes it on to every client."""
+    run = place(families=(4,), client=only_outward(no).rules()).ferry("p", "--explain")
+    assert not run.arrived and run.status == 4, run
+    assert re.search(rf"425 I could not reach \S+ port \d+: {words}\. Use passive mode", flat(run.out)), run
+    assert codes(run) == [code], run
+
+
+# The firewall shuts the port of the first data connection that it sees, and only that one.
+FIRST_SHUT = net.rule_set(
+    forward=[KEEP, "tcp dport @shut drop",
+             "tcp dport 10000-60000 ct state new numgen inc mod 1000000 < 1 add @shut { tcp dport } drop"],
+    extra="set shut { type inet_service; size 1000; flags dynamic; }")
+# So wide that the same port is not asked for twice.
+WIDE = {"pasv_min_port": 10000, "pasv_max_port": 60000}
+
+
+@pytest.mark.parametrize("families, next_verb", [((4,), "PASV"), ((6,), "EPSV")])
+def test_a_range_that_is_partly_open(place, families, next_verb):
+    """Another port is asked for: by PASV, and over IPv6, where there is none, by EPSV again."""
+    p = place(families=families, options=WIDE, server=FIRST_SHUT)
+    run = p.ferry("D", "-T", "2")
+    assert run.arrived and run.verbs == ["EPSV", next_verb], run
+    assert re.search(rf"^ferry: {next_verb} was used, because this did not work: EPSV \(\S+ port \d+: no answer in "
+                     r"\d+\.\d s\)\.$", run.err, re.M), run
+
+
+@contextlib.contextmanager
+def at_terminal(p, *args):
+    with p.world.client, Terminal(FERRY, "get", *args, p.client.url, p.client.url, cwd=p.home) as t:
+        yield t
+
+
+def test_a_person_is_asked_before_the_server_may_call(place):
+    p = place(families=(4,), server=only_to("21", "reject with tcp reset").rules())
+    question = "No passive data connection with 203.0.113.2. In active mode the server calls this machine"
+    with at_terminal(p) as t:
+        t.wait(question)
+        t.wait("[y/n] ")
+        t.line("n")
+        t.wait("no data connection with 203.0.113.2")
+        # not asked twice
+        t.wait("no data connection with 203.0.113.2")
+        t.child.wait()
+        assert t.child.exitstatus == 4 and question not in t.seen().split("[y/n]")[1]
+    assert not (p.home / "f").exists()
+    with at_terminal(p) as t:
+        t.wait("[y/n] ")
+        t.line("y")
+        t.wait("ferry: PORT was used, because this did not work: EPSV (203.0.113.2 port ")
+        t.child.wait()
+        assert t.child.exitstatus == 0
+    assert (p.home / "f").read_bytes() == CONTENT
+    with at_terminal(p, "-q") as t:
+        t.child.wait()
+        assert "[y/n]" not in t.seen() and t.child.exitstatus == 4
+
+
+def control_timers(p):
+    """What ss says of the timers of ferry's command connection."""
+    with p.world.client:
+        return subprocess.run(["ss", "-tnoH", "state", "established", "dport", "=", ":21"], check=True,
+                              capture_output=True, text=True).stdout
+
+
+def test_a_router_that_forgets_the_silent_command_connection(place):
+    """All bytes arrive and the server's word for it does not. (Keepalive prevents it where routers remember for more
+    than a minute: here the router is made to forget.)"""
+    content = os.urandom(16 << 20)
+    router = net.rule_set(forward=["ct state invalid drop", KEEP, 'iifname "in0" accept', "drop"],
+                          snat=[MASQUERADE], input=['iifname "wan0" drop'])
+    p = place(families=(4,), content=content, client_hidden=True, client=router)
+    p.world.client_router.sysctl("net/netfilter/nf_conntrack_tcp_loose", 0)
+    with p.world.client:
+        ferry = subprocess.Popen([str(FERRY), "get", "--explain", "-T", "3", "-o", "-", p.client.url],
+                                 bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"HOME": str(p.home)})
+    got = ferry.stdout.read(1)
+    timer = re.search(r"timer:\(keepalive,(?:(\d+)min)?(?:(\d+)sec)?", control_timers(p))
+    assert timer and int(timer[1] or 0) * 60 + int(timer[2] or 0) <= 60
+    with p.world.client_router:
+        subprocess.run(["conntrack", "-D", "-p", "tcp", "--orig-port-dst", "21"], check=True, capture_output=True)
+    out, err = ferry.communicate(timeout=60)
+    err = flat(err.decode())
+    assert got + out == content
+    assert ferry.returncode == 8, err
+    assert "L01 likely" in err and "FAILED: the command connection died while the bytes moved" in err, err
+
+
+SMALL_LINK = {"families": (4,), "client": net.rule_set(output=["icmp type destination-unreachable drop"])}
+
+
+def shrink(p):
+    p.world.client_router.batch("link set in0 mtu 1300")
+
+
+def test_a_link_that_takes_small_packets_only(place):
+    p = place(**SMALL_LINK)
+    shrink(p)
+    run = p.ferry("D", "--explain", "-T", "3")
+    assert not run.arrived and run.status == 8, run
+    assert codes(run) == ["L03 likely"], run
+    assert "tcp_mtu_probing=1" in run.out, run
+
+
+@pytest.mark.parametrize("cure", ["mtu-probing", "mss-clamp"])
+def test_what_helps_against_small_packets(place, cure):
+    p = place(**SMALL_LINK)
+    shrink(p)
+    if cure == "mtu-probing":
+        p.world.server.sysctl("net/ipv4/tcp_mtu_probing", 1)
+    else:
+        p.world.client_router.rules("table inet clamp { chain c { type filter hook forward priority 10;\n"
+                                    "tcp flags syn tcp option maxseg size set 1260\n}\n}")
+    run = p.ferry("D", "-T", "30")
+    assert run.arrived, run
+
+
+@pytest.mark.parametrize("way", "EPep")
+def test_a_link_that_loses_packets(place, way):
+    """Five of a hundred in each direction; every way takes a little longer and works."""
+    p = place(families=(4,), options={"connect_timeout": 20},
+              client=net.rule_set(forward=["numgen random mod 100 < 5 drop"]))
+    run = p.ferry(way, "-T", "20")
+    assert run.worked, run
+
+
+def test_every_command_changes_the_family(place):
+    """ls and put too; once for all files; not against -6."""
+    p = place(families=(4, 6), options={"write_enable": "YES", "anon_upload_enable": "YES"},
+              server=net.rule_set(forward=[KEEP, 'iifname "in0" accept', "tcp dport 21 accept",
+                                           f"meta nfproto ipv4 tcp dport {RANGE} accept", "reject with tcp reset"]))
+    prefix = netclients.known_as("ftp.test", (net.SERVER_6, p.world.target), p.home / "hosts")
+    (p.home / "new").write_bytes(b"new")
+
+    def ferry(*args):
+        with p.world.client:
+            return subprocess.run([*prefix, FERRY, *args], cwd=p.home, capture_output=True, timeout=60,
+                                  errors="replace", env={"HOME": str(p.home)})
+
+    line = "ferry: EPSV over IPv4 was used, because this did not work: EPSV (2001:db8:2::2 port "
+    url = "ftp://ftp.test/"
+    for args in (("ls", url), ("put", "new", url), ("get", "-o", "-", url + "f", url + "f")):
+        done = ferry(*args)
+        assert done.returncode == 0 and done.stderr.count(line) == 1, (args, done)
+    assert (p.server.root / "new").read_bytes() == b"new"
+    done = ferry("ls", "-6", url)
+    assert done.returncode == 4 and "over IPv4" not in done.stderr, done
+
+
+def namespace_of(pid):
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except OSError:
+        return None
+
+
+def test_nothing_is_left_behind(place):
+    """No process, and then the namespace, which has no name, goes by itself."""
+    p = place(families=(4,))
+    inode = os.stat(p.world.server.path).st_ino
+
+    def users():
+        return [pid for pid in os.listdir("/proc") if pid.isdigit() and namespace_of(pid) == inode]
+
+    assert p.ferry("D").arrived and users()
+    p.server.stop()
+    wait_until(lambda: not users(), "somebody still runs in the server's namespace")
