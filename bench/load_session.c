@@ -201,6 +201,10 @@ take_reply(struct session *s, int code, const char *text)
 	} else if (s->state == STATE_PLACE && code / 100 == 2) {
 		if (data_dial(s, code, text))
 			send_deed(s);
+	} else if (s->state == STATE_PLACE && code == 425) {
+		s->load->tally.refused++;
+		data_close(s);
+		data_place(s);
 	} else if (s->state == STATE_BEGIN && code / 100 == 1) {
 		began(s);
 	} else if (s->state == STATE_MOVING && (code == 226 || code == 250)) {
