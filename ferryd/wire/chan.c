@@ -87,6 +87,7 @@ struct parcel {
 struct chan {
 	uv_poll_t poll;
 	int fd;
+	int armed; /* UV_ events that libuv watches now */
 	enum role self, peer;
 	chan_msg_cb *on_msg;
 	chan_end_cb *on_end;
@@ -113,8 +114,11 @@ chan_watch(struct chan *c)
 {
 	int events = UV_READABLE | (c->queued > 0 ? UV_WRITABLE : 0);
 
-	if (!c->ended)
-		uv_poll_start(&c->poll, events, chan_ready);
+	/* Starting again what runs costs two system calls. */
+	if (c->ended || events == c->armed)
+		return;
+	uv_poll_start(&c->poll, events, chan_ready);
+	c->armed = events;
 }
 
 struct chan *
@@ -262,7 +266,9 @@ chan_ready(uv_poll_t *poll, int status, int events)
 
 	c->inside = true;
 	if (status < 0) {
-		/* libuv's way to say that the peer died and left something unread. */
+		/* libuv's way to say that the peer died and left something unread. It
+		 * watches no more. */
+		c->armed = 0;
 		chan_read_all(c, bytes, sizeof(bytes));
 		chan_end(c, uv_strerror(status));
 	}
