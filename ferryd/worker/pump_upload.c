@@ -12,7 +12,7 @@
 #include "pump_impl.h"
 #include "util.h"
 
-#define UPLOAD_CHUNK (128 * 1024)
+#define UPLOAD_CHUNK (256 * 1024)
 /* TYPE A: read here, converted into the buffer. */
 #define TEXT_CHUNK (16 * 1024)
 
