@@ -52,6 +52,8 @@ struct pump *pump_upload(const struct pump_plan *plan);
 
 /* Bytes moved on the data connection. */
 uint64_t pump_bytes(const struct pump *p);
+/* Once the caller is prepared for on_end, which may come in this call. */
+void pump_begin(struct pump *p);
 /* Ends it as soon as no thread works for it. */
 void pump_cancel(struct pump *p);
 /* Silent end; a thread that still works for it is waited for in the background. NULL is

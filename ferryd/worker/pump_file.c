@@ -238,6 +238,16 @@ file_ready(struct pump *p, unsigned events)
 		send_plain(f);
 }
 
+/* A small file fits into the socket's buffer at once: then the connection is never
+ * watched. */
+static void
+file_begin(struct pump *p)
+{
+	file_ready(p, CONN_WRITABLE);
+	if (!p->ending && !p->draining && !p->working)
+		conn_want(p->plan.conn, CONN_WRITABLE);
+}
+
 static void
 file_worked(struct pump *p)
 {
@@ -268,6 +278,7 @@ file_release(struct pump *p)
 }
 
 static const struct pump_kind file_kind = {
+    .begin = file_begin,
     .on_ready = file_ready,
     .on_worked = file_worked,
     .release = file_release,
@@ -293,5 +304,5 @@ pump_file(const struct pump_plan *plan)
 	}
 	f->offset = f->warm = plan->offset;
 	f->left = plan->length;
-	return pump_start(&f->p, &file_kind, plan, CONN_WRITABLE);
+	return pump_start(&f->p, &file_kind, plan, 0);
 }
