@@ -58,6 +58,7 @@ class Bench:
         self.rows = [row for row in rows.ROWS if row.name in args.only] if args.only else \
             [row for row in rows.ROWS if not (args.quick and row.slow)]
         self.servers = {}
+        self.fresh = {}  # the memory that each had when it had started
 
     def say(self, text):
         print(text, file=sys.stderr if self.args.json else sys.stdout, flush=True)
@@ -97,6 +98,7 @@ class Bench:
             server = servers.make(name, self.directory, self.build, self.installed, number)
             self.servers[name] = server.serve(self.disk(ends) if "-disk" in name else self.root)
             ends.callback(server.stop)
+            self.fresh[server] = measure.pss_kib(server.pid)
 
     def limits(self, row):
         found = {}
@@ -122,7 +124,7 @@ class Bench:
 
     def measure(self, row):
         samples, errors, limits = {}, {}, {}
-        for _ in range(self.args.rounds):
+        for _ in range(1 if self.args.quick and row.long else self.args.rounds):
             self.round(row, samples, errors, limits)
         found = {name: report.summary(s) for name, s in samples.items() if name not in errors}
         found.update({name: {"error": text} for name, text in errors.items()})

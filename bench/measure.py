@@ -99,13 +99,13 @@ def run(server, build, **options):
     return result
 
 
-def idle(server, build, sessions, **options):
-    """Memory per idle session in KiB: (of the server, of the kernel for both ends). Every session has
-    to answer afterwards."""
-    user, kernel = pss_kib(server.pid), kernel_kib()
+def idle(server, build, fresh, sessions, **options):
+    """Memory per idle session in KiB: (of the server, of the kernel for both ends). fresh: what the server
+    had before its first session. Every session has to answer afterwards."""
+    kernel = kernel_kib()
     with Load(build, port=server.port, do="idle", sessions=sessions, **options) as load:
         load.go()
-        user, kernel = pss_kib(server.pid) - user, kernel_kib() - kernel
+        user, kernel = pss_kib(server.pid) - fresh, kernel_kib() - kernel
         load.say()
         load.told()
     return user / sessions, kernel / sessions

@@ -65,7 +65,7 @@ def row_text(row, found):
         if s.get("refused"):
             text += f"   {number(s['refused'])} times 425"
         if "kernel" in s:
-            text += f"   of them {number(s['kernel'])} in the kernel"
+            text += f"   and {number(s['kernel'])} of the kernel for both ends"
         lines.append(text)
     return "\n".join(lines)
 
