@@ -181,8 +181,8 @@ run_splice(struct link *l)
 	while (now_ns() < l->until) {
 		ssize_t n = splice(l->near, NULL, pipes[1], NULL, PIECE, SPLICE_F_MOVE);
 		for (ssize_t left = n; left > 0;) {
-			ssize_t out =
-			    splice(pipes[0], NULL, file, NULL, (size_t)left, SPLICE_F_MOVE);
+			ssize_t out = splice(
+			    pipes[0], NULL, file, NULL, (size_t)left, SPLICE_F_MOVE);
 			if (out <= 0)
 				die("splice to the file");
 			left -= out;
@@ -242,7 +242,8 @@ main(int argc, char **argv)
 	double seconds = argc == 4 ? strtod(argv[3], NULL) : 0, rate;
 
 	if (seconds <= 0) {
-		fputs("usage: bench-limits send|write|splice|connect FILE SECONDS\n", stderr);
+		fputs("usage: bench-limits send|write|splice|connect FILE SECONDS\n",
+		    stderr);
 		return 2;
 	}
 	l.path = argv[2];

@@ -79,7 +79,8 @@ serve(struct load *l, uint64_t limit)
 	uint64_t sipped = now_ns();
 
 	while (l->waiting > 0) {
-		int n = epoll_wait(l->epoll, events, EVENTS, l->plan.slow > 0 ? 10 : 1000);
+		int n =
+		    epoll_wait(l->epoll, events, EVENTS, l->plan.slow > 0 ? 10 : 1000);
 
 		for (int i = 0; i < n; i++) {
 			struct watch *w = events[i].data.ptr;
@@ -87,7 +88,8 @@ serve(struct load *l, uint64_t limit)
 				w->ready(w->session);
 		}
 		uint64_t now = now_ns();
-		if (l->running && l->plan.slow > 0 && now - sipped > SIP_PAUSE_MS * 1000000) {
+		if (l->running && l->plan.slow > 0 &&
+		    now - sipped > SIP_PAUSE_MS * 1000000) {
 			sip_all(l);
 			sipped = now;
 		}

@@ -32,12 +32,12 @@ struct plan {
 	enum deed deed;
 	enum way way;
 	unsigned sessions;
-	unsigned slow;     /* sessions beside them that fetch slow_path at a crawl */
+	unsigned slow; /* sessions beside them that fetch slow_path at a crawl */
 	const char *slow_path;
-	uint64_t size;     /* bytes of every operation */
-	bool any_size;     /* they are not known */
-	uint64_t most;     /* operations of a session; 0: no limit */
-	double seconds;    /* new operations are begun for so long */
+	uint64_t size;  /* bytes of every operation */
+	bool any_size;  /* they are not known */
+	uint64_t most;  /* operations of a session; 0: no limit */
+	double seconds; /* new operations are begun for so long */
 };
 
 enum state {
@@ -46,9 +46,9 @@ enum state {
 	STATE_USER,
 	STATE_PASS,
 	STATE_TYPE,
-	STATE_IN,    /* logged in, nothing is awaited */
-	STATE_PLACE, /* PASV, PORT or their like was sent */
-	STATE_BEGIN, /* RETR or its like was sent, 1xx is awaited */
+	STATE_IN,     /* logged in, nothing is awaited */
+	STATE_PLACE,  /* PASV, PORT or their like was sent */
+	STATE_BEGIN,  /* RETR or its like was sent, 1xx is awaited */
 	STATE_MOVING, /* 1xx came; the last reply is awaited */
 	STATE_QUIT,
 	STATE_NOOP,

@@ -83,7 +83,8 @@ upload_ready(struct session *s)
 	ssize_t n = 0;
 
 	if (left > 0)
-		n = sendfile(s->data.fd, s->load->source, &at, left < PIECE ? left : PIECE);
+		n = sendfile(
+		    s->data.fd, s->load->source, &at, left < PIECE ? left : PIECE);
 	if (n < 0 && errno != EAGAIN) {
 		session_fail(s, "the data connection broke: %s", strerror(errno));
 		return;

@@ -50,11 +50,12 @@ void
 session_send(struct session *s, const char *verb, const char *arg)
 {
 	char line[512];
-	int n = snprintf(line, sizeof(line), "%s%s%s\r\n", verb, arg ? " " : "",
-	    arg ? arg : "");
+	int n = snprintf(
+	    line, sizeof(line), "%s%s%s\r\n", verb, arg ? " " : "", arg ? arg : "");
 
 	/* One short line into an empty socket: the kernel takes it whole or is broken. */
-	if (n >= (int)sizeof(line) || send(s->control.fd, line, (size_t)n, MSG_NOSIGNAL) != n)
+	if (n >= (int)sizeof(line) ||
+	    send(s->control.fd, line, (size_t)n, MSG_NOSIGNAL) != n)
 		session_fail(s, "%s could not be sent: %s", verb, strerror(errno));
 }
 
@@ -134,8 +135,8 @@ session_settle(struct session *s)
 	if (s->slow)
 		session_fail(s, "the slow transfer is over: its file is too short");
 	else if (!plan->any_size && s->moved != plan->size)
-		session_fail(s, "%llu bytes instead of %llu", (unsigned long long)s->moved,
-		    (unsigned long long)plan->size);
+		session_fail(s, "%llu bytes instead of %llu",
+		    (unsigned long long)s->moved, (unsigned long long)plan->size);
 	else
 		count(s);
 }
@@ -275,7 +276,8 @@ take_lines(struct session *s)
 static void
 control_ready(struct session *s)
 {
-	ssize_t n = recv(s->control.fd, s->line + s->n, sizeof(s->line) - s->n, MSG_DONTWAIT);
+	ssize_t n =
+	    recv(s->control.fd, s->line + s->n, sizeof(s->line) - s->n, MSG_DONTWAIT);
 
 	if (n < 0 && errno == EAGAIN)
 		return;

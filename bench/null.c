@@ -139,8 +139,9 @@ transfer_on(struct client *c, int fd)
 static void
 called(struct client *c)
 {
-	int fd = c->pending ? accept4(c->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
-			    : -1;
+	int fd = c->pending
+		     ? accept4(c->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+		     : -1;
 
 	if (fd >= 0)
 		transfer_on(c, fd);
@@ -361,7 +362,8 @@ main(int argc, char **argv)
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	source = memfd_create("null", MFD_CLOEXEC);
 	int listener = listen_at((uint16_t)port);
-	if (epoll < 0 || source < 0 || ftruncate(source, SOURCE_SIZE) < 0 || listener < 0) {
+	if (epoll < 0 || source < 0 || ftruncate(source, SOURCE_SIZE) < 0 ||
+	    listener < 0) {
 		perror("bench-null");
 		return 1;
 	}

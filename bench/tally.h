@@ -23,7 +23,7 @@ struct tally {
 	uint64_t began, closed; /* ns: the window in which rates are taken */
 	uint64_t ops, bytes;    /* in all, what was under way at the window's end too */
 	uint64_t window_ops, window_bytes;
-	uint64_t last; /* ns: end of the last operation */
+	uint64_t last;    /* ns: end of the last operation */
 	uint64_t refused; /* a place for the data connection, with 4xx: asked for again */
 	uint64_t errors;
 	char words[TALLY_WORDS][160]; /* the first errors */
