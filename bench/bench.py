@@ -11,6 +11,7 @@ import os
 import pathlib
 import resource
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -150,6 +151,8 @@ def raise_limits():
 
 def main():
     args = arguments()
+    # Told to end: as after Ctrl-C, no server and no file stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     raise_limits()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="ferry-bench-", dir="/dev/shm"))
     try:

@@ -60,16 +60,26 @@ class Load:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):
+        try:
+            return self.entered()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def entered(self):
         line = self.process.stdout.readline()
         if line != "ready\n":
-            self.__exit__()
             raise Failed(", ".join(json.loads(line)["said"]) if line else "the load generator ended")
         return self
 
     def __exit__(self, *_):
         self.process.stdin.close()
         self.process.stdout.close()
-        self.process.wait()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def told(self):
         """The next result; any error in it makes it one."""

@@ -108,7 +108,7 @@ op_open(struct request *q, struct answer *a)
 		    (uint64_t)st.st_size);
 	if (offset > 0 && lseek(a->fd, (off_t)offset, SEEK_SET) < 0)
 		return fail_path(q, -errno, a);
-	/* A hint: what it returns does not matter. What is small is read at once anyway. */
+	/* A hint: what it returns does not matter. What is small is read at once. */
 	if (st.st_size > READAHEAD_MIN)
 		(void)posix_fadvise(a->fd, (off_t)offset, 0, POSIX_FADV_SEQUENTIAL);
 	answer_stat(a, &st);
