@@ -20,6 +20,8 @@
 /* Largest file whose line ends are counted for SIZE in TYPE A: every byte of it must be
  * read. */
 #define ASCII_SIZE_MAX (64ULL << 20)
+/* Files over this are read ahead. */
+#define READAHEAD_MIN (128 * 1024)
 /* Longest message file that is shown. */
 #define MESSAGE_MAX 4096
 
@@ -106,8 +108,9 @@ op_open(struct request *q, struct answer *a)
 		    (uint64_t)st.st_size);
 	if (offset > 0 && lseek(a->fd, (off_t)offset, SEEK_SET) < 0)
 		return fail_path(q, -errno, a);
-	/* A hint: what it returns does not matter. */
-	(void)posix_fadvise(a->fd, (off_t)offset, 0, POSIX_FADV_SEQUENTIAL);
+	/* A hint: what it returns does not matter. What is small is read at once. */
+	if (st.st_size > READAHEAD_MIN)
+		(void)posix_fadvise(a->fd, (off_t)offset, 0, POSIX_FADV_SEQUENTIAL);
 	answer_stat(a, &st);
 	return 0;
 }

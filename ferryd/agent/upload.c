@@ -102,13 +102,14 @@ static int
 upload_commit(const struct grant *g, struct upload *u)
 {
 	const struct store *store = g->agent->store;
+	bool durable = g->agent->conf->durable_uploads;
 	int r = upload_cut(u);
 
-	if (r == 0)
+	if (r == 0 && durable)
 		r = store->part_sync(&u->part);
 	if (r == 0 && !u->in_place)
 		r = store->part_publish(&u->part, u->replace);
-	if (r == 0 && (!u->in_place || u->part.created))
+	if (r == 0 && durable && (!u->in_place || u->part.created))
 		r = store->part_settle(&u->part);
 	return r;
 }

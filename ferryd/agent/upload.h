@@ -1,7 +1,7 @@
 /*
  * The upload promise. Bytes go to a temporary name in the same directory and take the
  * real one in a single rename, after fsync: whoever looks sees the old file or the new
- * one, whole, and what has been acknowledged is on the disk. An upload that did not end
+ * one, whole, and what has been acknowledged is on the disk (durable_uploads). An upload that did not end
  * well leaves an old file as it was; where there was none, what arrived is kept under the
  * real name so that REST or APPE can go on (keep_partial, delete_failed_uploads).
  *

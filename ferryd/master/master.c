@@ -33,11 +33,11 @@
 /* At the end: how long transfers may go on, and when the rest is killed. Seconds. */
 #define END_SECONDS 5
 
-/* Descriptors of a worker without sessions, and of one session at most: control and data
- * connection, the listener behind it, a file or listing, a channel to an agent of its
- * own. */
+/* Descriptors of a worker without sessions (and while a call is taken), and of one session
+ * at most: the control connection, the data connection or the listener for it, a file or
+ * listing, a channel to an agent of its own. */
 #define WORKER_DESCRIPTORS 32
-#define SESSION_DESCRIPTORS 5
+#define SESSION_DESCRIPTORS 4
 #define SLOTS_MAX 16384
 
 struct listener {

@@ -16,8 +16,10 @@
 
 #include "fdpass.h"
 
-/* Waiting messages per channel. A peer that stops reading costs no more than this. */
-#define QUEUE_MAX 4096
+/* Waiting messages per channel, and descriptors with them. A peer that stops reading costs
+ * no more than this; one that reads must bear all sessions of a worker ending at once. */
+#define QUEUE_MAX 65536
+#define QUEUE_FDS_MAX 4096
 /* Messages taken per wake-up, so that one busy channel does not starve the others. */
 #define TURN_MAX 64
 
@@ -87,12 +89,13 @@ struct parcel {
 struct chan {
 	uv_poll_t poll;
 	int fd;
+	int armed; /* UV_ events that libuv watches now */
 	enum role self, peer;
 	chan_msg_cb *on_msg;
 	chan_end_cb *on_end;
 	void *user;
 	STAILQ_HEAD(, parcel) queue;
-	size_t queued;
+	size_t queued, queued_fds;
 	bool ended;  /* on_end was called, or must not be any more */
 	bool inside; /* chan_read is on the stack: freeing waits for it */
 	bool freed;  /* chan_free was called */
@@ -113,8 +116,11 @@ chan_watch(struct chan *c)
 {
 	int events = UV_READABLE | (c->queued > 0 ? UV_WRITABLE : 0);
 
-	if (!c->ended)
-		uv_poll_start(&c->poll, events, chan_ready);
+	/* Starting again what runs costs two system calls. */
+	if (c->ended || events == c->armed)
+		return;
+	uv_poll_start(&c->poll, events, chan_ready);
+	c->armed = events;
 }
 
 struct chan *
@@ -228,6 +234,7 @@ chan_flush(struct chan *c)
 			return;
 		STAILQ_REMOVE_HEAD(&c->queue, next);
 		c->queued--;
+		c->queued_fds -= p->nfds;
 		parcel_free(p);
 		if (r < 0) {
 			chan_end(c, r == -FERRY_EOF ? "it has ended" : strerror(errno));
@@ -262,7 +269,9 @@ chan_ready(uv_poll_t *poll, int status, int events)
 
 	c->inside = true;
 	if (status < 0) {
-		/* libuv's way to say that the peer died and left something unread. */
+		/* libuv's way to say that the peer died and left something unread. It
+		 * watches no more. */
+		c->armed = 0;
 		chan_read_all(c, bytes, sizeof(bytes));
 		chan_end(c, uv_strerror(status));
 	}
@@ -290,7 +299,7 @@ chan_enqueue(struct chan *c, const uint8_t *bytes, size_t n, const int *fds, siz
 {
 	struct parcel *p;
 
-	if (c->queued >= QUEUE_MAX)
+	if (c->queued >= QUEUE_MAX || c->queued_fds + nfds > QUEUE_FDS_MAX)
 		return -FERRY_ETOOBIG;
 	p = malloc(sizeof(*p) + n);
 	if (p == NULL)
@@ -301,6 +310,7 @@ chan_enqueue(struct chan *c, const uint8_t *bytes, size_t n, const int *fds, siz
 	if (nfds > 0)
 		memcpy(p->fds, fds, sizeof(int) * nfds);
 	STAILQ_INSERT_TAIL(&c->queue, p, next);
+	c->queued_fds += nfds;
 	if (c->queued++ == 0)
 		chan_watch(c);
 	return 0;

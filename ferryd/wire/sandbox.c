@@ -156,6 +156,7 @@ static const struct permit network[] = {
 	CALL(sendfile), CALL(sendfile64), CALL(splice), CALL(tee), /* RETR, STOR without a copy */
 	CALL(preadv2), CALL(pwritev2),          /* RWF_NOWAIT: is it in memory already? */
 	CALL(copy_file_range),                  /* SITE CPTO, between two files that it holds */
+	CALL(fstatfs), CALL(fstatfs64),         /* is it tmpfs, which cannot tell? */
 	CALL(readahead), CALL(fadvise64), CALL(fadvise64_64), CALL(arm_fadvise64_64),
 	/* fstat() of some C libraries. With this flag a path could be named as well: the empty
 	 * root leaves none to name, and without root there is a size and a date to learn. */

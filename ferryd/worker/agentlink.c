@@ -34,7 +34,11 @@ agent_answered(struct agent *a, uint32_t session, const struct msg *m, int *fd)
 	fn = s->on_answer;
 	s->on_answer = NULL;
 	s->question = 0;
+	/* 150, and 226 behind a small file, leave in one segment. */
+	conn_cork(s->control);
 	fn(s, &m->worker_answer, fd);
+	if (s->state != SESSION_ENDED && conn_uncork(s->control) < 0)
+		s->doomed = true;
 	if (s->state == SESSION_ASKING && s->question == 0)
 		session_done(s);
 	else

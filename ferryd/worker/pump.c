@@ -170,6 +170,13 @@ pump_start(struct pump *p, const struct pump_kind *kind, const struct pump_plan 
 	return p;
 }
 
+void
+pump_begin(struct pump *p)
+{
+	if (p->kind->begin != NULL && !p->ending)
+		p->kind->begin(p);
+}
+
 /* ---- work that may wait for a disk ---- */
 
 struct pump_job *

@@ -62,6 +62,8 @@ uint64_t pump_bytes(const struct pump *p);
 uint64_t pump_received(const struct pump *p);
 /* MODE B, and it has ended: may the data connection carry the next file? */
 bool pump_in_step(const struct pump *p);
+/* Once the caller is prepared for on_end, which may come in this call. */
+void pump_begin(struct pump *p);
 /* Ends it as soon as no thread works for it. */
 void pump_cancel(struct pump *p);
 /* Silent end; a thread that still works for it is waited for in the background. NULL is

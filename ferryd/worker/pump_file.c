@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <ferry/ferry.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "pump_impl.h"
@@ -75,6 +77,16 @@ is_cached(int fd, uint64_t offset)
 	return preadv2(fd, &iov, 1, (off_t)offset, RWF_NOWAIT) >= 0;
 }
 
+/* tmpfs cannot tell what is in memory (EOPNOTSUPP): all of it is, unless the machine is
+ * so short of memory that it swaps, and then our own pages are not better off. */
+static bool
+lives_in_memory(int fd)
+{
+	struct statfs fs;
+
+	return errno == EOPNOTSUPP && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 /* How many of the next n bytes can be sent without waiting for a disk: what a thread has
  * read, or what is found in memory by its first and its last page (what lies between was
  * read with them). 0: a thread is reading now. */
@@ -86,6 +98,10 @@ warm_up(struct file_pump *f, size_t n)
 	if (is_cached(f->p.plan.fd, f->offset) &&
 	    is_cached(f->p.plan.fd, f->offset + n - 1))
 		return n;
+	if (lives_in_memory(f->p.plan.fd)) {
+		f->warm = f->offset + f->left;
+		return n;
+	}
 	ask_thread(f, READ_AHEAD);
 	return 0;
 }
@@ -127,6 +143,16 @@ file_ready(struct pump *p, unsigned events)
 	send_plain((struct file_pump *)p);
 }
 
+/* A small file fits into the socket's buffer at once: then the connection is never
+ * watched. */
+static void
+file_begin(struct pump *p)
+{
+	file_ready(p, CONN_WRITABLE);
+	if (!p->ending && !p->draining && !p->working)
+		conn_want(p->plan.conn, CONN_WRITABLE);
+}
+
 static void
 file_worked(struct pump *p)
 {
@@ -145,6 +171,7 @@ file_worked(struct pump *p)
 }
 
 static const struct pump_kind file_kind = {
+    .begin = file_begin,
     .on_ready = file_ready,
     .on_worked = file_worked,
 };
@@ -161,5 +188,5 @@ pump_file(const struct pump_plan *plan)
 	}
 	f->offset = f->warm = plan->offset;
 	f->left = plan->length;
-	return pump_start(&f->p, &file_kind, plan, CONN_WRITABLE);
+	return pump_start(&f->p, &file_kind, plan, 0);
 }

@@ -8,6 +8,8 @@
 #include "pump.h"
 
 struct pump_kind {
+	/* Optional: tries at once, before the data connection is watched. */
+	void (*begin)(struct pump *p);
 	/* The data connection is ready for what was wanted. */
 	void (*on_ready)(struct pump *p, unsigned events);
 	/* The thread has finished; p->job tells. */

@@ -16,7 +16,7 @@
 #include "pump_impl.h"
 #include "util.h"
 
-#define UPLOAD_CHUNK (128 * 1024)
+#define UPLOAD_CHUNK (256 * 1024)
 /* Read here, and decoded into the buffer. */
 #define RAW_CHUNK (32 * 1024)
 

@@ -351,8 +351,10 @@ transfer_opened(struct session *s)
 		t->pump = pump_listing(&plan);
 	else
 		t->pump = pump_upload(&plan);
-	if (t->pump != NULL)
+	if (t->pump != NULL) {
+		pump_begin(t->pump);
 		return;
+	}
 	note(t, 451, "Out of memory.");
 	transfer_conclude(s);
 }

@@ -117,7 +117,7 @@ def test_lftp(server, tmp_path, mlsd):
 
 
 @pytest.mark.skipif(not shutil.which("node") or not BASIC_FTP.exists(),
-                    reason="node or basic-ftp is not there (./dev test installs it where there is npm)")
+                    reason="basic-ftp is not there: ./dev test could not fetch it")
 @pytest.mark.parametrize("command", ["MLSD", "LIST"])
 def test_basic_ftp(server, command):
     program = """

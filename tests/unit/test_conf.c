@@ -157,7 +157,7 @@ every_name_of_vsftpd_is_known(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(known_names); i++)
 		if (option_find(known_names[i]) == NULL)
 			fail_msg("%s is not in options.def", known_names[i]);
-	assert_int_equal(option_count, 150 + 8 /* keep_partial, and TLS's own */);
+	assert_int_equal(option_count, 150 + 9 /* keep_partial, durable_uploads, and TLS's own */);
 }
 
 static void
@@ -184,7 +184,8 @@ defaults(void **state)
 
 	assert_int_equal(conf_init(&c), 0);
 	assert_true(c.anonymous_enable && c.listen && !c.listen_ipv6 && !c.local_enable);
-	assert_true(!c.write_enable && c.pasv_enable && c.port_enable && c.keep_partial);
+	assert_true(!c.write_enable && c.pasv_enable && c.port_enable && c.keep_partial &&
+		    c.durable_uploads);
 	assert_true(c.ascii_upload_enable && c.ascii_download_enable);
 	assert_false(c.connect_from_port_20 || c.background);
 	assert_int_equal(c.pasv_min_port, 61000);

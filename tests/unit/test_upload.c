@@ -40,6 +40,7 @@ each(void **state)
 {
 	world.conf.keep_partial = true;
 	world.conf.delete_failed_uploads = false;
+	world.conf.durable_uploads = true;
 	for (int i = 0; i < STEP_COUNT; i++)
 		store_fail_set(i, 0);
 	assert_int_equal(count_names(".ferry-"), 0);
@@ -205,6 +206,27 @@ test_interrupted(void **state)
 	assert_true(holds("part", NULL));
 	assert_int_equal(upload(STORE_APPEND, "/old", 0, "!", false), 0);
 	assert_true(holds("old", "old content!"));
+	put("old", "old content", 0640);
+}
+
+/* With durable_uploads=NO nothing is synced, and an upload is all or nothing still. */
+static void
+test_not_durable(void **state)
+{
+	store_fail_set(STEP_SYNC, EIO);
+	store_fail_set(STEP_SETTLE, EIO);
+	assert_int_equal(upload(STORE_REPLACE, "/old", 0, "new content", true), EIO);
+	assert_true(holds("old", "old content"));
+	world.conf.durable_uploads = false;
+	assert_int_equal(upload(STORE_REPLACE, "/old", 0, "new content", true), 0);
+	assert_true(holds("old", "new content"));
+	assert_int_equal(upload(STORE_REPLACE, "/fresh", 0, "content", true), 0);
+	assert_true(holds("fresh", "content"));
+	assert_int_equal(upload(STORE_APPEND, "/fresh", 0, "!", true), 0);
+	assert_true(holds("fresh", "content!"));
+	assert_int_equal(upload(STORE_REPLACE, "/old", 0, "half", false), 0);
+	assert_true(holds("old", "new content"));
+	unlinkat(world.root, "fresh", 0);
 	put("old", "old content", 0640);
 }
 
@@ -705,6 +727,7 @@ main(void)
 	    cmocka_unit_test_setup(test_new_file, each),
 	    cmocka_unit_test_setup(test_replace, each),
 	    cmocka_unit_test_setup(test_interrupted, each),
+	    cmocka_unit_test_setup(test_not_durable, each),
 	    cmocka_unit_test_setup(test_interrupted_creator, each),
 	    cmocka_unit_test_setup(test_interrupted_late, each),
 	    cmocka_unit_test_setup(test_append, each),
