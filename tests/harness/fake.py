@@ -68,6 +68,8 @@ class FakeServer:
     def bind_below(self):
         """Keeps the port that the data connection is to come from."""
         self.caller = socket.socket(self.family())
+        # What an old connection left there is no hindrance.
+        self.caller.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self.caller.bind((self.host, self.port - 1))
         except OSError:
