@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 TOP = pathlib.Path(__file__).parent.parent.parent
-SECONDS = 8
+SECONDS = 4
 
 
 def fuzzers():
