@@ -64,7 +64,7 @@ class Lftp:
 
     def __init__(self, server, version, mode, implicit, cwd):
         priority = "NORMAL:-VERS-ALL:+VERS-TLS" + version
-        url = f"ftps://localhost:{server.implicit}/" if implicit else f"ftp://localhost:{server.port}/"
+        url = f"ftps://127.0.0.1:{server.implicit}/" if implicit else f"ftp://127.0.0.1:{server.port}/"
         self.start = (f"set net:max-retries 1; set net:timeout 20; set ftp:ssl-force yes; "
                       f"set ftp:ssl-protect-data yes; set ssl:ca-file {server.cert}; set ssl:priority {priority}; "
                       f"set ftp:passive-mode {self.modes[mode]}; open -u {USER},{PASSWORD} {url}; ")
