@@ -255,7 +255,7 @@ on_first_directory(struct session *s, const struct msg_worker_answer *a, int *fd
 	if (a->error == 0)
 		answer_lines(&reply, a->text);
 	answer_line(&reply, ANSWER_LAST);
-	answer_text(&reply, welcome_text(s));
+	answer_text(&reply, "%s", welcome_text(s));
 	answer_send(&reply);
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "quota.h"
+#include "store.h"
 #include "util.h"
 
 #define KIB UINT64_C(1024)
@@ -26,13 +27,12 @@ static struct {
 	int fd;
 } kernel;
 
-long __wrap_syscall(
-    long number, int fd, unsigned command, unsigned id, struct dqblk *out);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
 
-long
-__wrap_syscall(long number, int fd, unsigned command, unsigned id, struct dqblk *out)
+static long
+answer_quota(int fd, unsigned command, unsigned id, struct dqblk *out)
 {
-	assert_int_equal(number, SYS_quotactl_fd);
 	assert_int_equal(command >> 8, Q_GETQUOTA);
 	kernel.fd = fd;
 	if (kernel.error != 0) {
@@ -48,6 +48,14 @@ __wrap_syscall(long number, int fd, unsigned command, unsigned id, struct dqblk 
 		*out = kernel.group;
 	}
 	return 0;
+}
+
+long
+__wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+	if (number == SYS_quotactl_fd)
+		return answer_quota((int)a, (unsigned)b, (unsigned)c, (void *)d);
+	return __real_syscall(number, a, b, c, d, e, f);
 }
 
 static struct dqblk
@@ -158,6 +166,23 @@ test_no_quota(void **state)
 	kernel.error = 0;
 }
 
+/* What AVBL and ALLO are told. */
+static void
+test_room(void **state)
+{
+	_cleanup_close_ int root = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	uint64_t disk, room;
+
+	kernel.user = kernel.group = quota(0, 0);
+	assert_int_equal(store_dir.room(root, "/", &disk), 0);
+	kernel.user = quota(3, KIB);
+	assert_int_equal(store_dir.room(root, "/", &room), 0);
+	assert_true(room == (disk < 2 * KIB ? disk : 2 * KIB));
+	kernel.user = quota(UINT64_MAX, 0);
+	assert_int_equal(store_dir.room(root, "/", &room), 0);
+	assert_true(room < UINT64_MAX / 2); /* the disk's again */
+}
+
 int
 main(void)
 {
@@ -167,6 +192,7 @@ main(void)
 	    cmocka_unit_test(test_the_smaller_counts),
 	    cmocka_unit_test(test_the_group_of_the_directory),
 	    cmocka_unit_test(test_no_quota),
+	    cmocka_unit_test(test_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
