@@ -46,8 +46,10 @@ listen_and(struct session *s, void (*then)(struct session *s))
 
 	if (r == 0) {
 		then(s);
-	} else if (r == -FERRY_ETOOBIG) {
+	} else if (r == -FERRY_ETOOBIG && portqueue_may_wait(s)) {
 		portqueue_wait(s, then);
+	} else if (r == -FERRY_ETOOBIG) {
+		pasv_is_full(s);
 	} else {
 		log_event(LOG_WARNING, s->id, "no passive port: %s", strerror(errno));
 		answer(s, 425, "I cannot open a port: %s.", strerror(errno));

@@ -16,6 +16,13 @@ portqueue_is_empty(const struct worker *w)
 	return TAILQ_EMPTY(&w->ports.waiting);
 }
 
+bool
+portqueue_may_wait(const struct session *s)
+{
+	return s->portless_at == 0 || uv_now(s->worker->loop) - s->portless_at >=
+					  (uint64_t)PORTQUEUE_SECONDS * 1000;
+}
+
 void
 portqueue_leave(struct session *s)
 {

@@ -27,6 +27,9 @@ void portqueue_free(struct worker *w);
 
 /* Nobody may overtake those who wait. */
 bool portqueue_is_empty(const struct worker *w);
+/* Right behind a wait in vain there is no other: a client that asks in a row must not keep
+ * its session for as many waits. */
+bool portqueue_may_wait(const struct session *s);
 /* s waits (SESSION_PORTLESS); then() is called when data_listen() has succeeded, or the
  * clock ends it. */
 void portqueue_wait(struct session *s, void (*then)(struct session *s));

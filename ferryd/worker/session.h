@@ -153,6 +153,7 @@ struct session {
 	struct data data;
 	void (*on_port)(struct session *s); /* set exactly while in line for a port */
 	TAILQ_ENTRY(session) port_entry;
+	uint64_t portless_at; /* of the loop, ms: waited for a port in vain; or 0 */
 	struct transfer *transfer;   /* NULL: none */
 	struct list_plan list;       /* of the listing that was asked for last */
 	struct replylist *replylist; /* NULL: none */

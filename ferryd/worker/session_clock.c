@@ -70,6 +70,7 @@ time_is_up(struct session *s)
 		break;
 	case SESSION_PORTLESS:
 		portqueue_leave(s);
+		s->portless_at = uv_now(s->worker->loop);
 		pasv_is_full(s);
 		session_done(s);
 		break;

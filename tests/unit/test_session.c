@@ -1158,6 +1158,12 @@ test_passive_range_is_full(void **state)
 	w->conf.pasv_min_port = w->conf.pasv_max_port = ntohs(at.sin_port);
 	world_login(w);
 	world_ask(w, "PASV", "425 All of my passive ports (");
+	/* It has waited: no second time right behind that. */
+	world_say(w, "PASV");
+	WORLD_UNTIL(w, (assert_int_not_equal(session_of(w)->state, SESSION_PORTLESS),
+			   buf_len(&w->got) > 0));
+	world_expect(w, "425 All of my passive ports (");
+	session_of(w)->portless_at = 1; /* long ago */
 	/* In line, it gets the port that becomes free. */
 	world_say(w, "PASV");
 	WORLD_UNTIL(w, session_of(w)->state == SESSION_PORTLESS);
