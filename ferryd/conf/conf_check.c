@@ -197,7 +197,7 @@ check_port_range(const struct conf *c, struct conf_teller *t)
 		tell_empty_range(c, t);
 		return;
 	}
-	if (min < 1024)
+	if (min < 1024 && !conf_one_passive_port(c)) /* the one port is the master's */
 		conf_tell(t, CONF_ERROR,
 		    "pasv_min_port=%" PRIu64
 		    ": ports below 1024 are the system's, and the process that listens "
@@ -209,7 +209,7 @@ check_port_range(const struct conf *c, struct conf_teller *t)
 		    " to %" PRIu64 ", and a firewall must let all of them through",
 		    min_set ? "pasv_min_port" : "pasv_max_port",
 		    min_set ? "pasv_max_port" : "pasv_min_port", min, max);
-	if (c->max_clients > max - min + 1)
+	if (c->max_clients > max - min + 1 && !conf_one_passive_port(c))
 		conf_tell(t, CONF_WARNING,
 		    "max_clients=%" PRIu64 " sessions have %" PRIu64
 		    " passive ports between them; those that find none free get 425",

@@ -725,6 +725,7 @@ static const struct check_case check_cases[] = {
 	{ "pasv_min_port=60999\npasv_max_port=65000\n", WARN, "60999 to 65000/ip_local_port_range" },
 	{ "pasv_min_port=61001\npasv_max_port=65535\n", FINE },
 	{ "pasv_min_port=2000\npasv_max_port=32767\n", FINE },
+	{ "pasv_min_port=1000\npasv_max_port=1000\nmax_clients=100\n", FINE },
 	{ "pasv_min_port=32768\npasv_max_port=32768\n", WARN, "overlap" },
 	{ "max_clients=201\n", WARN, "201 sessions/200 passive ports" },
 	{ "max_clients=200\n", FINE },
