@@ -224,6 +224,23 @@ check_port_range(const struct conf *c, struct conf_teller *t)
 }
 
 static void
+check_data_peer(const struct conf *c, struct conf_teller *t)
+{
+	char shown[SHOWN_MAX];
+
+	if (conf_trusts_resumed(c)) {
+		if (!c->ssl_enable)
+			conf_tell(t, CONF_WARNING,
+			    "data_peer=resumed has no effect without ssl_enable=YES");
+		return;
+	}
+	if (c->data_peer == NULL || strcmp(c->data_peer, "same") == 0)
+		return;
+	show(c->data_peer, shown);
+	conf_tell(t, CONF_ERROR, "data_peer=%s: it is same or resumed", shown);
+}
+
+static void
 check_pasv_address(const struct conf *c, struct conf_teller *t)
 {
 	struct endpoint ep;
@@ -409,6 +426,7 @@ conf_check(const struct conf *c, conf_problem_cb *cb, void *user)
 	    check_logs,
 	    check_modes,
 	    check_port_range,
+	    check_data_peer,
 	    check_pasv_address,
 	    check_writing,
 	    check_command_lists,

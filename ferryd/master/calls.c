@@ -6,7 +6,6 @@
 #include <stddef.h>
 
 #include "crew.h"
-#include "util.h"
 
 static struct session *
 session_of(struct call *c)
@@ -103,10 +102,8 @@ calls_hand_over(struct peers *p, const struct endpoint *from, int fd)
 	struct call *c = peer != NULL ? TAILQ_FIRST(&peer->calls) : NULL;
 	struct msg m = {.type = MSG_WORKER_CALL};
 
-	if (c == NULL) {
-		fd_closep(&fd);
+	if (c == NULL)
 		return false;
-	}
 	struct session *s = session_of(c);
 	if (!c->secure) {
 		m.id = c->id;

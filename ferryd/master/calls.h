@@ -24,8 +24,8 @@ struct session;
 
 /* Part of each session. */
 struct call {
-	TAILQ_ENTRY(call)
-	next; /* in peer->calls, in the order of asking, while expected */
+	/* in peer->calls, in the order of asking, while expected */
+	TAILQ_ENTRY(call) next;
 	bool expected;
 	uint32_t id; /* of MASTER_EXPECT */
 	bool secure;
@@ -36,8 +36,8 @@ struct call {
 void calls_expect(struct peers *p, struct session *s, uint32_t id, bool secure);
 /* It expects none. Harmless when it does not. */
 void calls_forget(struct peers *p, struct session *s);
-/* fd, a call from that address, goes to the worker of the session that expects it. A
- * stranger's is closed; false then. */
+/* fd, a call from that address, goes to the worker of the session that expects it. False:
+ * none does, and fd is still the caller's. */
 bool calls_hand_over(struct peers *p, const struct endpoint *from, int fd);
 /* Turns that have lasted CALLS_TURN while others wait are over. To be called now and
  * then.

@@ -480,10 +480,23 @@ least_busy(struct crew *crew)
 static struct worker *
 worker_for(struct crew *crew, const struct peer *who)
 {
-	if (conf_one_passive_port(&crew->conf) && who->home < crew->workers &&
-	    has_room(&crew->worker[who->home]))
-		return &crew->worker[who->home];
+	unsigned home = conf_trusts_resumed(&crew->conf) ? 0 : who->home;
+
+	if (conf_one_passive_port(&crew->conf) && home < crew->workers &&
+	    has_room(&crew->worker[home]))
+		return &crew->worker[home];
 	return least_busy(crew);
+}
+
+bool
+crew_offer_call(struct crew *crew, int fd)
+{
+	const struct msg m = {.type = MSG_WORKER_CALL};
+
+	if (!conf_trusts_resumed(&crew->conf) || crew->worker[0].child.chan == NULL)
+		return false;
+	(void)child_tell(&crew->worker[0].child, &m, fd);
+	return true;
 }
 
 /* Numbers are 32 bits wide: after the last turn that fits, the first one. */

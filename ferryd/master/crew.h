@@ -149,6 +149,11 @@ void crew_continue(struct crew *crew, const struct crew *last);
 int crew_take(struct crew *crew, int *fd, const struct endpoint *peer, struct peer *who,
     bool implicit);
 
+/* A call to the passive port from an address that has no session: a worker finds out by
+ * TLS whose it is, where data_peer=resumed (then one worker has all sessions). False: it
+ * is nobody's, and fd still the caller's. */
+bool crew_offer_call(struct crew *crew, int fd);
+
 /* Certificates that have changed on disk go to the workers, for new connections; ones
  * that cannot be used are told to the log, and the old ones stay. */
 void crew_renew_keys(struct crew *crew);

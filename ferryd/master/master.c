@@ -141,7 +141,11 @@ take_call(const struct listener *l, int fd, const struct endpoint *peer)
 	struct master *m = l->master;
 	char where[ENDPOINT_TEXT_MAX];
 
-	if (calls_hand_over(&m->peers, peer, fd) || m->strangers++ >= STRANGERS_LOGGED)
+	if (calls_hand_over(&m->peers, peer, fd) ||
+	    crew_offer_call(LIST_FIRST(&m->crews), fd))
+		return;
+	close(fd);
+	if (m->strangers++ >= STRANGERS_LOGGED)
 		return;
 	endpoint_format(peer, where);
 	log_event(LOG_NOTICE, 0, "stranger peer=%s port=%llu: closed unread", where,

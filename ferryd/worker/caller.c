@@ -21,6 +21,7 @@ struct caller {
 	struct worker *worker;
 	struct conn *conn; /* NULL: a session has it */
 	struct endpoint peer;
+	uint32_t session; /* of no other one; or 0 */
 	uv_timer_t timer; /* of the handshake */
 };
 
@@ -49,11 +50,21 @@ not_known(struct caller *c, const char *why)
 	caller_end(c);
 }
 
+/* By its address. */
 static bool
 could_be_its(const struct session *s, const struct caller *c)
 {
 	return s->data.state == DATA_LISTENING && s->data.secure_call &&
 	       endpoint_same_address(&s->peer, &c->peer);
+}
+
+static bool
+resumes(const struct caller *c, const struct session *s)
+{
+	return s->data.state == DATA_LISTENING && conn_tls(s->control) != NULL &&
+	       tls_resumes(conn_tls(c->conn), conn_tls(s->control)) &&
+	       (conf_trusts_resumed(s->worker->conf) ||
+		   endpoint_same_address(&s->peer, &c->peer));
 }
 
 /* NULL: it resumes no session that expects a call. */
@@ -62,9 +73,12 @@ owner_of(const struct caller *c)
 {
 	struct session *s;
 
+	if (c->session != 0) {
+		s = worker_session(c->worker, c->session);
+		return s != NULL && resumes(c, s) ? s : NULL;
+	}
 	LIST_FOREACH(s, &c->worker->expecting, expecting) {
-		if (could_be_its(s, c) && conn_tls(s->control) != NULL &&
-		    tls_resumes(conn_tls(c->conn), conn_tls(s->control)))
+		if (resumes(c, s))
 			return s;
 	}
 	return NULL;
@@ -105,7 +119,7 @@ proved(struct caller *c)
 	struct conn *conn = c->conn;
 	struct endpoint peer = c->peer;
 
-	if (s == NULL)
+	if (s == NULL && c->session == 0)
 		s = only_candidate(c);
 	if (s == NULL) {
 		blame(c);
@@ -135,7 +149,7 @@ on_timeout(uv_timer_t *timer)
 }
 
 static struct caller *
-caller_make(struct worker *w, int fd)
+caller_make(struct worker *w, int fd, uint32_t session)
 {
 	struct caller *c = calloc(1, sizeof(*c));
 
@@ -144,6 +158,7 @@ caller_make(struct worker *w, int fd)
 		return NULL;
 	}
 	c->worker = w;
+	c->session = session;
 	uv_timer_init(w->loop, &c->timer);
 	c->timer.data = c;
 	LIST_INSERT_HEAD(&w->callers, c, next);
@@ -153,7 +168,7 @@ caller_make(struct worker *w, int fd)
 }
 
 void
-caller_new(struct worker *w, int fd)
+caller_new(struct worker *w, int fd, uint32_t session)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
@@ -164,7 +179,7 @@ caller_new(struct worker *w, int fd)
 		close(fd);
 		return;
 	}
-	struct caller *c = caller_make(w, fd);
+	struct caller *c = caller_make(w, fd, session);
 	if (c == NULL)
 		return;
 	if (c->conn == NULL ||

@@ -14,6 +14,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include "caller.h"
 #include "log.h"
 #include "session.h"
 #include "tls.h"
@@ -324,6 +325,14 @@ accept_failed(struct session *s, int error)
 	session_run(s);
 }
 
+/* A NAT with several outer addresses: TLS tells whose the call is. */
+static bool
+may_prove_itself(const struct session *s)
+{
+	return conf_trusts_resumed(s->worker->conf) && s->private &&
+	       conn_tls(s->control) != NULL;
+}
+
 /* Takes fd. */
 static void
 answer_call(struct session *s, int fd, const struct endpoint *peer)
@@ -356,6 +365,10 @@ on_listener(struct conn *c, unsigned events, void *user)
 	}
 	if (!s->worker->conf->pasv_promiscuous &&
 	    !endpoint_same_address(&peer, &s->peer)) {
+		if (may_prove_itself(s)) {
+			caller_new(s->worker, fd, s->id);
+			return;
+		}
 		close(fd);
 		if (s->data.strangers++ >= STRANGERS_LOGGED)
 			return;
@@ -491,6 +504,8 @@ void
 data_called_securely(struct session *s, struct conn *c, const struct endpoint *peer)
 {
 	worker_unexpect(s->worker, s);
+	conn_free(s->data.conn); /* the listener, if there is one */
+	portqueue_wake(s->worker);
 	s->data.conn = c;
 	s->data.ticketless = true;
 	conn_set_owner(c, on_early, s);

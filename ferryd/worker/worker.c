@@ -314,7 +314,7 @@ on_worker_call(struct worker *w, uint32_t call, int *fd)
 	struct session *s;
 
 	if (call == 0) {
-		caller_new(w, fd_take(fd));
+		caller_new(w, fd_take(fd), 0);
 		return;
 	}
 	s = session_expecting(w, call);

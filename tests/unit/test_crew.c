@@ -427,7 +427,12 @@ call_from(const char *from)
 {
 	const struct endpoint ep = address(from);
 
-	return calls_hand_over(&w.peers, &ep, client());
+	int fd = client();
+
+	if (calls_hand_over(&w.peers, &ep, fd))
+		return true;
+	close(fd);
+	return false;
 }
 
 static void
