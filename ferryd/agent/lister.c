@@ -535,6 +535,7 @@ lister_open(struct lister *l, struct answer *a)
 		    path_base(l->path));
 	if (!S_ISDIR(st.st_mode) && l->pattern[0] != '\0')
 		return answer_fail_path(a, ENOTDIR, root, l->path);
+	answer_stat(a, &st);
 	if (!S_ISDIR(st.st_mode) || (l->flags & LIST_DIRECTORY && l->format != LIST_MLSD))
 		return 0;
 	r = store->directory(root, l->path, &l->dir);

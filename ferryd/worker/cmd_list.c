@@ -125,7 +125,7 @@ on_listing(struct session *s, const struct msg_worker_answer *a, int *fd)
 		return;
 	}
 	if (s->list.stat) {
-		replylist_begin(s, fd);
+		replylist_begin(s, a->type == TYPE_DIRECTORY ? 212 : 213, fd);
 		return;
 	}
 	s->transfer->fd = fd_take(fd);
