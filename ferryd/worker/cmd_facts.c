@@ -53,7 +53,7 @@ is_on(const struct session *s, const struct fact *f)
 {
 	const struct conf *conf = s->worker->conf;
 
-	return f->bit == CHANGE_FACT_MODE ? conf->chmod_enable : conf->mdtm_write;
+	return f->bit == CHANGE_FACT_MODE ? conf->chmod_enable : conf->mfmt_enable;
 }
 
 static const struct fact *
@@ -178,7 +178,7 @@ cmd_mff(struct session *s, struct bytes arg)
 bool
 mff_works(const struct session *s)
 {
-	return (s->worker->conf->mdtm_write && (s->rights & RIGHT_MTIME) != 0) ||
+	return (s->worker->conf->mfmt_enable && (s->rights & RIGHT_MTIME) != 0) ||
 	       (s->worker->conf->chmod_enable && (s->rights & RIGHT_CHMOD) != 0);
 }
 
@@ -188,7 +188,7 @@ mff_feature(struct answer *a)
 	const struct session *s = a->s;
 
 	answer_text(a, " ");
-	if (s->worker->conf->mdtm_write && (s->rights & RIGHT_MTIME) != 0)
+	if (s->worker->conf->mfmt_enable && (s->rights & RIGHT_MTIME) != 0)
 		answer_text(a, "Modify;");
 	if (s->worker->conf->chmod_enable && (s->rights & RIGHT_CHMOD) != 0)
 		answer_text(a, "UNIX.mode;");

@@ -1418,6 +1418,7 @@ test_mdtm_that_sets(void **state)
 	struct world *w = *state;
 
 	world_add_file(w, "/home/20240101000000 x", "", 0);
+	w->conf.mdtm_write = true;
 	world_login(w);
 	world_ask(w, "MDTM 20240101000000 x", "213 20010909014640");
 	world_ask(w, "MDTM 20240101000000 y", "213 ");
@@ -1426,6 +1427,8 @@ test_mdtm_that_sets(void **state)
 	assert_string_equal(w->asked_path, "/home/y");
 	w->conf.mdtm_write = false;
 	world_ask(w, "MDTM 20240101000000 z", "550 ");
+	world_ask(w, "MFMT 20240101000000 z", "213 ");
+	w->conf.mfmt_enable = false;
 	world_ask(w, "MFMT 20240101000000 z", "550 ");
 }
 
