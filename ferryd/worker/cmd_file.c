@@ -42,7 +42,7 @@ cmd_size(struct session *s, struct bytes arg)
 	struct buf path;
 	struct msg m = {.type = MSG_AGENT_STAT};
 
-	if (!command_path(s, arg, &path))
+	if (!command_file(s, arg, 550, &path))
 		return;
 	m.agent_stat.path = bytes_of_buf(&path);
 	m.agent_stat.ascii = s->ascii && s->worker->conf->ascii_download_enable;
@@ -189,7 +189,7 @@ cmd_dele(struct session *s, struct bytes arg)
 	struct buf path;
 	struct msg m = {.type = MSG_AGENT_CHANGE};
 
-	if (!command_path(s, arg, &path))
+	if (!command_file(s, arg, 550, &path))
 		return;
 	m.agent_change.path = bytes_of_buf(&path);
 	m.agent_change.what = CHANGE_DELETE;
