@@ -121,15 +121,16 @@ lister_split_pattern(struct lister *l)
 	}
 }
 
-/* What the names in below must match. */
-static const char *
-lister_part(const struct lister *l, const char *below)
+/* Does the name in below match the component of the pattern that is for it? A name that
+ * looks like a pattern, "[old]", is meant by itself, too. */
+static bool
+lister_matches(const struct lister *l, const char *below, const char *name)
 {
 	const char *part = l->pattern;
 
 	for (size_t depth = depth_of(below); depth > 0; depth--)
 		part += strlen(part) + 1;
-	return part;
+	return path_match(part, name) || strcmp(part, name) == 0;
 }
 
 static bool
@@ -138,7 +139,7 @@ lister_wants(const struct lister *l, const struct lister_dir *d, const char *nam
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return false; /* lister_dots */
 	if (l->parts > 0)
-		return path_match(lister_part(l, d->below), name);
+		return lister_matches(l, d->below, name);
 	return name[0] != '.' || (l->flags & (LIST_ALL | LIST_DOTFILES)) ||
 	       l->grant->agent->conf->force_dot_files;
 }
