@@ -44,9 +44,9 @@ take_range(struct session *s)
 	t->length = s->range_last - s->range_first + 1;
 }
 
-/* REST and RANG count bytes of the file: TYPE A has others. A range is not for the modes in
- * which a transfer has an end of its own (draft-bryan-ftp-range 4.1). False after having
- * told the user. */
+/* REST and RANG count bytes of the file: TYPE A has others. A range is not for the modes
+ * in which a transfer has an end of its own (draft-bryan-ftp-range 4.1). False after
+ * having told the user. */
 static bool
 may_begin_at(struct session *s, uint64_t offset)
 {
@@ -143,7 +143,7 @@ cmd_retr(struct session *s, struct bytes arg)
 		return;
 	}
 	if (!may_begin_at(s, offset) || !transfer_is_possible(s) ||
-	    !command_path(s, arg, &path))
+	    !command_file(s, arg, 550, &path))
 		return;
 	m.agent_open.path = bytes_of_buf(&path);
 	m.agent_open.offset = offset;
@@ -206,8 +206,10 @@ store(struct session *s, struct bytes arg, enum store_how how)
 		answer(s, 503, "REST and RANG go with STOR and RETR only.");
 		return;
 	}
-	if (!may_begin_at(s, offset) || !transfer_is_possible(s) ||
-	    !command_path_or_cwd(s, arg, &path))
+	if (!may_begin_at(s, offset) || !transfer_is_possible(s))
+		return;
+	if (how == STORE_UNIQUE ? !command_path_or_cwd(s, arg, &path)
+				: !command_file(s, arg, 553, &path))
 		return;
 	if (s->ranged) {
 		how = STORE_PATCH;

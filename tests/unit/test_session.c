@@ -68,7 +68,7 @@ test_login_sequence(void **state)
 	world_ask(w, "PASS right", "503 ");
 	world_ask(w, "USER nobody", "331 ");
 	world_ask(w, "USER somebody", "331 ");
-	world_ask(w, "ACCT x", "502 ");
+	world_ask(w, "ACCT x", "202 ");
 	world_ask(w, "USER somebody", "331 ");
 	world_ask(w, "PASS right", "230 ");
 }
@@ -202,7 +202,7 @@ static const char replies[] =
     "257 \"/home/a\"\"b\xff\xff" "c\r\0d/x\ny\" created.\r\n"
     "200 NOOP ok.\r\n"
     "200 TYPE is I: every byte as it is.\r\n"
-    "501 That is no TYPE.\r\n"
+    "504 Only TYPE A N, I and L 8 are offered.\r\n"
     "504 Only TYPE A N, I and L 8 are offered.\r\n"
     "504 Only STRU F is offered.\r\n"
     "200 MODE is B.\r\n"
@@ -1444,6 +1444,7 @@ test_mdtm_that_sets(void **state)
 	struct world *w = *state;
 
 	world_add_file(w, "/home/20240101000000 x", "", 0);
+	w->conf.mdtm_write = true;
 	world_login(w);
 	world_ask(w, "MDTM 20240101000000 x", "213 20010909014640");
 	world_ask(w, "MDTM 20240101000000 y", "213 ");
@@ -1452,6 +1453,8 @@ test_mdtm_that_sets(void **state)
 	assert_string_equal(w->asked_path, "/home/y");
 	w->conf.mdtm_write = false;
 	world_ask(w, "MDTM 20240101000000 z", "550 ");
+	world_ask(w, "MFMT 20240101000000 z", "213 ");
+	w->conf.mfmt_enable = false;
 	world_ask(w, "MFMT 20240101000000 z", "550 ");
 }
 
