@@ -277,6 +277,11 @@ dispatch_line(struct session *s, struct bytes line)
 	log_command(s, line);
 	int code = dispatch_check(s, line, &cmd, &text);
 	forget_first_halves(s, cmd.verb);
+	/* It may have been the transfer that REST and RANG were for. */
+	if (line.p == NULL) {
+		s->rest = 0;
+		s->ranged = false;
+	}
 	if (is_abort(&cmd) && s->aborts > 0)
 		s->aborts--;
 	if (code != 0)

@@ -27,8 +27,6 @@ transfer_is_possible(struct session *s)
 
 	if (why == NULL && (data_is_kept(s) || data_is_set(&s->data)))
 		return true;
-	s->rest = 0;
-	s->ranged = false;
 	if (why != NULL) {
 		answer(s, 521, "%s", why);
 		return false;
