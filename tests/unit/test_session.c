@@ -1229,7 +1229,7 @@ test_ipv6(void **state)
 	world_add_file(w, "/f", "0123456789", 10);
 	world_login(w);
 	assert_string_equal(w->asked_peer, "::1");
-	world_ask(w, "PASV", "425 PASV cannot carry an IPv6 address. Use EPSV.");
+	world_ask(w, "PASV", "501 PASV cannot carry an IPv6 address. Use EPSV.");
 	world_ask(w, "EPSV 1", "522 You are connected over another protocol, use (2)");
 	world_ask(w, "PORT 127,0,0,1,50,0", "500 PORT names 127.0.0.1 but you come from ::1");
 	int data = world_epsv(w);
