@@ -147,6 +147,8 @@ take_over(struct session *s)
 	transfer_opened(s);
 }
 
+static void hand_over(struct session *s);
+
 static void
 secured(struct session *s)
 {
@@ -157,7 +159,7 @@ secured(struct session *s)
 	    tls_describe(conn_tls(s->data.conn), words, sizeof(words)));
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
-		take_over(s);
+		hand_over(s);
 }
 
 static void
@@ -243,7 +245,7 @@ opened(struct session *s, const struct endpoint *peer)
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
 		hand_over(s);
-	else if (s->private)
+	else if (s->private || conn_tls(s->control) != NULL)
 		conn_want(s->data.conn, CONN_READABLE);
 	session_run(s);
 }

@@ -161,6 +161,41 @@ def test_a_handshake_before_the_command(served, version):
         assert s.reply()[0] == 522
 
 
+def test_prot_behind_the_data_connection_and_a_handshake_before_the_command(served):
+    server = served(force_local_data_ssl="NO")
+    with Session(server.port, tls=tls_context()) as s:
+        assert s.reply()[0] == 220
+        s.secure(private=False)
+        s.command(f"USER {USER}", 331)
+        s.command(f"PASS {PASSWORD}", 230)
+        s.passive()
+        s.protect()
+        s.secure_data()
+        s.command("STOR f", 150)
+        s.write_data(b"data")
+        s.close_data()
+        assert s.reply()[0] == 226
+
+
+def test_prot_c_within_the_handshake_of_a_data_connection(served):
+    """The level counts at the transfer command: what begins under TLS then is not what was asked for."""
+    server = served(force_local_data_ssl="NO")
+    with login(server) as s:
+        s.passive()
+        to_server, hello = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = s.tls.wrap_bio(to_server, hello, session=s.sock.session)
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        s.data.sendall(hello.read())
+        to_server.write(s.data.recv(65536))
+        client.do_handshake()
+        s.command("PROT C", 200)
+        s.command("STOR f", 150)
+        s.data.sendall(hello.read())
+        assert s.reply()[0] == 522
+    assert not (server.root / "f").exists()
+
+
 def test_uploads_renew_the_ticket(served):
     """Clients that use a ticket once need a fresh one for each data connection."""
     server = served()
@@ -426,7 +461,8 @@ def test_alpn_of_others_ends_the_handshake(served):
             s.secure()
 
 
-@pytest.mark.parametrize("line", ["GET / HTTP/1.1", "POST /x HTTP/1.0", "EHLO there", "Host: x", "HELO x"])
+@pytest.mark.parametrize("line", ["GET / HTTP/1.1", "POST /x HTTP/1.0", "EHLO there", "Host: x", "HELO x",
+                                  "PROPFIND / HTTP/1.1"])
 def test_other_protocols_are_cut_off(served, line):
     server = served()
     with login(server) as s:
