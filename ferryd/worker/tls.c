@@ -32,6 +32,7 @@ struct tls {
 	bool more;
 	int late, late_errno; /* what the next tls_read() returns, and ever after */
 	bool broken;          /* OpenSSL must not be called on it any more */
+	bool torn;            /* the connection ended within a record */
 	bool ended;           /* our close_notify is on its way */
 	uint8_t *chunk;       /* of a file, without kernel TLS */
 	size_t used, len;
@@ -48,6 +49,13 @@ alert_words(unsigned long error)
 	return reason != NULL ? reason : "the connection was broken off";
 }
 
+/* Is a part of a record here, its header or more? */
+static bool
+has_part(const SSL *ssl)
+{
+	return SSL_has_pending(ssl) == 1 || strcmp(SSL_rstate_string(ssl), "RB") == 0;
+}
+
 static int
 failed(struct tls *t, int what)
 {
@@ -60,6 +68,7 @@ failed(struct tls *t, int what)
 	    ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		snprintf(t->why, sizeof(t->why),
 		    "the connection ended without TLS's end mark (close_notify)");
+		t->torn = has_part(t->ssl);
 		return -FERRY_ESHORT;
 	}
 	if (what == SSL_ERROR_SYSCALL && saved != 0) {
@@ -497,6 +506,12 @@ bool
 tls_write_waits_to_read(const struct tls *t)
 {
 	return t->write_waits_to_read;
+}
+
+bool
+tls_is_torn(const struct tls *t)
+{
+	return t->torn;
 }
 
 const char *

@@ -39,6 +39,8 @@ int tls_handshake(struct tls *t);
  * -FERRY_ESHORT: the connection ended without that, perhaps cut by somebody;
  * -FERRY_EPROTO; -FERRY_ESYS with errno. */
 int tls_read(struct tls *t, void *p, size_t n, size_t *ret_n);
+/* -FERRY_ESHORT within a record: no old client ends like that. */
+bool tls_is_torn(const struct tls *t);
 /* The last tls_read() left decrypted or buffered bytes: the socket will not tell. */
 bool tls_has_more(const struct tls *t);
 /* 0 and *ret_n > 0; FERRY_AGAIN: the same bytes have to be given again; negative as

@@ -342,12 +342,13 @@ def test_a_resumed_control_connection_keeps_its_proof(served):
     server.wait_log("resumed=yes")
 
 
-def cut_upload(s, data):
-    """An upload whose connection ends in order, but without close_notify."""
+def cut_upload(s, data, part=b""):
+    """An upload whose connection ends in order, but without close_notify; part: of a record."""
     s.passive()
     s.command("STOR f", 150)
     s.write_data(data)
     raw = socket.socket(fileno=s.data.detach())
+    raw.sendall(part)
     raw.shutdown(socket.SHUT_WR)
     raw.close()
     s.data = None
@@ -373,6 +374,18 @@ def test_old_clients_may_end_without_close_notify(served):
         assert code == 226, lines
     assert (server.root / "f").read_bytes() == b"no end mark"
     server.wait_log("close_notify")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nobody_ends_within_a_record(served, version):
+    """To forgive a missing end mark is not to believe that a part is the whole."""
+    server = served(strict_ssl_read_eof="NO")
+    (server.root / "f").write_bytes(b"the old file")
+    with login(server, version) as s:
+        for part in (b"\x17\x03\x03", b"\x17\x03\x03\x10\x00", b"\x17\x03\x03\x10\x00half"):
+            code, lines = cut_upload(s, b"half of it", part)
+            assert code == 426, lines
+            assert (server.root / "f").read_bytes() == b"the old file"
 
 
 def test_strict_downloads_want_the_clients_end(served):
