@@ -766,7 +766,7 @@ test_stor_that_fails(void **state)
 	data = world_epsv(w);
 	world_ask(w, "STOR up", "150 ");
 	close(data);
-	world_expect(w, "452 ");
+	world_expect(w, "552 ");
 	w->commit_error = 0;
 	/* Aborted. */
 	data = world_epsv(w);
@@ -894,7 +894,7 @@ test_blocks_that_fail(void **state)
 	w->commit_error = ENOSPC;
 	world_ask(w, "STOR up", "125 ");
 	send_all(w, data, (const uint8_t *)"\x40\0\x01" "c", 4);
-	world_expect(w, "452 ");
+	world_expect(w, "552 ");
 	w->commit_error = 0;
 	/* Nothing can be written at all. What is sent nevertheless is thrown away. */
 	w->stores_read_only = true;
