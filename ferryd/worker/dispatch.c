@@ -312,6 +312,8 @@ dispatch_urgent(struct session *s, struct bytes line)
 	const char *text;
 
 	int code = dispatch_check(s, line, &cmd, &text);
+	if (code == 0 && cmd.verb->run == cmd_quit)
+		s->quitting = true;
 	if (is_abort(&cmd)) {
 		/* It acts now and is answered in its place. */
 		s->aborts++;

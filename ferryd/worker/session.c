@@ -250,6 +250,8 @@ session_peer_left(const struct session *s)
 {
 	char byte;
 
+	if (s->quitting)
+		return false;
 	return s->input_ended ||
 	       recv(conn_fd(s->control), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }

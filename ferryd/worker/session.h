@@ -98,6 +98,7 @@ struct session {
 	const struct verb *verb; /* row of the last command that was run in its turn */
 	bool running;            /* session_run() or the reader is on the stack */
 	bool input_ended;        /* the client will send nothing more */
+	bool quitting;           /* ... and has said so: QUIT has come */
 	bool doomed;             /* the control connection cannot be written to */
 	bool finished;           /* our side is shut down after the last reply */
 	uv_timer_t clock;        /* idle, login, closing: whichever comes first */
@@ -215,8 +216,8 @@ bool session_secure(struct session *s);
 void session_clear(struct session *s);
 /* Has the client sent anything that has not been run yet, as far as can be known now? */
 bool session_has_input(const struct session *s);
-/* Has the client gone away? Looks at the control connection without taking anything from
- * it. */
+/* Has the client gone away without QUIT? Looks at the control connection without taking
+ * anything from it. */
 bool session_peer_left(const struct session *s);
 
 /* What the scoreboard shows: state, and the running command. */
