@@ -108,11 +108,8 @@ on_handshake_timeout(uv_timer_t *timer)
 static bool
 is_proved(struct session *s)
 {
-	const struct tls *control = conn_tls(s->control);
-
-	/* After CCC nothing is left to compare with. */
-	if (!s->worker->conf->require_ssl_reuse || control == NULL ||
-	    tls_resumes(conn_tls(s->data.conn), control))
+	if (!s->worker->conf->require_ssl_reuse ||
+	    tls_resumes(conn_tls(s->data.conn), s->tls_number))
 		return true;
 	log_event(
 	    LOG_NOTICE, s->id, "tls failed channel=data why=\"session not resumed\"");

@@ -20,7 +20,6 @@
 #include "log.h"
 #include "listing.h"
 #include "replylist.h"
-#include "tls.h"
 #include "transfer.h"
 
 static void on_control(struct conn *c, unsigned events, void *user);
@@ -206,11 +205,13 @@ switched(struct session *s)
 {
 	char words[160];
 
-	if (conn_tls(s->control) != NULL)
+	if (conn_tls(s->control) != NULL) {
+		tls_get_number(conn_tls(s->control), s->tls_number);
 		log_event(LOG_INFO, s->id, "tls ok %s",
 		    tls_describe(conn_tls(s->control), words, sizeof(words)));
-	else
+	} else {
 		log_event(LOG_INFO, s->id, "tls ended");
+	}
 	if (!s->greeted)
 		greet(s);
 	session_enter(s, SESSION_READY);

@@ -27,6 +27,7 @@
 #include "line.h"
 #include "listplan.h"
 #include "scoreboard.h"
+#include "tls.h"
 #include "util.h"
 #include "worker.h"
 
@@ -129,6 +130,7 @@ struct session {
 	bool greeted;
 	bool pbsz;    /* PBSZ was said: PROT may follow */
 	bool private; /* PROT P */
+	uint8_t tls_number[TLS_NUMBER]; /* of its session, also behind CCC */
 
 	/* what the user has set */
 	bool ascii;            /* TYPE A; false: TYPE I and L 8 */

@@ -15,15 +15,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tls_identity.h"
-
 enum tls_use {
 	TLS_CONTROL,
 	TLS_DOWNLOAD, /* data connections, by who sends */
 	TLS_UPLOAD,
 };
 
+struct conf;
 struct tls;
+struct tls_identity;
 
 /* For fd, which stays the caller's. conf must outlive it. NULL: out of memory. */
 struct tls *tls_new(
@@ -59,8 +59,11 @@ bool tls_write_waits_to_read(const struct tls *t);
 
 /* Why it failed: for the log and the reply. */
 const char *tls_why(const struct tls *t);
-/* Does the data connection t resume the session of `control`? After both handshakes. */
-bool tls_resumes(const struct tls *t, const struct tls *control);
+/* The number of its session, by which data connections know it: after the handshake. */
+#define TLS_NUMBER 16
+void tls_get_number(const struct tls *t, uint8_t ret_number[TLS_NUMBER]);
+/* Does the data connection t resume the session with that number? After its handshake. */
+bool tls_resumes(const struct tls *t, const uint8_t number[TLS_NUMBER]);
 /* A fresh ticket for the client, with the next bytes that are sent. For a control
  * connection: clients that use a ticket once need one per data connection, and one that
  * uploads may close its data connection without reading it. */

@@ -255,6 +255,11 @@ def test_ccc_by_policy(served):
         s.data = s.tls.wrap_socket(s.data, session=session)
         assert s.read_data() == b"data"
         assert s.reply()[0] == 226
+        # the control connection is clear, but not everybody's: another session is no proof
+        s.passive()
+        s.command("RETR f", 150)
+        s.data = s.tls.wrap_socket(s.data)
+        assert s.reply()[0] == 522
 
 
 # ---- what is refused ----
