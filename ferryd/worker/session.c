@@ -149,6 +149,7 @@ read_control(struct session *s)
 	/* Whole lines that came before it are true; no more can be told by a cut. */
 	if (r == -FERRY_EOF || r == -FERRY_ESHORT) {
 		s->input_ended = true;
+		s->last_active = uv_now(s->worker->loop);
 		return;
 	}
 	if (r < 0) {
