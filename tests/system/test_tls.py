@@ -262,6 +262,98 @@ def test_ccc_by_policy(served):
         assert s.reply()[0] == 522
 
 
+def handshake_by_hand(s):
+    """The data connection's handshake without a socket of TLS: (connection, what to send), for whom wants to see, or say,
+    what ssl.SSLSocket hides."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = s.tls.wrap_bio(to_client, to_server, session=s.sock.session)
+    while True:
+        try:
+            client.do_handshake()
+        except ssl.SSLWantReadError:
+            s.data.sendall(to_server.read())
+            to_client.write(s.data.recv(65536))
+        else:
+            return client, to_client, to_server
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_who_ends_its_side_first_gets_the_whole_file(served, version):
+    server = served()
+    data = os.urandom(2_000_000)
+    (server.root / "f").write_bytes(data)
+    with login(server, version) as s:
+        s.passive()
+        s.command("RETR f", 150)
+        client, to_client, to_server = handshake_by_hand(s)
+        with pytest.raises(ssl.SSLWantReadError):
+            client.unwrap()
+        s.data.sendall(to_server.read())
+        received = 0
+        while piece := s.data.recv(1 << 18):
+            received += len(piece)
+        assert received > len(data)
+        assert s.reply()[0] == 226
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_aborted_download_does_not_end_in_order(served, version):
+    server = served()
+    with open(server.root / "f", "wb") as f:
+        f.truncate(50_000_000)
+    with login(server, version) as s:
+        s.passive()
+        s.command("RETR f", 150)
+        d = s.tls.wrap_socket(s.data, session=s.sock.session, suppress_ragged_eofs=False)
+        assert d.recv(1000)
+        s.command("ABOR", 426)
+        assert s.reply()[0] == 226
+        with pytest.raises(OSError):
+            while d.recv(1 << 18):
+                pass
+        d.close()
+
+
+def test_bytes_behind_the_end_of_an_upload_are_none_of_it(served):
+    server = served()
+    with login(server) as s:
+        s.passive()
+        s.command("STOR f", 150)
+        client, _, to_server = handshake_by_hand(s)
+        client.write(b"the whole")
+        with pytest.raises(ssl.SSLWantReadError):
+            client.unwrap()
+        s.data.sendall(to_server.read() + b"\x17\x03\x03\x00\x20" + bytes(32))
+        s.close_data()
+        assert s.reply()[0] == 226
+    assert (server.root / "f").read_bytes() == b"the whole"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_whatever_a_client_resumes_of_its_session(served, version):
+    """No tickets; the first one again and again; always that of the data connection before."""
+    server = served()
+    (server.root / "f").write_bytes(b"data")
+    context = tls_context(version=version)
+    context.options |= ssl.OP_NO_TICKET
+    with Session(server.port, tls=context).login(USER, PASSWORD) as s:
+        for _ in range(3):
+            assert s.retrieve("RETR f") == b"data"
+            s.store("STOR g", b"data")
+    for renew in (False, True):
+        with login(server, version) as s:
+            session = s.sock.session
+            for _ in range(5):
+                s.passive()
+                s.command("RETR f", 150)
+                s.data = s.tls.wrap_socket(s.data, session=session)
+                assert s.data.session_reused
+                assert s.data.recv(100) == b"data"
+                session = s.data.session if renew else session
+                s.close_data()
+                assert s.reply()[0] == 226
+
+
 # ---- what is refused ----
 
 def test_clear_bytes_behind_auth_are_never_commands(served):
