@@ -77,6 +77,8 @@ works_here(const struct session *s, const struct verb *v)
 
 	if ((v->run == cmd_pasv || v->run == cmd_epsv) && !conf->pasv_enable)
 		return false;
+	if (v->run == cmd_pasv && s->local.family != AF_INET)
+		return false;
 	if ((v->run == cmd_port || v->run == cmd_eprt) && !conf->port_enable)
 		return false;
 	if ((v->run == cmd_auth || v->run == cmd_pbsz || v->run == cmd_prot) &&

@@ -202,6 +202,7 @@ list(struct session *s, struct bytes arg, const struct list_plan *plan)
 	}
 	if (!plan->stat) {
 		s->rest = 0;
+		s->ranged = false;
 		if (!transfer_is_possible(s))
 			return;
 	}

@@ -766,7 +766,7 @@ test_stor_that_fails(void **state)
 	data = world_epsv(w);
 	world_ask(w, "STOR up", "150 ");
 	close(data);
-	world_expect(w, "452 ");
+	world_expect(w, "552 ");
 	w->commit_error = 0;
 	/* Aborted. */
 	data = world_epsv(w);
@@ -894,7 +894,7 @@ test_blocks_that_fail(void **state)
 	w->commit_error = ENOSPC;
 	world_ask(w, "STOR up", "125 ");
 	send_all(w, data, (const uint8_t *)"\x40\0\x01" "c", 4);
-	world_expect(w, "452 ");
+	world_expect(w, "552 ");
 	w->commit_error = 0;
 	/* Nothing can be written at all. What is sent nevertheless is thrown away. */
 	w->stores_read_only = true;
@@ -1255,7 +1255,7 @@ test_ipv6(void **state)
 	world_add_file(w, "/f", "0123456789", 10);
 	world_login(w);
 	assert_string_equal(w->asked_peer, "::1");
-	world_ask(w, "PASV", "425 PASV cannot carry an IPv6 address. Use EPSV.");
+	world_ask(w, "PASV", "501 PASV cannot carry an IPv6 address. Use EPSV.");
 	world_ask(w, "EPSV 1", "522 You are connected over another protocol, use (2)");
 	world_ask(w, "PORT 127,0,0,1,50,0", "500 PORT names 127.0.0.1 but you come from ::1");
 	int data = world_epsv(w);
