@@ -47,7 +47,6 @@ on_timer(uv_timer_t *timer)
 
 		portqueue_leave(s);
 		then(s);
-		session_done(s);
 	}
 }
 

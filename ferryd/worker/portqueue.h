@@ -30,8 +30,8 @@ bool portqueue_is_empty(const struct worker *w);
 /* Right behind a wait in vain there is no other: a client that asks in a row must not keep
  * its session for as many waits. */
 bool portqueue_may_wait(const struct session *s);
-/* s waits (SESSION_PORTLESS); then() is called when data_listen() has succeeded, or the
- * clock ends it. */
+/* s waits (SESSION_PORTLESS); then() is called when data_listen() has succeeded, and
+ * ends the command; or the clock ends it. */
 void portqueue_wait(struct session *s, void (*then)(struct session *s));
 /* s waits no more. Harmless when it does not. */
 void portqueue_leave(struct session *s);
