@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <ferry/ferry.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -150,24 +149,12 @@ take_over(struct session *s)
 	transfer_opened(s);
 }
 
-/* A client that lets Nagle's algorithm work sends its file when the end of its handshake
- * is confirmed, and for an upload we have nothing to send that would carry the
- * confirmation along: it would leave 40 ms later. */
-static void
-confirm_at_once(struct session *s)
-{
-	const int on = 1;
-
-	setsockopt(conn_fd(s->data.conn), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
-}
-
 static void
 secured(struct session *s)
 {
 	char words[160];
 
 	uv_timer_stop(&s->data.timer);
-	confirm_at_once(s);
 	log_event(LOG_DEBUG, s->id, "tls ok channel=data %s",
 	    tls_describe(conn_tls(s->data.conn), words, sizeof(words)));
 	data_enter(s, DATA_OPEN);
