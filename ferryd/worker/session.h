@@ -37,8 +37,8 @@ enum session_state {
 	/* The control connection changes to TLS or back. Ended by: the handshake, its
 	   failure, the clock. */
 	SESSION_SECURING,
-	/* Auth has the password. Ended by: a grant, a refusal, a denial, auth's end, the
-	   login timer. */
+	/* Auth has the password, or the certificate. Ended by: a grant, a refusal, a
+	   denial, auth's end, the login timer. */
 	SESSION_CHECKING,
 	/* The reply to PASS, PASV or EPSV is held back for its delay. Ended by: the pause
 	   timer. */
@@ -57,6 +57,9 @@ enum session_state {
 	/* A file is hashed or copied. Ended by: the end of that, ABOR, the clock when the
 	   client has gone. */
 	SESSION_WORKING,
+	/* SITE FERRY PROBE dials. Ended by: the master's refusal, the client's system, the
+	   clock. */
+	SESSION_PROBING,
 	/* The last reply is written; input is thrown away. Ended by: the peer closing,
 	   the clock. */
 	SESSION_CLOSING,
@@ -64,6 +67,7 @@ enum session_state {
 	SESSION_ENDED,
 };
 
+struct diagnosis;
 struct replylist;
 struct transfer;
 struct verb;
@@ -112,8 +116,10 @@ struct session {
 	/* login */
 	char *user; /* what USER said, then what the grant says; NULL: nobody */
 	unsigned failures;
-	uint64_t asked_at;   /* when PASS came, for replies that take equally long */
-	struct agent *agent; /* set exactly while logged in */
+	bool certified;         /* the login is by certificate: asked for, then granted */
+	bool certificate_spent; /* it was refused: not tried again on this connection */
+	uint64_t asked_at;      /* when PASS came, for replies that take equally long */
+	struct agent *agent;    /* set exactly while logged in */
 	uint32_t grant;
 	uint32_t rights; /* of the grant; the agent enforces them */
 	bool anonymous;
@@ -153,9 +159,12 @@ struct session {
 
 	/* transfers */
 	struct data data;
-	void (*on_port)(struct session *s); /* set exactly while in line for a port */
+	struct diagnosis *diagnosis; /* of the last one; NULL: nobody may ask, or has yet */
+	void (*on_port)(struct session *s); /* set exactly while it waits for a port */
+	bool in_line;                       /* ... of a range that is full */
 	TAILQ_ENTRY(session) port_entry;
-	uint64_t portless_at; /* of the loop, ms: waited for a port in vain; or 0 */
+	LIST_ENTRY(session) expecting; /* while data.call is not 0 */
+	bool no_port; /* has waited in vain: what was sent until then waits no more */
 	struct transfer *transfer;   /* NULL: none */
 	struct list_plan list;       /* of the listing that was asked for last */
 	struct replylist *replylist; /* NULL: none */

@@ -180,7 +180,7 @@ def test_an_offer_that_is_none(ferry):
         named = url(server, "f").replace("//", "//joe:secret@")
         done = ferry("cat", named, status=11)
         assert "the password of joe is not sent in clear. --plain sends it all the same" in done.text
-        assert verbs(server) == ["FEAT", "AUTH"]
+        assert verbs(server) == ["FEAT", "AUTH", "QUIT"]
         assert ferry("cat", "--plain", named).out == b"x"
 
 
