@@ -19,6 +19,9 @@
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                     \
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                     \
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+/* Elliptic curves only: a client can make us work for seconds with the large ones of the
+ * finite fields that OpenSSL offers with TLS 1.3 (CVE-2002-20001). */
+#define GROUPS "X25519:P-256:X448:P-384:P-521"
 /* A control connection may last for days, and its data connections have to resume its
  * session to the end: the longest lifetime of RFC 8446 4.6.1. */
 #define SESSION_SECONDS (7L * 24 * 60 * 60)
@@ -237,7 +240,8 @@ set_versions(SSL_CTX *ctx, const struct conf *conf)
 				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				  SSL_MODE_RELEASE_BUFFERS);
 	if (SSL_CTX_set_min_proto_version(ctx, low) != 1 ||
-	    SSL_CTX_set_max_proto_version(ctx, high) != 1)
+	    SSL_CTX_set_max_proto_version(ctx, high) != 1 ||
+	    SSL_CTX_set1_groups_list(ctx, GROUPS) != 1)
 		return -FERRY_EINVAL;
 	return 0;
 }

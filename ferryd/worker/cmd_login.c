@@ -211,7 +211,7 @@ login_denied(struct session *s, bool again)
 		return;
 	}
 	log_login(s, "failed");
-	session_pause(s, time_to_refusal(s));
+	session_pause(s, time_to_refusal(s), say_denied);
 }
 
 void
@@ -307,16 +307,5 @@ login_granted(struct session *s, struct agent *agent, const struct msg_worker_gr
 	}
 	take_grant(s, agent, g, user, cwd);
 	log_login(s, "ok");
-	session_pause(s, s->worker->conf->delay_successful_login * 1000);
-}
-
-void
-login_paused(struct session *s)
-{
-	if (s->state != SESSION_PAUSED)
-		return;
-	if (session_logged_in(s))
-		say_welcome(s);
-	else
-		say_denied(s);
+	session_pause(s, s->worker->conf->delay_successful_login * 1000, say_welcome);
 }

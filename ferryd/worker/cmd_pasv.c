@@ -52,7 +52,7 @@ listen_and(struct session *s, void (*then)(struct session *s))
 	int r = portqueue_is_empty(s->worker) ? data_listen(s) : -FERRY_ETOOBIG;
 
 	if (r == 0) {
-		then(s);
+		session_pause(s, s->data.hold, then);
 	} else if (r == FERRY_AGAIN) {
 		portqueue_expect(s, then);
 	} else if (r == -FERRY_ETOOBIG && !s->no_port) {
@@ -87,12 +87,14 @@ tell_pasv(struct session *s)
 
 	endpoint_format_port(&at, text);
 	answer(s, 227, "Entering Passive Mode (%s).", text);
+	session_done(s);
 }
 
 static void
 tell_epsv(struct session *s)
 {
 	answer(s, 229, "Entering Extended Passive Mode (|||%u|)", s->data.target.port);
+	session_done(s);
 }
 
 void

@@ -24,6 +24,8 @@
 
 /* Strangers at one port that the log names; more of them are only counted. */
 #define STRANGERS_LOGGED 10
+/* Milliseconds. */
+#define HOLD_MAX 16
 
 static void
 data_enter(struct session *s, enum data_state state)
@@ -331,6 +333,21 @@ accept_failed(struct session *s, int error)
 	session_run(s);
 }
 
+/* curl up to 7.88 looks for our reply once, right behind its EPSV. If it is there
+ * already, curl sleeps for a second before it calls; else it waits for it as it should. A
+ * client on our machine may find it there for every other file: waking up we take the
+ * processor from it. So after such a second the session's replies are held back a little.
+ */
+static void
+consider_hold(struct session *s)
+{
+	struct data *d = &s->data;
+	uint64_t took = uv_now(s->worker->loop) - d->listened_at;
+
+	if (took >= 1000 && took < 1500 && d->hold < HOLD_MAX)
+		d->hold = d->hold == 0 ? 1 : d->hold * 2;
+}
+
 /* A NAT with several outer addresses: TLS tells whose the call is. */
 static bool
 may_prove_itself(const struct session *s)
@@ -383,6 +400,7 @@ on_listener(struct conn *c, unsigned events, void *user)
 		    text, s->data.target.port);
 		return;
 	}
+	consider_hold(s);
 	/* One call is all there will be: the port is free for others again. */
 	conn_free(c);
 	portqueue_wake(s->worker);
@@ -534,6 +552,7 @@ data_listen(struct session *s)
 	s->data.conn = conn_new(s->worker->loop, fd, on_listener, s);
 	if (s->data.conn == NULL)
 		return -FERRY_ESYS;
+	s->data.listened_at = uv_now(s->worker->loop);
 	s->data.target = s->local;
 	s->data.target.port = port;
 	s->data.active = false;

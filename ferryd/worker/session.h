@@ -41,7 +41,8 @@ enum session_state {
 	/* Auth has the password, or the certificate. Ended by: a grant, a refusal, a
 	   denial, auth's end, the login timer. */
 	SESSION_CHECKING,
-	/* The reply to PASS is held back for its delay. Ended by: the pause timer. */
+	/* The reply to PASS, PASV or EPSV is held back for its delay. Ended by: the pause
+	   timer. */
 	SESSION_PAUSED,
 	/* The agent was asked. Ended by: its answer, or its end. */
 	SESSION_ASKING,
@@ -107,7 +108,8 @@ struct session {
 	bool doomed;             /* the control connection cannot be written to */
 	bool finished;           /* our side is shut down after the last reply */
 	uv_timer_t clock;        /* idle, login, closing: whichever comes first */
-	uv_timer_t pause;        /* delays of login replies */
+	uv_timer_t pause;        /* delays of replies */
+	void (*on_pause)(struct session *s); /* set in SESSION_PAUSED */
 	unsigned handles;        /* timers that libuv still holds */
 	uint64_t begun, last_active, closing_since; /* milliseconds of the loop */
 	uint64_t idle_seconds; /* idle_session_timeout, or what SITE IDLE made it */
@@ -193,8 +195,8 @@ void session_done(struct session *s);
  * connection. To be called at the end of whatever has happened to s. */
 void session_run(struct session *s);
 
-/* Holds the reply to PASS back; login_paused() goes on, at once for 0. */
-void session_pause(struct session *s, uint64_t ms);
+/* Holds a reply back: then() gives it, at once for 0, and leaves SESSION_PAUSED. */
+void session_pause(struct session *s, uint64_t ms, void (*then)(struct session *s));
 
 /* Last words (421, 221), then the end. Later input is thrown away. */
 void session_close(struct session *s, int code, const char *fmt, ...)
@@ -244,7 +246,5 @@ void login_denied(struct session *s, bool again);
 void login_granted(
     struct session *s, struct agent *agent, const struct msg_worker_grant *g);
 void login_refused(struct session *s, struct bytes why);
-/* The pause timer has rung. */
-void login_paused(struct session *s);
 
 #endif

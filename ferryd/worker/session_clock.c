@@ -147,16 +147,18 @@ on_pause(uv_timer_t *timer)
 {
 	struct session *s = timer->data;
 
-	login_paused(s);
+	if (s->state == SESSION_PAUSED)
+		s->on_pause(s);
 	session_run(s);
 }
 
 void
-session_pause(struct session *s, uint64_t ms)
+session_pause(struct session *s, uint64_t ms, void (*then)(struct session *s))
 {
 	session_enter(s, SESSION_PAUSED);
+	s->on_pause = then;
 	if (ms == 0)
-		login_paused(s);
+		then(s);
 	else
 		uv_timer_start(&s->pause, on_pause, ms, 0);
 }

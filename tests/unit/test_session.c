@@ -1148,6 +1148,48 @@ test_passive_replies(void **state)
 	world_ask(w, "LIST", "425 ");
 }
 
+/* The client calls so long after the reply, as far as we can tell. */
+static void
+call_after(struct world *w, uint64_t ms)
+{
+	struct data *d = &session_of(w)->data;
+
+	world_ask(w, "EPSV", "229 ");
+	d->listened_at -= ms;
+	int fd = world_dial(w, d->target.port);
+	WORLD_UNTIL(w, d->state != DATA_LISTENING);
+	close(fd);
+}
+
+/* curl 7.88 sleeps for a second when it finds the reply at its first look. */
+static void
+test_passive_replies_held_back(void **state)
+{
+	static const struct {
+		uint64_t ms, hold;
+	} calls[] = {{0, 0}, {500, 0}, {1000, 1}, {0, 1}, {1500, 1}, {1000, 2}, {1000, 4}, {1000, 8},
+	    {1000, 16}, {1000, 16}};
+	struct world *w = *state;
+
+	world_login(w);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		call_after(w, calls[i].ms);
+		assert_int_equal(session_of(w)->data.hold, calls[i].hold);
+	}
+	world_say(w, "EPSV");
+	WORLD_UNTIL(w, session_of(w)->state == SESSION_PAUSED);
+	world_say(w, "NOOP");
+	world_expect(w, "229 ");
+	world_expect(w, "200 ");
+	world_ask(w, "PASV", "227 ");
+	/* It ends while its reply is held back. */
+	world_say(w, "EPSV");
+	WORLD_UNTIL(w, session_of(w)->state == SESSION_PAUSED);
+	close(w->client);
+	w->client = -1;
+	WORLD_UNTIL(w, w->closed == 1);
+}
+
 /* Holds two ports in a row. The first one's number. */
 static uint16_t
 hold_two_ports(int ret_fd[2])
@@ -1695,6 +1737,7 @@ main(int argc, char **argv)
 	    WORLD_TEST(test_port_refused),
 	    WORLD_TEST(test_port_nobody_there),
 	    WORLD_TEST(test_passive_replies),
+	    WORLD_TEST(test_passive_replies_held_back),
 	    WORLD_TEST(test_passive_range_is_full),
 	    WORLD_TEST(test_passive_nobody_came),
 	    WORLD_TEST(test_passive_stranger),
