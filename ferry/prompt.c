@@ -312,6 +312,9 @@ prompt_main(const struct options *opt, int n, char **args)
 	reader_free(sh.reader);
 	shell_forget_names(&sh);
 	free(sh.host);
+	rc = session_save_trace(&sh.s);
+	if (rc < 0 && sh.code == EXITCODE_OK)
+		sh.code = exitcode_of(rc);
 	if (sh.s.h != NULL)
 		session_free(&sh.s);
 	return sh.code;
