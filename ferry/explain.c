@@ -280,7 +280,8 @@ on_mode_failed(struct explain *x, const struct ferry_event *ev)
 	    *why == '\0')
 		return;
 	explain_open_story(x);
-	explain_missed_call(x);
+	if (explain_missed_call(x))
+		return;
 	draw_sentence(&x->draw, "%s did not work: %s.", mode_word(ev->mode), why);
 }
 

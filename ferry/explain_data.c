@@ -315,17 +315,18 @@ explain_on_closed(struct explain *x, const struct ferry_event *ev)
 	}
 }
 
-void
+bool
 explain_missed_call(struct explain *x)
 {
 	const struct attempt *a = explain_attempt(x);
 
 	if (!x->active || !a->agreed || a->called || x->missed)
-		return;
+		return false;
 	x->missed = true;
 	x->data_peer = 0;
 	draw_broken_call(&x->draw, explain_data_arrow(x, true), "the SERVER dials you");
 	draw_sentence(&x->draw,
 	    "You waited at port %u as announced, and no call of the server came there.",
 	    (unsigned)x->data_own);
+	return true;
 }

@@ -91,8 +91,9 @@ void explain_on_connect_failed(struct explain *x, const struct ferry_event *ev);
 void explain_on_data_end(struct explain *x, const struct ferry_event *ev);
 void explain_on_reused(struct explain *x, const struct ferry_event *ev);
 void explain_on_closed(struct explain *x, const struct ferry_event *ev);
-/* Active mode: the server was told where to call, and nobody came. */
-void explain_missed_call(struct explain *x);
+/* Active mode: the server was told where to call, and nobody came. True if that was told
+ * now. */
+bool explain_missed_call(struct explain *x);
 
 /* explain_tls.c */
 void explain_on_tls(struct explain *x, const struct ferry_event *ev);

@@ -108,5 +108,6 @@ main(int argc, char **argv)
 	enum exitcode code = run(c, argc - skip, argv + skip);
 	if (fflush(stdout) != 0 && code == EXITCODE_OK)
 		code = EXITCODE_LOCAL;
+	interrupt_obey_end();
 	return code;
 }

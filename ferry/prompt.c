@@ -198,6 +198,8 @@ loop(struct shell *sh)
 		_cleanup_secret_ char *line = NULL;
 		interrupt_clear();
 		int rc = reader_line(sh->reader, sh->interactive ? "ftp> " : "", &line);
+		if (interrupt_is_end())
+			break;
 		if (rc == -FERRY_EABORTED)
 			continue;
 		if (rc < 0)

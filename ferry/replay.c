@@ -55,6 +55,16 @@ load(const char *file, struct record **ret, char *why, size_t cap)
 	return rc;
 }
 
+/* Is there a transfer or listing in it, or an attempt at one? */
+static bool
+has_transfers(const struct record *r)
+{
+	for (size_t i = 0; i < record_count(r); i++)
+		if (record_at(r, i)->kind == RECORD_PLAN && !record_at(r, i)->quiet)
+			return true;
+	return false;
+}
+
 static int
 narrate(const struct options *opt, const struct record *r)
 {
@@ -65,6 +75,9 @@ narrate(const struct options *opt, const struct record *r)
 		return rc;
 	record_play(r, x, false);
 	explain_free(x);
+	if (!has_transfers(r))
+		puts("Nothing was transferred or listed in this session. --trace FILE.txt "
+		     "draws all of it.");
 	return 0;
 }
 

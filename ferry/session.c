@@ -154,7 +154,10 @@ begin_trace(struct session *s)
 {
 	int rc = trace_check(s->opt->trace, s->message, sizeof s->message);
 
-	return rc < 0 ? rc : view_record(&s->view);
+	if (rc < 0)
+		return rc;
+	interrupt_catch_end(); /* a session that hangs is what a trace is wanted of */
+	return view_record(&s->view);
 }
 
 int
@@ -222,7 +225,7 @@ static int
 stop(struct session *s)
 {
 	interrupt_clear();
-	if (!s->stopping && ferry_is_logged_in(s->h)) {
+	if (!s->stopping && !interrupt_is_end() && ferry_is_logged_in(s->h)) {
 		s->stopping = true;
 		ferry_abort(s->h);
 		return FERRY_AGAIN;

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -293,6 +294,24 @@ def test_it_is_written_when_the_session_fails(ferry, tmp_path):
     assert "the command connection is gone." in (tmp_path / "d.txt").read_text()
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
+def test_it_is_written_when_the_program_is_ended(ferry, tmp_path, how):
+    """A session that hangs is ended by timeout(1) or by closing the window."""
+    with FakeServer({"f": b"x" * 1000}, hold={"data"}) as fake:
+        process = subprocess.Popen([ferry.program, "get", "--trace", "t.txt", url(fake, "f")], cwd=tmp_path,
+                                   stderr=subprocess.DEVNULL, env=dict(os.environ, HOME=str(tmp_path)))
+        fake.wait_command("RETR")
+        process.send_signal(how)
+        assert process.wait(SECONDS) == -how
+    assert "RETR f" in (tmp_path / "t.txt").read_text() and "FAILED" in (tmp_path / "t.txt").read_text()
+    with FakeServer() as fake:
+        with Terminal(ferry.program, "-a", "--trace", "u.txt", "127.0.0.1", fake.port, cwd=tmp_path) as t:
+            t.prompt()
+            os.kill(t.pid, how)
+            assert t.end() == -how
+    assert "you dial: command connection" in (tmp_path / "u.txt").read_text()
+
+
 def test_it_is_whole_or_not_there(ferry, server, tmp_path):
     (tmp_path / "t.txt").write_text("old")
     ferry("get", "--trace", "t.txt", url(server))
@@ -333,6 +352,8 @@ def test_replay_tells_it_again(ferry, server, tmp_path):
     assert (tmp_path / "again.json").read_text() == (tmp_path / "t.json").read_text()
     ferry("get", "--trace", "t.svg", url(server))
     assert "\033[1m" in ferry("replay", "--color", "always", "t.json").stdout
+    ferry("-a", "--trace", "t.json", "127.0.0.1", server.port, input="pwd\n")
+    assert "Nothing was transferred or listed" in ferry("replay", "t.json").stdout
 
 
 def test_replay_trusts_nothing(ferry, tmp_path):
