@@ -17,7 +17,10 @@ FORMS = ["html", "svg", "txt", "json", "mmd"]
 HOSTILE = "</code></style><script>window.broken=1</script><img src=http://192.0.2.1/x onerror=window.broken=1>\x1b[31m"
 SECONDS = 30
 
-BLUE, VIOLET, RED = (0x1f, 0x5f, 0xa8), (0x8a, 0x3a, 0xb9), (0xb3, 0x26, 0x1e)
+# Is a pixel of this colour, perhaps mixed with the paper's white?
+BLUE = lambda r, g, b: b > g + 30 and g > r + 20  # noqa: E731
+VIOLET = lambda r, g, b: b > r + 15 and r > g + 30  # noqa: E731
+RED = lambda r, g, b: r > g + 60 and r > b + 60  # noqa: E731
 
 # What is on the page, as a person sees it: text, and where the ink is.
 LOOK = """[...document.querySelectorAll('li[data-kind]')].map(e => {
@@ -113,14 +116,12 @@ def only(rows, **wanted):
 
 
 def ink(browser, row, colour):
-    """How much of the arrow's height and width this colour covers in the picture."""
+    """How much of the arrow's length has this colour in the picture."""
     box = row["line"]
     top, height = box["top"] - 3, box["bottom"] - box["top"] + 6
     picture = browsers.pixels(browser.picture(box["left"], top, box["right"] - box["left"], height))
-    columns = list(zip(*picture))
-    near = [any(all(abs(a - b) < 110 for a, b in zip(p, colour)) and sum(p) < 640 for p in column)
-            for column in columns]
-    return sum(near) / len(near)
+    inked = [any(colour(*pixel) for pixel in column) for column in zip(*picture)]
+    return sum(inked) / len(inked)
 
 
 def in_order(rows, *kinds):

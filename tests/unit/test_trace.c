@@ -262,6 +262,87 @@ text_has_a_hundred_columns(void **state)
 
 /* ---------------------------------------------------------------- the file */
 
+/* One event that has everything. */
+static void
+add_all_members(struct record *r)
+{
+	struct record_item item = {
+	    .kind = RECORD_EVENT,
+	    .quiet = true,
+	    .ev = {.kind = FERRY_EV_DATA_END,
+		.channel = FERRY_DATA,
+		.mode = FERRY_MODE_EPRT,
+		.text = "a",
+		.code = 226,
+		.command = "b",
+		.path = "c",
+		.upload = true,
+		.bytes = UINT64_C(1) << 40,
+		.wire = 7,
+		.size = 8,
+		.count = 9,
+		.seconds = 0.5,
+		.error = FERRY_ESHORT,
+		.sys_errno = EHOSTUNREACH,
+		.cipher = "d",
+		.fingerprint = "e",
+		.trust = FERRY_TRUST_PIN,
+		.resumed = true,
+		.time = 1.25,
+		.local = place("192.0.2.1", 1),
+		.remote = place("2001:db8::2", 65535),
+		.used = place("192.0.2.3", 3)},
+	};
+
+	record_add(r, &item);
+}
+
+/* As it is in the file, without blanks. */
+static const char all_members[] =
+    "{\"event\":\"data-end\",\"time\":1.25,\"channel\":\"data\",\"mode\":\"EPRT\","
+    "\"text\":\"a\",\"code\":226,\"command\":\"b\",\"local\":{\"address\":"
+    "\"192.0.2.1\",\"port\":1},\"remote\":{\"address\":\"2001:db8::2\",\"port\":65535},"
+    "\"used\":{\"address\":\"192.0.2.3\",\"port\":3},\"path\":\"c\",\"upload\":true,"
+    "\"bytes\":1099511627776,\"wire\":7,\"size\":8,\"count\":9,\"seconds\":0.5,"
+    "\"error\":\"short\",\"errno\":\"EHOSTUNREACH\",\"cipher\":\"d\","
+    "\"fingerprint\":\"e\",\"trust\":\"pin\",\"resumed\":true,\"quiet\":true}";
+
+static void
+remove_blanks(char *text)
+{
+	char *out = text;
+
+	for (; *text != '\0'; text++)
+		if (*text != ' ' && *text != '\n')
+			*out++ = *text;
+	*out = '\0';
+}
+
+static void
+every_member_is_in_the_file(void **state)
+{
+	struct record *r = new_record(), *again = NULL;
+	_cleanup_free_ char *text = NULL;
+	const struct ferry_event *ev;
+	char why[200];
+
+	add_all_members(r);
+	text = print(r, "a.json");
+	assert_int_equal(record_parse(text, strlen(text), &again, why, sizeof why), 0);
+	remove_blanks(text);
+	assert_non_null(strstr(text, all_members));
+	ev = &record_at(again, 0)->ev;
+	assert_true(ev->upload && ev->resumed && record_at(again, 0)->quiet);
+	assert_int_equal(ev->bytes, UINT64_C(1) << 40);
+	assert_int_equal(ev->error, FERRY_ESHORT);
+	assert_int_equal(ev->sys_errno, EHOSTUNREACH);
+	assert_int_equal(ev->trust, FERRY_TRUST_PIN);
+	assert_int_equal(address_port(&ev->remote), 65535);
+	assert_string_equal(ev->fingerprint, "e");
+	record_free(again);
+	record_free(r);
+}
+
 static void
 the_file_says_the_same(void **state)
 {
@@ -374,6 +455,7 @@ main(void)
 	    cmocka_unit_test(foreign_text_is_only_text),
 	    cmocka_unit_test(pages_need_nothing_from_elsewhere),
 	    cmocka_unit_test(text_has_a_hundred_columns),
+	    cmocka_unit_test(every_member_is_in_the_file),
 	    cmocka_unit_test(the_file_says_the_same),
 	    cmocka_unit_test(refuses_what_is_wrong),
 	    cmocka_unit_test(ignores_what_a_later_one_may_add),
