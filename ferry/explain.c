@@ -202,6 +202,8 @@ explain_plan(struct explain *x, enum ferry_mode mode, const char *verb, const ch
 		return;
 	explain_replace(&x->verb, verb);
 	explain_replace(&x->path, path);
+	if (x->draw.story != NULL)
+		story_name_subject(x->draw.story, verb, path);
 	x->planned = true;
 	x->calls_by_you = x->dial_untold || !x->connected ? x->calls_by_you : 0;
 	x->calls_by_server = 0;

@@ -14,6 +14,7 @@ row_clear(struct story_row *row)
 	free(row->lines);
 	free(row->you);
 	free(row->server);
+	free(row->subject);
 	for (size_t i = 0; i < row->n_notes; i++) {
 		free(row->notes[i].label);
 		free(row->notes[i].text);
@@ -30,12 +31,13 @@ story_clear(struct story *s)
 		free(s->said[i]);
 	free(s->rows);
 	free(s->host);
+	free(s->subject);
 	free(s->router);
 	*s = (struct story){.rows = NULL};
 }
 
-/* A zeroed one at the end, or NULL. Time never goes back in it: a reply may be told behind
- * the bytes that it overtook. */
+/* A zeroed one at the end, or NULL. Time never goes back in it: a reply may be told
+ * behind the bytes that it overtook. */
 static struct story_row *
 row_new(struct story *s, enum story_kind kind, double time)
 {
@@ -51,8 +53,7 @@ row_new(struct story *s, enum story_kind kind, double time)
 		s->rows = rows;
 		s->size = size;
 	}
-	s->rows[s->n] =
-	    (struct story_row){.kind = kind,
+	s->rows[s->n] = (struct story_row){.kind = kind,
 	    .time = time < before ? before : time,
 	    .data_open = s->data_open};
 	return &s->rows[s->n++];
@@ -75,10 +76,11 @@ story_row(struct story *s, enum story_kind kind, double time, const char *text)
 	if (kind != STORY_STEP)
 		s->data_open = false;
 	row = row_new(s, kind, time);
-	if (row != NULL)
-		set(s, &row->text, text);
-	s->n_good += kind == STORY_GOOD;
-	s->n_bad += kind == STORY_BAD;
+	if (row == NULL)
+		return;
+	set(s, &row->text, text);
+	if ((kind == STORY_GOOD || kind == STORY_BAD) && s->subject != NULL)
+		set(s, &row->subject, s->subject);
 }
 
 /* Every line of a reply, harmless. */
@@ -214,6 +216,16 @@ void
 story_name_host(struct story *s, const char *host)
 {
 	set(s, &s->host, host);
+}
+
+void
+story_name_subject(struct story *s, const char *verb, const char *path)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (asprintf(&text, "%s %s", verb, path == NULL ? "" : path) < 0)
+		text = NULL;
+	set(s, &s->subject, text == NULL ? "" : text);
 }
 
 const char *

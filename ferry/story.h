@@ -35,6 +35,7 @@ struct story_row {
 	char *lines;        /* all lines of a reply that has several, or NULL */
 	char *you, *server; /* STORY_ENDS: addresses; "" if not known */
 	bool router;        /* STORY_ENDS: is there one? */
+	char *subject;      /* of what was tried: STORY_GOOD and STORY_BAD; or NULL */
 	uint64_t bytes;     /* STORY_BYTES */
 	double seconds;
 	struct story_note *notes;
@@ -45,13 +46,13 @@ struct story {
 	struct story_row *rows;
 	size_t n, size;
 	char *host;      /* as the user named it, or NULL */
+	char *subject;   /* of what is tried now, or NULL */
 	char *router;    /* its outer address where known, or NULL */
 	bool has_router; /* in any of the rows */
 	bool data_open;  /* while the story is told */
 	size_t n_said;   /* sentences in said */
 	char *said[64];  /* those without a figure: said once */
 	bool incomplete; /* out of memory */
-	unsigned n_good, n_bad;
 	/* for headings; set by the caller */
 	int64_t began; /* seconds since 1970 UTC, or -1 */
 	double seconds;
@@ -71,6 +72,8 @@ void story_ends(struct story *s, double time, const char *you, const char *route
     const char *server);
 void story_name_router(struct story *s, const char *address);
 void story_name_host(struct story *s, const char *host);
+/* What the outcomes from here on are about: "RETR report.txt". */
+void story_name_subject(struct story *s, const char *verb, const char *path);
 
 /* Who it is that an arrow leaves and reaches: "you", "server", "stranger", "nowhere". */
 const char *story_from(const struct story_row *row);

@@ -129,18 +129,36 @@ trace_host(const struct story *s)
 	return "a server";
 }
 
-const struct story_row *
-trace_outcome(const struct story *s)
+/* A failure behind which the same thing went well. */
+static bool
+is_overcome(const struct story *s, size_t i)
 {
-	const struct story_row *good = NULL;
+	const char *subject = s->rows[i].subject;
 
+	for (size_t k = i + 1; subject != NULL && k < s->n; k++)
+		if (s->rows[k].kind == STORY_GOOD && s->rows[k].subject != NULL &&
+		    strcmp(s->rows[k].subject, subject) == 0)
+			return true;
+	return false;
+}
+
+const struct story_row *
+trace_outcome(const struct story *s, unsigned *ret_good, unsigned *ret_bad)
+{
+	const struct story_row *good = NULL, *bad = NULL;
+
+	*ret_good = *ret_bad = 0;
 	for (size_t i = 0; i < s->n; i++) {
-		if (s->rows[i].kind == STORY_BAD)
-			return &s->rows[i];
-		if (s->rows[i].kind == STORY_GOOD)
-			good = &s->rows[i];
+		const struct story_row *row = &s->rows[i];
+		if (row->kind == STORY_GOOD) {
+			good = row;
+			++*ret_good;
+		} else if (row->kind == STORY_BAD && !is_overcome(s, i)) {
+			bad = bad == NULL ? row : bad;
+			++*ret_bad;
+		}
 	}
-	return good;
+	return bad != NULL ? bad : good;
 }
 
 void

@@ -22,8 +22,10 @@ int trace_print(const char *file, const struct record *r, FILE *out);
 
 /* For headings: what it was about, with harmless characters. */
 const char *trace_host(const struct story *s);
-/* The first failure, else the last outcome, or NULL. */
-const struct story_row *trace_outcome(const struct story *s);
+/* The outcome to tell first: a failure, unless the same thing went well later, by another
+ * way. Else the last one. NULL: there was nothing to fail. The counts are of such things. */
+const struct story_row *trace_outcome(
+    const struct story *s, unsigned *ret_good, unsigned *ret_bad);
 /* Our router's address, or words instead. */
 void trace_router(const struct story *s, char *out, size_t cap);
 /* For HTML and SVG: data-kind, data-channel, data-from, data-to, data-from-port,

@@ -61,6 +61,8 @@ static const char style[] =
 	".broken-call .shaft i{flex:0 0 62%;border-top:4px dashed}\n"
 	".broken-call .shaft b{border:0;width:auto;height:auto;font:700 1.5rem/12px system-ui,sans-serif;padding:0 .25rem}\n"
 	".broken-call .shaft b::before{content:'\\2715'}\n"
+	"[data-from=stranger] .shaft{width:60%}[data-from=stranger] .shaft i{flex:1}"
+	"[data-from=stranger] .label{margin-left:.8rem}\n"
 	".step .label{border:1px solid var(--rule);background:var(--tint);border-radius:4px;padding:.15rem .6rem;margin-left:.8rem}\n"
 	".notes{padding:.45rem 0 .5rem 1.3rem;color:var(--soft);font-size:.88rem}\n"
 	".notes p{margin:0 0 .25rem}\n"
@@ -248,7 +250,8 @@ outcome(FILE *out, const struct story_row *row, bool advice)
 static void
 head(FILE *out, const struct story *s)
 {
-	const struct story_row *last = trace_outcome(s);
+	unsigned good, bad;
+	const struct story_row *first = trace_outcome(s, &good, &bad);
 	char text[32];
 
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -266,11 +269,11 @@ head(FILE *out, const struct story *s)
 	    markup_date(s->began, text), s->began < 0 ? "" : ", ", ferry_version());
 	fprintf(out, "%s long. Passwords are not recorded.</p>\n",
 	    markup_seconds(s->seconds, text));
-	if (s->n_good + s->n_bad > 1)
-		fprintf(out, "<p class=\"about\">%u of %u went well.</p>\n", s->n_good,
-		    s->n_good + s->n_bad);
-	if (last != NULL)
-		outcome(out, last, false);
+	if (good + bad > 1)
+		fprintf(out, "<p class=\"about\">%u of %u went well.</p>\n", good,
+		    good + bad);
+	if (first != NULL)
+		outcome(out, first, false);
 	fputs("</header>\n", out);
 }
 

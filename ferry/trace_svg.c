@@ -122,7 +122,10 @@ shaft(struct sheet *p, const struct story_row *row, double y)
 		head(p, to, y, row->arrow.inward, size);
 		return;
 	}
-	to = from + BROKEN * (to - from);
+	/* a stranger comes from elsewhere, and as far as our door */
+	if (row->arrow.stranger)
+		from = LEFT + BROKEN * (RIGHT - LEFT);
+	to = row->arrow.stranger ? LEFT + 14 : from + BROKEN * (to - from);
 	put_line(p, "shaft", from, y, to, y);
 	put_line(p, "cross", to - 8, y - 8, to + 8, y + 8);
 	put_line(p, "cross", to - 8, y + 8, to + 8, y - 8);

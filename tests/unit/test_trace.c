@@ -229,6 +229,43 @@ foreign_text_is_only_text(void **state)
 }
 
 static void
+end(struct record *r, int error, const char *path)
+{
+	record_add(r, &(struct record_item){
+			  .kind = RECORD_PLAN, .ev = {.text = "RETR", .path = path}});
+	record_add(r, &(struct record_item){
+			  .kind = RECORD_END, .ev = {.error = error, .text = "no way"}});
+}
+
+static void
+tells_first_what_matters(void **state)
+{
+	static const struct {
+		int errors[3];
+		const char *paths[3], *want, *count;
+	} rows[] = {
+	    {{0, 0, 0}, {"a", "b", "c"}, "done", "3 of 3"},
+	    {{0, FERRY_EDATA, 0}, {"a", "b", "c"}, "failed", "2 of 3"},
+	    {{FERRY_EDATA, 0, 0}, {"a", "a", "b"}, "done", "2 of 2"},
+	    {{0, FERRY_EDATA, 0}, {"a", "a", "b"}, "failed", "2 of 3"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct record *r = new_record();
+		char banner[64];
+		for (size_t k = 0; k < 3; k++)
+			end(r, rows[i].errors[k], rows[i].paths[k]);
+		_cleanup_free_ char *html = print(r, "a.html");
+		snprintf(
+		    banner, sizeof banner, "<div class=\"outcome %s\"", rows[i].want);
+		assert_ptr_equal(
+		    strstr(html, "<div class=\"outcome"), strstr(html, banner));
+		assert_non_null(strstr(html, rows[i].count));
+		record_free(r);
+	}
+}
+
+static void
 pages_need_nothing_from_elsewhere(void **state)
 {
 	static const char *const never[] = {
@@ -453,6 +490,7 @@ main(void)
 	    cmocka_unit_test(is_bounded),
 	    cmocka_unit_test(keeps_the_last_progress_only),
 	    cmocka_unit_test(foreign_text_is_only_text),
+	    cmocka_unit_test(tells_first_what_matters),
 	    cmocka_unit_test(pages_need_nothing_from_elsewhere),
 	    cmocka_unit_test(text_has_a_hundred_columns),
 	    cmocka_unit_test(every_member_is_in_the_file),
