@@ -1,6 +1,6 @@
 /*
  * The diagram as Mermaid text, which GitHub, GitLab and others draw where it stands in a
- * page. Notes are kept short there: the arithmetic and the outcome.
+ * page. It has the sentences that are about this session, not those about FTP.
  */
 #include "trace.h"
 
@@ -8,19 +8,27 @@
 #include "markup.h"
 #include "own.h"
 
-#define TEXT_MAX 160 /* of a label */
+#define LINE_COLUMNS 80
+#define LINES_MAX 4 /* of a label */
 
-/* The first part of a long text. */
+/* Broken into lines; of a very long text only the first ones. */
 static void
 label(FILE *out, const char *text)
 {
-	size_t n = markup_line(text, TEXT_MAX);
-	_cleanup_free_ char *part = strndup(text, n);
+	size_t n;
 
-	if (part != NULL)
+	for (unsigned i = 0; (n = markup_line(text, LINE_COLUMNS)) > 0; i++) {
+		_cleanup_free_ char *part = strndup(text, n);
+		if (i == LINES_MAX || part == NULL) {
+			fputs(" ...", out);
+			return;
+		}
+		if (i > 0)
+			fputs("<br/>", out);
 		markup_mermaid(out, part);
-	if (text[n] != '\0')
-		fputs(" ...", out);
+		text += n;
+		text += strspn(text, " \n");
+	}
 }
 
 static void
@@ -68,14 +76,17 @@ arrow(const struct story_row *row, FILE *out)
 	static const char *const heads[] = {
 	    [STORY_CALL] = "->>",
 	    [STORY_BROKEN] = "-x",
-	    [STORY_MESSAGE] = "-->>",
+	    [STORY_MESSAGE] = "->>",
 	    [STORY_BYTES] = "->>",
 	};
 	char buffer[96];
-	bool in = row->arrow.inward;
+	bool in = row->arrow.inward, reply = row->kind == STORY_MESSAGE && in;
 
-	fprintf(out, "    %s%s%s: ", in ? "S" : "Y", heads[row->kind], in ? "Y" : "S");
+	fprintf(out, "    %s%s%s: ", in ? "S" : "Y", reply ? "-->>" : heads[row->kind],
+	    in ? "Y" : "S");
 	label(out, trace_label(row, buffer));
+	if (row->kind == STORY_BROKEN)
+		fputs(" (in vain)", out);
 	if (row->kind != STORY_MESSAGE) {
 		fputs("<br/>", out);
 		ports(out, &row->arrow);
@@ -84,9 +95,13 @@ arrow(const struct story_row *row, FILE *out)
 }
 
 static void
-note(FILE *out, const char *over, const char *mark, const char *text)
+note(FILE *out, const char *over, const char *head, const char *text)
 {
-	fprintf(out, "    Note over %s: %s", over, mark);
+	fprintf(out, "    Note over %s: ", over);
+	if (head != NULL) {
+		markup_mermaid(out, head);
+		fputs("<br/>", out);
+	}
 	label(out, text);
 	putc('\n', out);
 }
@@ -99,12 +114,12 @@ draw_row(const struct story_row *row, FILE *out)
 	if (story_is_arrow(row))
 		arrow(row, out);
 	else if (row->text != NULL)
-		note(out, row->kind == STORY_STEP ? "Y" : "Y,S", "", row->text);
+		note(out, row->kind == STORY_STEP ? "Y" : "Y,S", NULL, row->text);
 	for (size_t i = 0; i < row->n_notes; i++) {
 		const struct story_note *n = &row->notes[i];
 		/* what has figures in it is about this session */
-		if (n->label == NULL && strpbrk(n->text, "0123456789") != NULL)
-			note(out, "Y,S", "", n->text);
+		if (n->label != NULL || strpbrk(n->text, "0123456789") != NULL)
+			note(out, "Y,S", n->label, n->text);
 	}
 }
 

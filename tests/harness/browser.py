@@ -7,6 +7,7 @@ import json
 import os
 import selectors
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -66,7 +67,7 @@ class Browser:
     """Use it with `with`. requests: every address that the pages asked for."""
 
     def __enter__(self):
-        self.home = tempfile.TemporaryDirectory(prefix="ferry-browser-")
+        self.home = tempfile.TemporaryDirectory(prefix="ferry-browser-", ignore_cleanup_errors=True)
         theirs_in, self.out = high_pipe()
         self.inp, theirs_out = high_pipe()
         # Root in a container has no sandbox and little shared memory.
@@ -75,7 +76,7 @@ class Browser:
              "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
              f"--user-data-dir={self.home.name}", "--remote-debugging-pipe", "about:blank"],
             pass_fds=(theirs_in, theirs_out), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env=dict(os.environ, HOME=self.home.name))
+            stderr=subprocess.DEVNULL, env=dict(os.environ, HOME=self.home.name), start_new_session=True)
         os.close(theirs_in)
         os.close(theirs_out)
         self.buffer, self.number, self.events, self.requests = b"", 0, [], []
@@ -88,7 +89,8 @@ class Browser:
 
     def __exit__(self, *_):
         os.close(self.out)
-        self.process.kill()
+        # With all that it started: they write into its directory.
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         os.close(self.inp)
         self.home.cleanup()
