@@ -34,11 +34,21 @@ put_markup(FILE *out, unsigned char c)
 	}
 }
 
+/* U+FFFE and U+FFFF: a picture with one of them would not be shown at all. */
+static bool
+is_no_character(const char *p, size_t n)
+{
+	return n >= 3 && memcmp(p, "\xef\xbf", 2) == 0 && (unsigned char)p[2] >= 0xbe;
+}
+
 void
 markup_bytes(FILE *out, const char *text, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		put_markup(out, (unsigned char)text[i]);
+	for (size_t i = 0; i < n; i++) {
+		bool none = is_no_character(text + i, n - i);
+		put_markup(out, none ? '?' : (unsigned char)text[i]);
+		i += none ? 2 : 0;
+	}
 }
 
 void

@@ -34,8 +34,8 @@ int record_new(int64_t began, struct record **ret);
 void record_free(struct record *r);
 /* A password or account that is about to be sent: it is taken out of every text, those
  * that are in the record already too, so that a server that repeats it does not bring it
- * in. One shorter than three bytes is not: stars in the place of single letters would tell
- * it. */
+ * in. One shorter than three bytes is not: stars in the place of single letters would
+ * tell it. */
 void record_hide(struct record *r, const char *secret);
 /* The same for what a typed command would send, if it is PASS or the like. */
 void record_hide_argument(struct record *r, const char *command);

@@ -76,8 +76,9 @@ narrate(const struct options *opt, const struct record *r)
 	record_play(r, x, false);
 	explain_free(x);
 	if (!has_transfers(r))
-		puts("Nothing was transferred or listed in this session. --trace FILE.txt "
-		     "draws all of it.");
+		puts(
+		    "Nothing was transferred or listed in this session. --trace FILE.txt "
+		    "draws all of it.");
 	return 0;
 }
 

@@ -23,7 +23,8 @@ int trace_print(const char *file, const struct record *r, FILE *out);
 /* For headings: what it was about, with harmless characters. */
 const char *trace_host(const struct story *s);
 /* The outcome to tell first: a failure, unless the same thing went well later, by another
- * way. Else the last one. NULL: there was nothing to fail. The counts are of such things. */
+ * way. Else the last one. NULL: there was nothing to fail. The counts are of such things.
+ */
 const struct story_row *trace_outcome(
     const struct story *s, unsigned *ret_good, unsigned *ret_bad);
 /* Our router's address, or words instead. */

@@ -51,8 +51,8 @@ check_form(const struct record *r, const char *file, bool markup)
 	_cleanup_free_ char *text = print(r, file, &n);
 
 	for (size_t i = 0; i < n; i++)
-		assert((unsigned char)text[i] >= 0x20 || text[i] == '\n' ||
-		       text[i] == '\t');
+		assert(
+		    (unsigned char)text[i] >= 0x20 || text[i] == '\n' || text[i] == '\t');
 	if (markup)
 		check_elements(text);
 	if (strcmp(file, "t.mmd") == 0)

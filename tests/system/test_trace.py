@@ -14,7 +14,7 @@ from harness.terminal import Terminal
 
 USER, PASSWORD = "anna", "s3cret-Passw0rd"
 FORMS = ["html", "svg", "txt", "json", "mmd"]
-HOSTILE = "</code></style><script>window.broken=1</script><img src=http://192.0.2.1/x onerror=window.broken=1>\x1b[31m"
+HOSTILE = "</code></style><script>window.broken=1</script><img src=http://192.0.2.1/x onerror=window.broken=1>\x1b[31m \ufffe\uffff ]]>"
 SECONDS = 30
 
 # Is a pixel of this colour, perhaps mixed with the paper's white?
@@ -247,6 +247,7 @@ def test_a_server_cannot_write_the_page(ferry, browser, tmp_path, form):
     browser.open(tmp_path / f"t.{form}")
     assert browser.requests == [f"file://{tmp_path}/t.{form}"]
     assert browser.ask("window.broken === undefined && document.querySelectorAll('script, img').length") == 0
+    assert not browser.ask("document.querySelectorAll('parsererror').length")
     assert "<script>window.broken=1</script>" in browser.ask("document.documentElement.textContent")
     assert "\x1b" not in (tmp_path / f"t.{form}").read_text()
 
