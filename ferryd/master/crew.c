@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "become.h"
+#include "cert_user.h"
 #include "fdpass.h"
 #include "keyring.h"
 #include "load.h"
@@ -202,6 +203,18 @@ unlinked(struct child *child, int r)
 	return r;
 }
 
+/* Auth verifies certificates itself: a worker's word is not enough. */
+static int
+tell_auth_keys(struct crew *crew)
+{
+	struct msg m = {.type = MSG_AUTH_KEYS};
+
+	if (crew->keyring == NULL || cert_user_of(&crew->conf) == CERT_USER_NONE)
+		return 0;
+	int fd = keyring_seal_authorities(crew->keyring);
+	return fd >= 0 ? child_tell(&crew->auth.child, &m, fd) : fd;
+}
+
 static int
 auth_start(struct crew *crew)
 {
@@ -212,6 +225,8 @@ auth_start(struct crew *crew)
 	crew->auth.child =
 	    (struct child){.crew = crew, .role = ROLE_AUTH, .wanted = true};
 	r = child_start(&crew->auth.child, &start, NULL, 0, auth_message);
+	if (r == 0)
+		r = tell_auth_keys(crew);
 	for (size_t i = 0; i < crew->workers && r == 0; i++)
 		r = link_auth(crew, &crew->worker[i]);
 	return unlinked(&crew->auth.child, r);
@@ -415,6 +430,7 @@ crew_renew_keys(struct crew *crew)
 	keyring_free(crew->keyring);
 	crew->keyring = k;
 	log_event(LOG_NOTICE, 0, "tls keys=renewed");
+	(void)tell_auth_keys(crew);
 	for (size_t i = 0; i < crew->workers; i++)
 		(void)tell_keys(&crew->worker[i]);
 }
