@@ -328,6 +328,8 @@ struct ferry_entry {
 	char *unique;   /* MLSx unique fact, or NULL */
 	bool current;   /* the listed directory itself (cdir) */
 	bool parent;    /* pdir */
+	bool exact;     /* from MLSD: mtime is to the second, in UTC. LIST rounds it, and
+			   leaves the year and the zone open */
 };
 
 /* Frees the strings and zeroes the entry. */
@@ -375,6 +377,15 @@ struct ferry_many {
 	int (*begin)(size_t i, int64_t size, int64_t mtime, void *user);
 	int (*write)(size_t i, const void *data, size_t n, void *user);
 	void (*end)(size_t i, int result, void *user);
+	/* What a listing has told of the files, or NULL: SIZE is asked only where sizes[i]
+	 * is -1, and MDTM where mtimes[i] is INT64_MIN. The count of bytes must agree with
+	 * it all the same. */
+	const int64_t *sizes, *mtimes;
+	/* Where files come one by one, the next one's questions and its EPSV go out in one
+	 * write with the RETR before, and RETR does not wait until the connection stands.
+	 * Once a passive mode has worked in the session, and until the server's replies do
+	 * not fit to that. */
+	bool ahead;
 };
 /* Downloads n files, each as good as with ferry_get(). In MODE B they come over one data connection,
  * asked for ahead of time; a file that fails does not harm the others. When the server refuses

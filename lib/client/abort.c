@@ -129,7 +129,8 @@ transfer_abort(struct ferry *h)
 		return FERRY_AGAIN;
 	}
 	/* a transfer command may have been sent behind MDTM */
-	if (x->state == XFER_RUN || (x->state == XFER_TIME && many_pipelines(h)))
+	if (x->state == XFER_RUN || (x->state == XFER_TIME && many_pipelines(h)) ||
+	    h->many.n_ahead > 0)
 		return abort_begin(h, fail_aborted(h), false);
 	return op_abort_soon(h);
 }

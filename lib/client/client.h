@@ -214,7 +214,10 @@ struct listing_state {
 struct many_file {
 	size_t index; /* the caller's */
 	char *path;
+	int64_t size, mtime; /* what the caller knows, or -1 and INT64_MIN */
 };
+
+#define AHEAD_MAX 3 /* SIZE, MDTM, EPSV */
 
 struct many {
 	struct ferry_many to;
@@ -223,7 +226,11 @@ struct many {
 	size_t count;
 	size_t head;   /* the file that the next reply and the next byte belong to */
 	size_t sent;   /* one past the last one whose commands are sent */
+	bool times;    /* MDTM is asked where the time is not known */
 	bool begun;    /* begin() was called for head */
+	const char *ahead[AHEAD_MAX]; /* sent for the file behind the head, or, when that is
+					 the head, still to be answered */
+	size_t n_ahead;
 	bool draining; /* the data connection is lost: what was asked for is refused */
 };
 
@@ -301,6 +308,7 @@ struct ferry {
 	bool no_epsv; /* refused with 5xx in this session */
 	bool no_pasv;
 	bool no_mlsd;
+	bool no_ahead; /* replies do not come in the order of the commands */
 	bool has_worked;
 	enum ferry_mode worked; /* the way that worked last in this session */
 	struct buf features;    /* LF, feature, LF, ... in capitals */
@@ -543,6 +551,15 @@ int transfer_abort(struct ferry *h);
 bool many_pipelines(const struct ferry *h);
 /* The data connection is ready: as many commands as the window takes. */
 int many_send(struct ferry *h);
+/* One by one, with what the next file needs behind it. */
+bool many_goes_ahead(const struct ferry *h);
+int many_send_ahead(struct ferry *h);
+/* Is this command out already? Then its reply comes next. */
+bool many_was_sent(struct ferry *h, const char *verb);
+/* May the transfer command go before the data connection stands? */
+bool many_is_sure(const struct ferry *h);
+/* A reply that cannot be the running transfer's. */
+bool many_is_stray(struct ferry *h, int code);
 
 /* session.c */
 extern const struct op_type op_connect;

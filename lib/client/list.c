@@ -117,6 +117,7 @@ take_line(struct ferry *h)
 		complain(h, "is not understood", line);
 		return 0;
 	}
+	e.exact = l->mlsx;
 	r = e.current || e.parent || is_dots(e.name) ? 0 : l->cb(&e, l->user);
 	ferry_entry_clear(&e);
 	return r;

@@ -17,6 +17,26 @@ head(struct ferry *h)
 	return &h->many.file[h->many.head];
 }
 
+static bool
+asks_time(const struct ferry *h, const struct many_file *file)
+{
+	return h->many.times && file->mtime == INT64_MIN;
+}
+
+/* The transfer of the head begins with what is known of its file. */
+static void
+take_facts(struct ferry *h)
+{
+	struct transfer *x = &h->xfer;
+
+	if (h->many.head == h->many.count)
+		return;
+	x->want_time = asks_time(h, head(h));
+	x->mtime = head(h)->mtime;
+	if (x->check_size)
+		x->size = head(h)->size;
+}
+
 /* Files whose replies are still owed. */
 static size_t
 owed(const struct ferry *h)
@@ -91,13 +111,13 @@ speak_of_head(struct ferry *h)
 }
 
 static int
-send_file(struct ferry *h, const char *path)
+send_file(struct ferry *h, const struct many_file *file)
 {
 	int r = 0;
 
-	if (h->xfer.want_time)
-		r = control_command(h, "MDTM", path);
-	return r < 0 ? r : control_command(h, h->xfer.verb, path);
+	if (asks_time(h, file))
+		r = control_command(h, "MDTM", file->path);
+	return r < 0 ? r : control_command(h, h->xfer.verb, file->path);
 }
 
 /* Half a window at a time, so that commands share packets. */
@@ -112,7 +132,7 @@ fill_window(struct ferry *h)
 	h->control.corked = true;
 	while (r == 0 && m->sent < m->count && owed(h) < MANY_WINDOW &&
 	       buf_len(&h->control.out) < COMMAND_MAX)
-		r = send_file(h, m->file[m->sent++].path);
+		r = send_file(h, &m->file[m->sent++]);
 	h->control.corked = false;
 	control_flush(h);
 	return r;
@@ -130,6 +150,94 @@ many_send(struct ferry *h)
 	return speak_of_head(h);
 }
 
+/* ---------------------------------------------------------------- the next one's questions */
+
+/* A way that has just worked will work again. */
+bool
+many_goes_ahead(const struct ferry *h)
+{
+	return h->op.type == &op_get_many && h->many.to.ahead && !h->no_ahead &&
+	       !many_pipelines(h) && h->has_worked && !mode_is_active(h->worked) &&
+	       h->ladder.now == h->worked && ladder_allows(h, h->worked);
+}
+
+bool
+many_is_sure(const struct ferry *h)
+{
+	return many_goes_ahead(h) && h->data.fd >= 0 && !h->data.open;
+}
+
+static int
+send_next(struct ferry *h, const char *verb, const char *path)
+{
+	h->many.ahead[h->many.n_ahead++] = verb;
+	return control_command(h, verb, path);
+}
+
+/* Asks what transfer_begin() will ask for it. */
+static int
+send_questions(struct ferry *h, const struct many_file *file)
+{
+	int r = 0;
+
+	if (h->xfer.check_size && file->size < 0 && ferry_has_feature(h, "SIZE"))
+		r = send_next(h, "SIZE", file->path);
+	if (r == 0 && asks_time(h, file))
+		r = send_next(h, "MDTM", file->path);
+	return r < 0 ? r : send_next(h, mode_name(h->worked), NULL);
+}
+
+/* In one write, because servers look for commands while they send a file: what they have
+ * read together with RETR they leave for later, and what comes by itself some refuse. */
+int
+many_send_ahead(struct ferry *h)
+{
+	struct many *m = &h->many;
+	int r;
+
+	h->control.corked = true;
+	r = control_command(h, h->xfer.verb, head(h)->path);
+	if (r == 0 && m->head + 1 < m->count)
+		r = send_questions(h, head(h) + 1);
+	h->control.corked = false;
+	control_flush(h);
+	transfer_set_state(h, XFER_RUN);
+	return r < 0 ? r : speak_of_head(h);
+}
+
+bool
+many_was_sent(struct ferry *h, const char *verb)
+{
+	struct many *m = &h->many;
+	struct buf *sent = &h->control.sent;
+
+	if (m->n_ahead == 0 || strcmp(m->ahead[0], verb) != 0)
+		return false;
+	memmove(m->ahead, m->ahead + 1, --m->n_ahead * sizeof(*m->ahead));
+	buf_clear(sent);
+	buf_printf(sent, "%s", verb);
+	control_await(h);
+	return true;
+}
+
+/* It answers what was sent behind: this server does not keep the order. */
+bool
+many_is_stray(struct ferry *h, int code)
+{
+	struct many *m = &h->many;
+
+	if (m->n_ahead == 0)
+		return false;
+	/* "data transfer in progress": perhaps */
+	if (code / 100 == 4)
+		h->no_ahead = true;
+	if (code != 213 && code != 227 && code != 229)
+		return false;
+	h->no_ahead = true;
+	m->n_ahead--;
+	return true;
+}
+
 /* ---------------------------------------------------------------- one after the other */
 
 /* The head is asked for from the beginning: MODE, SIZE, a data connection. */
@@ -140,6 +248,7 @@ begin_head(struct ferry *h)
 
 	h->many.sent = h->many.head;
 	transfer_next(h);
+	take_facts(h);
 	return r < 0 ? r : transfer_begin(h);
 }
 
@@ -206,6 +315,7 @@ static int
 next_file(struct ferry *h, bool keeps)
 {
 	struct many *m = &h->many;
+	enum ferry_coding coding;
 
 	if (m->head == m->count && h->control.waiting == 0)
 		return 0;
@@ -213,9 +323,14 @@ next_file(struct ferry *h, bool keeps)
 		return fail_gone(h);
 	if (keeps) {
 		transfer_next(h);
+		take_facts(h);
 		return many_send(h);
 	}
 	data_close(h, 0, false);
+	/* as they were asked: nothing else comes between */
+	if (h->control.waiting == m->n_ahead && !h->no_ahead && !coding_differs(h, &coding))
+		return begin_head(h);
+	m->n_ahead = 0;
 	return h->control.waiting > 0 ? drain(h) : begin_head(h);
 }
 
@@ -309,7 +424,11 @@ take_paths(struct ferry *h, const char *const *paths, size_t n)
 			m->to.end(i, r, m->user);
 			continue;
 		}
-		m->file[m->count].index = i;
+		m->file[m->count] = (struct many_file){
+		    .index = i,
+		    .size = m->to.sizes ? m->to.sizes[i] : -1,
+		    .mtime = m->to.mtimes ? m->to.mtimes[i] : INT64_MIN,
+		};
 		m->file[m->count].path = strdup(paths[i]);
 		if (!m->file[m->count].path)
 			return fail_memory(h);
@@ -322,6 +441,7 @@ int
 ferry_get_many(struct ferry *h, const char *const *paths, size_t n,
     const struct ferry_many *many, void *user)
 {
+	size_t known = many->struct_size;
 	int r = op_prepare(h, &op_get_many, NULL, NULL);
 
 	if (r < 0)
@@ -329,10 +449,13 @@ ferry_get_many(struct ferry *h, const char *const *paths, size_t n,
 	transfer_prepare(h, "RETR", h->binary ? 'I' : 'A');
 	h->xfer.convert = !h->binary;
 	h->xfer.check_size = h->binary;
-	h->xfer.want_time = many->times && ferry_has_feature(h, "MDTM");
 	h->xfer.write = write_file;
 	h->xfer.user = h;
-	h->many = (struct many){.to = *many, .user = user};
+	h->many = (struct many){
+	    .user = user,
+	    .times = many->times && ferry_has_feature(h, "MDTM"),
+	};
+	memcpy(&h->many.to, many, known < sizeof(*many) ? known : sizeof(*many));
 	h->stepping = true; /* no other operation in end() */
 	r = take_paths(h, paths, n);
 	h->stepping = false;

@@ -102,7 +102,7 @@ finish(struct ferry *h, int result)
 int
 op_send(struct ferry *h, int state, const char *verb, const char *arg)
 {
-	int r = control_command(h, verb, arg);
+	int r = many_was_sent(h, verb) ? 0 : control_command(h, verb, arg);
 
 	if (r < 0)
 		return r;

@@ -16,7 +16,7 @@ session_reset(struct ferry *h)
 {
 	h->connected = h->logged_in = false;
 	h->type = 0;
-	h->no_epsv = h->no_pasv = h->no_mlsd = false;
+	h->no_epsv = h->no_pasv = h->no_ahead = h->no_mlsd = false;
 	h->has_worked = false;
 	coding_reset(h);
 	security_reset(&h->security);

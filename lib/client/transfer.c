@@ -137,7 +137,8 @@ after_size(struct ferry *h)
 static int
 after_mode(struct ferry *h)
 {
-	if (!h->xfer.check_size || many_pipelines(h) || !ferry_has_feature(h, "SIZE"))
+	if (!h->xfer.check_size || h->xfer.size >= 0 || many_pipelines(h) ||
+	    !ferry_has_feature(h, "SIZE"))
 		return after_size(h);
 	transfer_set_state(h, XFER_SIZE);
 	return op_send(h, 0, "SIZE", h->op.path);
@@ -208,6 +209,8 @@ send_verb(struct ferry *h)
 
 	if (many_pipelines(h)) {
 		r = many_send(h);
+	} else if (many_goes_ahead(h)) {
+		r = many_send_ahead(h);
 	} else {
 		r = op_send(h, 0, h->xfer.verb, h->op.path);
 		transfer_set_state(h, XFER_RUN);
@@ -380,6 +383,8 @@ run_reply(struct ferry *h)
 
 	if (code < 200)
 		return begun_reply(h);
+	if (many_is_stray(h, code))
+		return FERRY_AGAIN;
 	h->xfer.final = code;
 	return code < 300 ? positive(h) : refused(h);
 }
@@ -415,7 +420,8 @@ transfer_reply(struct ferry *h)
 		return time_reply(h);
 	case XFER_LADDER:
 		r = ladder_reply(h);
-		return r == 0 ? data_ready(h) : r;
+		return r == 0 || (r == FERRY_AGAIN && many_is_sure(h)) ? data_ready(h)
+								       : r;
 	case XFER_REST:
 		return rest_reply(h);
 	case XFER_RUN:
@@ -522,6 +528,28 @@ await_call(struct ferry *h, bool *ret_moved)
 	return abort_begin(h, -FERRY_EDATA, true);
 }
 
+/* The transfer command went out before it stood. The way has worked before, so its failure
+ * is this transfer's and not the way's. */
+static int
+await_connection(struct ferry *h, bool *ret_moved)
+{
+	char place[PLACE_MAX], cause[160];
+	int r = data_dial_work(h);
+
+	if (r == FERRY_AGAIN)
+		return r;
+	*ret_moved = true;
+	if (r == 0) {
+		pump_touch(h);
+		return FERRY_AGAIN;
+	}
+	h->no_ahead = true;
+	say_cause(cause, sizeof(cause), h->data.sys_errno, now_ms() - h->data.began);
+	return fail(h, FERRY_EDATA, h->data.sys_errno,
+	    "no data connection with %s, although %s has just worked: %s: %s", h->host,
+	    mode_name(h->ladder.now), say_place(&h->data.remote, place), cause);
+}
+
 static int
 run_work(struct ferry *h, bool *ret_moved)
 {
@@ -530,6 +558,8 @@ run_work(struct ferry *h, bool *ret_moved)
 
 	if (h->data.listener >= 0)
 		return await_call(h, ret_moved);
+	if (h->data.fd >= 0 && !h->data.open)
+		r = await_connection(h, ret_moved);
 	if (h->data.open && !x->data_end)
 		r = pump_work(h, ret_moved);
 	if (r == FERRY_AGAIN && !x->data_end && deadline_over(x->stall))

@@ -330,6 +330,8 @@ struct harvest {
 	int64_t size[FILES], mtime[FILES];
 	char error[FILES][256];
 	size_t refuse_begin, stop_at; /* index + 1 */
+	bool ahead;
+	const int64_t *sizes, *mtimes; /* what a listing told */
 	struct world *w;
 };
 
@@ -376,6 +378,9 @@ get_many(struct world *w, struct harvest *v, bool times)
 	    .begin = many_begin,
 	    .write = many_write,
 	    .end = many_end,
+	    .sizes = v->sizes,
+	    .mtimes = v->mtimes,
+	    .ahead = v->ahead,
 	};
 
 	v->w = w;
@@ -577,6 +582,140 @@ many_without_blocks(void **state)
 	in_step(&w);
 }
 
+/* What a listing told is not asked, and the bytes must agree with it. */
+static void
+many_with_facts(void **state)
+{
+	static const int64_t sizes[FILES] = {3, 1, -1}, mtimes[FILES] = {60, 61, INT64_MIN};
+	static const char *const codings[] = {
+	    TYPE_I MODE_B DATA "C: RETR a\nC: RETR b\nC: MDTM c\nC: RETR c\n"
+			       "S: 150 a\nsend " ABC DONE
+			       "S: 125 b\nsend \\100\\000\\000\n" DONE
+			       "S: 213 19700101000200\nS: 125 c\nsend " XYZ DONE,
+	    TYPE_I DATA "C: RETR a\nS: 150 a\nsend abc\neof\nS: 226 done\n" DATA
+			"C: RETR b\nS: 150 b\neof\nS: 226 done\n"
+			"C: MDTM c\nS: 213 19700101000200\n" DATA
+			"C: RETR c\nS: 150 c\nsend xyz\neof\nS: 226 done\n",
+	};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct harvest v = {.sizes = sizes, .mtimes = mtimes};
+		char script[2000];
+		struct world w;
+
+		snprintf(script, sizeof(script), "%s%s%s", FEATURES, codings[i], IN_STEP);
+		start(&w, state, i == 0 ? FERRY_CODING_BLOCK : FERRY_CODING_STREAM, script);
+		assert_int_equal(get_many(&w, &v, true), 0);
+		assert_int_equal(v.result[0], 0);
+		assert_int_equal(v.result[1], -FERRY_ESHORT);
+		assert_int_equal(v.result[2], 0);
+		assert_int_equal(v.mtime[0], 60);
+		assert_int_equal(v.mtime[2], 120);
+		in_step(&w);
+	}
+}
+
+#define FIRST_A DATA "C: RETR a\nS: 150 a\nsend abc\neof\nS: 226 done\n"
+#define LISTEN "listen\nS: 229 ok (|||%P|)\n"
+/* its connection is dialled, and nobody has taken the call yet */
+#define ASK_B "C: EPSV\n" LISTEN "C: RETR b\nC: EPSV\naccept\n"
+#define GET_C "C: RETR c\nS: 150 c\nsend xyz\neof\nS: 226 done\n"
+
+static void
+ahead(void **state, const char *script, int result, struct harvest *v)
+{
+	char all[2000];
+	struct world w;
+
+	*v = (struct harvest){.ahead = true};
+	snprintf(all, sizeof(all), "%s%s%s%s", FEATURES, TYPE_I, script, IN_STEP);
+	start(&w, state, FERRY_CODING_STREAM, all);
+	assert_int_equal(get_many(&w, v, false), result);
+	in_step(&w);
+}
+
+/* Once a way has worked, the next file's EPSV is out before this one's bytes come. */
+static void
+many_ahead(void **state)
+{
+	struct harvest v;
+
+	ahead(state,
+	    FIRST_A ASK_B "S: 150 b\neof\nS: 226 done\n" LISTEN "accept\n" GET_C, 0, &v);
+	check_all_good(&v);
+	/* the reply to EPSV comes with the end of the file, before its bytes have */
+	ahead(state,
+	    FIRST_A ASK_B "S: 150 b\nS: 226 done\n" LISTEN "eof\naccept\n" GET_C, 0, &v);
+	check_all_good(&v);
+}
+
+static void
+many_ahead_with_times(void **state)
+{
+	struct harvest v = {.ahead = true};
+	struct world w;
+
+	start(&w, state, FERRY_CODING_STREAM,
+	    FEATURES TYPE_I
+	    "C: MDTM a\nS: 213 19700101000100\n" FIRST_A
+	    "C: MDTM b\nS: 550 no\nC: EPSV\n" LISTEN
+	    "C: RETR b\nC: MDTM c\nC: EPSV\naccept\nS: 150 b\neof\nS: 226 done\n"
+	    "S: 213 19700101000200\n" LISTEN "accept\n" GET_C IN_STEP);
+	assert_int_equal(get_many(&w, &v, true), 0);
+	check_all_good(&v);
+	assert_int_equal(v.mtime[0], 60);
+	assert_int_equal(v.mtime[1], INT64_MIN);
+	assert_int_equal(v.mtime[2], 120);
+	in_step(&w);
+}
+
+/* A file that is not there: the next one's connection is asked for all the same. */
+static void
+many_ahead_of_a_refusal(void **state)
+{
+	struct harvest v;
+
+	ahead(state, FIRST_A ASK_B "S: 550 no\n" LISTEN "accept\n" GET_C, 0, &v);
+	assert_int_equal(v.result[1], -FERRY_EREFUSED);
+	assert_int_equal(v.result[2], 0);
+	assert_string_equal(v.text[2], "xyz");
+}
+
+/* A server that does not keep the order is asked one thing after the other. */
+static void
+many_ahead_out_of_order(void **state)
+{
+	struct harvest v;
+
+	ahead(state,
+	    FIRST_A ASK_B "S: 150 b\nS: 229 ok (|||1025|)\neof\nS: 226 done\n" DATA GET_C,
+	    0, &v);
+	check_all_good(&v);
+	ahead(state, FIRST_A ASK_B "S: 229 ok (|||1025|)\nS: 150 b\neof\nS: 226 done\n" DATA
+		GET_C,
+	    0, &v);
+	check_all_good(&v);
+	/* "data transfer in progress", in front of the end */
+	ahead(state, FIRST_A ASK_B "S: 150 b\nS: 450 busy\nS: 226 done\n" DATA GET_C, 0, &v);
+	assert_int_equal(v.result[1], -FERRY_ETEMPORARY);
+	assert_int_equal(v.result[2], 0);
+	assert_string_equal(v.text[2], "xyz");
+}
+
+/* RETR is out, and nobody is at the port. */
+static void
+many_ahead_of_a_closed_port(void **state)
+{
+	struct harvest v;
+
+	ahead(state,
+	    FIRST_A "C: EPSV\nclosed\nS: 229 ok (|||%P|)\nC: RETR b\nC: EPSV\n" ABOR
+		    "S: 425 none\nS: 229 ok (|||1025|)\nS: 226 stopped\n",
+	    -FERRY_EDATA, &v);
+	assert_int_equal(v.ended[0], 1);
+	assert_int_equal(v.ended[1] + v.ended[2], 0);
+}
+
 /* The caller stops one file: the others go on over a new connection. */
 static void
 many_stopped_here(void **state)
@@ -752,6 +891,12 @@ main(void)
 	    BOTH(a_failure_is_its_own),
 	    BOTH(the_rest_is_a_stream),
 	    BOTH(many_without_blocks),
+	    BOTH(many_with_facts),
+	    BOTH(many_ahead),
+	    BOTH(many_ahead_with_times),
+	    BOTH(many_ahead_of_a_refusal),
+	    BOTH(many_ahead_out_of_order),
+	    BOTH(many_ahead_of_a_closed_port),
 	    BOTH(many_stopped_here),
 	    BOTH(many_aborted),
 	    BOTH(many_lost),
