@@ -154,18 +154,10 @@ sink_follow_link(struct local_sink *s, const char *path)
 
 /* Which of the ways: looks at what is there under the name. */
 static int
-sink_open_file(struct local_sink *s, const char *path, enum local_name who, bool resume,
-    uint64_t *ret_offset)
+sink_open_named(
+    struct local_sink *s, enum local_name who, bool resume, uint64_t *ret_offset)
 {
 	struct stat st = {.st_mode = 0};
-	int rc = sink_open_directory(s, path, who);
-
-	if (rc < 0)
-		return rc;
-	if (who != LOCAL_FOREIGN &&
-	    fstatat(s->dir, s->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISLNK(st.st_mode) && (rc = sink_follow_link(s, path)) < 0)
-		return rc;
 	bool exists = fstatat(s->dir, s->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (exists && S_ISDIR(st.st_mode))
 		return fail(s->error, "is a directory");
@@ -180,6 +172,22 @@ sink_open_file(struct local_sink *s, const char *path, enum local_name who, bool
 		return sink_open_in_place(s, ret_offset);
 	}
 	return sink_open_part(s, resume, ret_offset);
+}
+
+static int
+sink_open_file(struct local_sink *s, const char *path, enum local_name who, bool resume,
+    uint64_t *ret_offset)
+{
+	struct stat st = {.st_mode = 0};
+	int rc = sink_open_directory(s, path, who);
+
+	if (rc < 0)
+		return rc;
+	if (who != LOCAL_FOREIGN &&
+	    fstatat(s->dir, s->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(st.st_mode) && (rc = sink_follow_link(s, path)) < 0)
+		return rc;
+	return sink_open_named(s, who, resume, ret_offset);
 }
 
 static int
@@ -209,6 +217,37 @@ local_sink_open(struct local_sink *s, const char *name, enum local_name who, boo
 	if (rc < 0)
 		sink_free(s);
 	return rc;
+}
+
+int
+local_sink_open_at(struct local_sink *s, int dir, const char *name, bool resume,
+    uint64_t *ret_offset)
+{
+	int rc;
+
+	*s = (struct local_sink){.dir = -1, .fd = -1, .mtime = INT64_MIN};
+	*ret_offset = 0;
+	if (!ferry_name_is_plain(name)) {
+		fail(s->error, "this is not the name of a file");
+		return -FERRY_EINVAL;
+	}
+	s->dir = fcntl(dir, F_DUPFD_CLOEXEC, 3);
+	s->name = strdup(name);
+	if (s->dir < 0 || s->name == NULL)
+		rc = fail(s->error, "%s", strerror(errno));
+	else
+		rc = sink_open_named(s, LOCAL_FOREIGN, resume, ret_offset);
+	if (rc < 0)
+		sink_free(s);
+	return rc;
+}
+
+bool
+local_has_part_at(int dir, const char *name)
+{
+	_cleanup_free_ char *part = part_name(name);
+
+	return part != NULL && faccessat(dir, part, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* To a terminal: harmless, and a character that a chunk's end cuts waits for its rest. */
@@ -366,6 +405,26 @@ source_open_file(struct local_source *src, const char *name, enum local_name who
 }
 
 int
+local_source_open_at(struct local_source *src, int dir, const char *name)
+{
+	struct stat st;
+
+	*src = (struct local_source){.fd = -1, .size = -1};
+	src->fd = openat(
+	    dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+	if (src->fd < 0 || fstat(src->fd, &st) < 0)
+		fail(src->error, "%s", strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		fail(src->error, "is not an ordinary file");
+	else
+		src->size = st.st_size;
+	if (src->size >= 0)
+		return 0;
+	local_source_close(src);
+	return -FERRY_ELOCAL;
+}
+
+int
 local_source_open(struct local_source *src, const char *name, enum local_name who)
 {
 	int rc = 0;
@@ -421,4 +480,53 @@ local_source_close(struct local_source *src)
 	if (src->pipe != NULL)
 		pclose(src->pipe);
 	src->pipe = NULL;
+}
+
+/* ---------------------------------------------------------------- trees */
+
+int
+local_tree_open(const char *path, bool create, char error[512])
+{
+	int fd;
+
+	if (create && mkdir(path, 0777) < 0 && errno != EEXIST)
+		return fail(error, "%s", strerror(errno));
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? fail(error, "%s", strerror(errno)) : fd;
+}
+
+/* One step down. */
+static int
+enter(int dir, const char *name, bool create, char error[512])
+{
+	int fd;
+
+	if (!ferry_name_is_plain(name))
+		return fail(error, "this is not the name of a directory");
+	if (create && mkdirat(dir, name, 0777) < 0 && errno != EEXIST)
+		return fail(error, "%s", strerror(errno));
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+		return fail(error, "%s: is a link or a file, no directory", name);
+	return fd < 0 ? fail(error, "%s: %s", name, strerror(errno)) : fd;
+}
+
+int
+local_tree_enter(int top, const char *path, bool create, char error[512])
+{
+	_cleanup_free_ char *names = strdup(path);
+	int dir = fcntl(top, F_DUPFD_CLOEXEC, 3);
+	char *rest = NULL;
+
+	if (names == NULL || dir < 0)
+		return fail(error, "%s", strerror(errno));
+	for (char *name = strtok_r(names, "/", &rest); name != NULL;
+	     name = strtok_r(NULL, "/", &rest)) {
+		int below = enter(dir, name, create, error);
+		fd_closep(&dir);
+		if (below < 0)
+			return below;
+		dir = below;
+	}
+	return dir;
 }

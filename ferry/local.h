@@ -39,6 +39,11 @@ struct local_sink {
  * foreign name that is no plain one; -FERRY_ELOCAL. sink->error has the sentence. */
 int local_sink_open(struct local_sink *sink, const char *name, enum local_name who,
     bool resume, uint64_t *ret_offset);
+/* The same for a name that a server chose, in that directory, which stays the caller's. */
+int local_sink_open_at(struct local_sink *sink, int dir, const char *name, bool resume,
+    uint64_t *ret_offset);
+/* Is there a part of this file to go on with? */
+bool local_has_part_at(int dir, const char *name);
 /* A ferry_write_cb; user is the sink. */
 int local_sink_write(const void *data, size_t n, void *user);
 /* Ends it: a complete file takes its name; of an incomplete one the part stays for
@@ -58,11 +63,20 @@ struct local_source {
 /* Opens a file to upload; "-" is standard input, "|command" a command's output (typed
  * names). 0 or -FERRY_ELOCAL. */
 int local_source_open(struct local_source *src, const char *name, enum local_name who);
+/* An ordinary file of that directory, no link. */
+int local_source_open_at(struct local_source *src, int dir, const char *name);
 /* Leaves out the first offset bytes. -FERRY_ELOCAL. */
 int local_source_skip(struct local_source *src, uint64_t offset);
 /* A ferry_read_cb; user is the source. */
 int64_t local_source_read(void *data, size_t max, void *user);
 void local_source_close(struct local_source *src);
+
+/* The top of a tree: a directory that the user named. create: it is made if it is not there.
+ * A descriptor, or -FERRY_ELOCAL with a sentence. */
+int local_tree_open(const char *path, bool create, char error[512]);
+/* A directory of the tree, by plain names: "" or "a/b". No link is followed on the way, so
+ * that it is below the top whatever others do there. create: as above. */
+int local_tree_enter(int top, const char *path, bool create, char error[512]);
 
 /* What follows the last "/". */
 const char *local_last_component(const char *path);

@@ -19,9 +19,10 @@ static const struct subcommand {
 	int min, max; /* arguments; max -1: any number */
 	oneshot_fn *run;
 } subcommands[] = {
-    {"get", "[OPTION...] URL...", "download files", FOR_GET, 1, -1, oneshot_get},
+    {"get", "[OPTION...] URL...", "download files; -r URL [DIRECTORY]: a tree", FOR_GET, 1,
+	-1, oneshot_get},
     {"put", "[OPTION...] FILE... URL",
-	"upload files; a URL that ends in / is a directory", FOR_PUT, 2, -1, oneshot_put},
+	"upload files; a URL that ends in / is a directory; -r DIRECTORY URL: a tree", FOR_PUT, 2, -1, oneshot_put},
     {"ls", "[OPTION...] URL...", "list directories", FOR_LS, 1, -1, oneshot_ls},
     {"cat", "[OPTION...] URL...", "write files to standard output", FOR_CAT, 1, -1,
 	oneshot_cat},

@@ -8,6 +8,7 @@
 #include "detour.h"
 #include "draw.h"
 #include "listing.h"
+#include "mirror.h"
 #include "own.h"
 #include "safe.h"
 #include "secret.h"
@@ -361,6 +362,9 @@ enum exitcode
 oneshot_get(const struct options *opt, int n, char **args)
 {
 	struct work w;
+
+	if (opt->recursive)
+		return mirror_get(opt, n, args);
 	bool to_stdout = opt->output != NULL &&
 			 (strcmp(opt->output, "-") == 0 || opt->output[0] == '|');
 
@@ -460,6 +464,8 @@ oneshot_put(const struct options *opt, int n, char **args)
 {
 	struct work w;
 
+	if (opt->recursive)
+		return mirror_put(opt, n, args);
 	if (work_begin(&w, opt, stdout) == 0)
 		put_all(&w, n, args);
 	return work_end(&w);

@@ -280,6 +280,24 @@ set_resume(struct options *o, const char *arg)
 }
 
 static int
+set_recursive(struct options *o, const char *arg)
+{
+	o->recursive = true;
+	return 0;
+}
+
+static int
+set_sessions(struct options *o, const char *arg)
+{
+	unsigned long n;
+
+	if (parse_number(arg, 1, SESSIONS_MAX, &n) < 0)
+		return -FERRY_EINVAL;
+	o->sessions = (unsigned)n;
+	return 0;
+}
+
+static int
 set_ascii(struct options *o, const char *arg)
 {
 	o->ascii = true;
@@ -390,6 +408,8 @@ static const struct row rows[] = {
     {'n', "no-netrc", NULL, FOR_ALL, set_no_netrc, "no netrc file; at the prompt: no login by itself"},
     {'T', "timeout", "SECONDS", FOR_ALL, set_timeout, "give up when the server is silent for so long"},
     {'c', "continue", NULL, FOR_GET | FOR_PUT, set_resume, "go on with a part that is there already"},
+    {'r', "recursive", NULL, FOR_GET | FOR_PUT, set_recursive, "a directory with all that is in it"},
+    {'j', "sessions", "N", FOR_GET | FOR_PUT, set_sessions, "with -r: sessions at the same time; default: as many as help"},
     {0, "ascii", NULL, FOR_GET | FOR_PUT | FOR_CAT, set_ascii, "text: line ends are converted"},
     {'o', "output", "FILE", FOR_GET, set_output, "name of the local file; \"-\" is standard output"},
     {'l', "long", NULL, FOR_LS, set_long, "with type, permissions, size and time"},

@@ -18,6 +18,9 @@ enum option_user {
 	FOR_REPLAY = 32,
 };
 
+/* The most that -j takes. */
+#define SESSIONS_MAX 64
+
 enum colour_choice { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 
 struct options {
@@ -41,6 +44,8 @@ struct options {
 	bool no_netrc;
 	unsigned timeout_ms; /* 0: the library's */
 	bool resume, ascii;
+	bool recursive;
+	unsigned sessions; /* of get -r and put -r; 0: as many as help */
 	enum colour_choice colour;
 	const char *output;
 	bool long_listing;

@@ -66,10 +66,29 @@ hide(struct session *s, const char *secret)
 		record_hide(s->view.record, secret);
 }
 
-static char *
-ask_secret(int code, void *user)
+void
+login_clear(struct login *l)
 {
-	struct session *s = user;
+	freep(&l->user);
+	wipep(&l->password);
+	wipep(&l->account);
+	wipep(&l->passphrase);
+}
+
+/* Where the answer to this question is kept, or NULL. */
+static char **
+login_place(struct session *s, int code)
+{
+	if (s->login == NULL)
+		return NULL;
+	return code == 332                ? &s->login->account
+	       : code == FERRY_SECRET_KEY ? &s->login->passphrase
+					  : &s->login->password;
+}
+
+static char *
+ask_person(struct session *s, int code)
+{
 	char *secret = NULL;
 	const char *question = code == 332                ? "Account: "
 			       : code == FERRY_SECRET_KEY ? "Passphrase of your key: "
@@ -84,6 +103,19 @@ ask_secret(int code, void *user)
 		rc = secret_ask(question, &secret);
 	hide(s, secret);
 	return rc < 0 ? NULL : secret;
+}
+
+static char *
+ask_secret(int code, void *user)
+{
+	struct session *s = user;
+	char **place = login_place(s, code);
+
+	if (place == NULL)
+		return ask_person(s, code);
+	if (*place == NULL)
+		*place = ask_person(s, code);
+	return *place == NULL ? NULL : strdup(*place);
 }
 
 static void
@@ -345,15 +377,22 @@ session_password(struct session *s, char **ret)
 	return 1;
 }
 
+/* A copy of what is there, or NULL; false when out of memory. */
+static bool
+copy_text(const char *text, char **ret)
+{
+	*ret = text == NULL ? NULL : strdup(text);
+	return text == NULL || *ret != NULL;
+}
+
 int
-session_open(struct session *s, const struct target *t)
+session_find_login(struct session *s, const struct target *t, struct login *ret)
 {
 	const char *user = s->opt->user != NULL ? s->opt->user : t->user;
-	_cleanup_secret_ char *given = NULL;
 	_cleanup_(netrc_clear)
 	struct netrc_entry rc_entry = {.login = NULL};
-	const char *password = NULL;
-	int rc = session_password(s, &given);
+	const char *password = t->password;
+	int rc = session_password(s, &ret->password);
 
 	if (rc == 0 && t->password == NULL)
 		rc = session_netrc(s, t->host, user, &rc_entry);
@@ -361,13 +400,32 @@ session_open(struct session *s, const struct target *t)
 		return rc;
 	if (user == NULL)
 		user = rc_entry.login;
-	password = given != NULL         ? given
-		   : t->password != NULL ? t->password
-					 : rc_entry.password;
+	if (password == NULL)
+		password = rc_entry.password;
 	if (password == NULL && (user == NULL || strcmp(user, "anonymous") == 0))
 		password = ANONYMOUS_PASSWORD;
-	rc = session_connect(s, t->host, t->port, t->tls);
+	if (!copy_text(user, &ret->user) || !copy_text(rc_entry.account, &ret->account) ||
+	    (ret->password == NULL && !copy_text(password, &ret->password)))
+		return session_fail(s, -FERRY_ENOMEM, "out of memory");
+	return 0;
+}
+
+int
+session_enter(struct session *s, const struct target *t, const struct login *l)
+{
+	int rc = session_connect(s, t->host, t->port, t->tls);
+
 	if (rc < 0)
 		return rc;
-	return session_login(s, user, password, rc_entry.account);
+	return session_login(s, l->user, l->password, l->account);
+}
+
+int
+session_open(struct session *s, const struct target *t)
+{
+	_cleanup_(login_clear)
+	struct login l = {.user = NULL};
+	int rc = session_find_login(s, t, &l);
+
+	return rc < 0 ? rc : session_enter(s, t, &l);
 }

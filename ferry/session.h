@@ -14,6 +14,15 @@
 #include "trust.h"
 #include "view.h"
 
+/* What a login needs, once it is known: for the sessions that follow the first. Secrets are
+ * wiped by login_clear(). */
+struct login {
+	char *user; /* or NULL: anonymous */
+	char *password, *account;
+	char *passphrase; /* of our own key */
+};
+void login_clear(struct login *l);
+
 struct session {
 	struct ferry *h; /* never NULL; a new one after the connection was dropped */
 	const struct options *opt;
@@ -28,6 +37,8 @@ struct session {
 	struct trust trust;          /* what is known of the server */
 	bool stopping;               /* ^C was typed once in this operation */
 	const char *prompt_password; /* text of the question */
+	struct login *login; /* what a person was asked is kept there, and not asked again;
+				borrowed, or NULL */
 	char message[600]; /* a failure on our side, in words; "" when the handle has the
 			      words */
 };
@@ -56,6 +67,9 @@ int session_login(
     struct session *s, const char *user, const char *password, const char *account);
 /* Both, with what options, target and netrc say. */
 int session_open(struct session *s, const struct target *t);
+/* The same in two steps. ret: cleared by the caller, whatever the result. */
+int session_find_login(struct session *s, const struct target *t, struct login *ret);
+int session_enter(struct session *s, const struct target *t, const struct login *l);
 /* Fills user, password and account for a host from the netrc file: 1, 0 for none, or an
  * error with s->message. Wipe with netrc_clear(). */
 struct netrc_entry;

@@ -14,7 +14,7 @@ class FakeServer:
 
     files: {path: bytes} that RETR and SIZE know; names: what NLST lists, and facts: what MLSD lists (bytes,
     without line ends); features: of FEAT. replies: {verb: line} answered instead of doing anything; a function of
-    the session and the argument that returns a line; or None: hang up. hold: verbs that are answered only after
+    the session and the argument that returns a line, or None when it has said everything; or None: hang up. hold: verbs that are answered only after
     release(); with "data" in it, files trickle until then. half: RETR sends half of a file. size: what SIZE says.
     calls: active mode works; below: the call (only one) comes from the port below the server's own. uploads:
     {path: bytes} that STOR received whole. commands: every line that came, in order. open: the connections.
@@ -98,6 +98,7 @@ class FakeServer:
                 s, _ = self.listener.accept()
             except OSError:
                 return
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.open.append(s)
             threading.Thread(target=self.session, args=(s,), daemon=True).start()
 
@@ -157,7 +158,8 @@ class Session:
                 return False
             if callable(reply):
                 reply = reply(self, arg)
-            self.say(reply)
+            if reply is not None:
+                self.say(reply)
         else:
             getattr(self, "do_" + verb, self.unknown)(arg)
         return verb != "QUIT"

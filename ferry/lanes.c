@@ -1,0 +1,424 @@
+/*
+ * The loop around several handles. Knows nothing of files: only who is connected, who is
+ * busy, and whether one more would help.
+ */
+#include "lanes.h"
+
+#include "interrupt.h"
+#include "own.h"
+
+#include <time.h>
+
+#define ADAPTIVE_MAX 8 /* sessions that nobody asked for by number */
+#define LOOK_SECONDS 0.15
+#define GROWTH 1.12 /* so much faster, or it was no use */
+#define REOPEN_MAX 10
+#define STRIKES_MAX 3
+#define FDS_OF_ONE 4
+
+static double
+now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* A narration or a diagram has room for one conversation. */
+static unsigned
+most_allowed(const struct lanes *ls)
+{
+	if (ls->opt->explain || ls->opt->trace != NULL)
+		return 1;
+	return ls->opt->sessions != 0 ? ls->opt->sessions : ADAPTIVE_MAX;
+}
+
+/* ---------------------------------------------------------------- open and close */
+
+/* Logged in. MODE B wherever it is known: one data connection for all that a session
+ * moves.
+ */
+static void
+lane_ready(struct lane *l)
+{
+	l->in = true;
+	if (l->s.coding == FERRY_CODING_AUTO && ferry_has_feature(l->s.h, "MODE B"))
+		ferry_set_coding(l->s.h, FERRY_CODING_BLOCK);
+}
+
+static int
+lane_make(struct lanes *ls, struct lane *l)
+{
+	int rc;
+
+	if (l->made)
+		return 0;
+	rc = session_init(&l->s, ls->opt);
+	l->made = l->s.h != NULL;
+	if (rc < 0)
+		return rc;
+	l->s.login = &ls->login;
+	l->s.view.talk = ls->opt->verbose ? TALK_ALL : TALK_NONE;
+	l->s.binary = !(ls->opt->ascii || ls->t->type == 'a');
+	session_apply(&l->s);
+	return 0;
+}
+
+static int
+first_open(struct lanes *ls, struct lane *l)
+{
+	struct ferry_tls_info info = {.struct_size = sizeof info};
+	int rc = session_find_login(&l->s, ls->t, &ls->login);
+
+	if (rc == 0)
+		rc = session_enter(&l->s, ls->t, &ls->login);
+	if (rc < 0)
+		return rc;
+	if (ferry_tls_info(l->s.h, &info) == 0)
+		memcpy(ls->fingerprint, info.fingerprint, sizeof ls->fingerprint);
+	lane_ready(l);
+	l->state = LANE_IDLE;
+	return 0;
+}
+
+int
+lanes_open(struct lanes *ls, const struct options *opt, const struct target *t)
+{
+	struct lane *l = &ls->lane[0];
+	int rc;
+
+	*ls = (struct lanes){.opt = opt, .t = t, .goal = 1, .before = 1};
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		ls->lane[i].number = i;
+	rc = lane_make(ls, l);
+	if (rc == 0 && opt->explain)
+		rc = explain_new(stdout, options_colour(opt, stdout), &l->s.view.explain);
+	if (rc < 0)
+		return rc;
+	l->s.may_ask = true; /* the others ask for nothing: what was said is kept */
+	if (opt->sessions != 0 || most_allowed(ls) == 1) {
+		ls->goal = most_allowed(ls);
+		ls->settled = true;
+	}
+	return first_open(ls, l);
+}
+
+/* As the first one was: encrypted if it was, and with the same key. */
+static int
+lane_connect(struct lanes *ls, struct lane *l)
+{
+	enum ferry_tls tls = ls->opt->tls;
+	bool secret = *ls->fingerprint != '\0';
+	int rc = lane_make(ls, l);
+
+	if (rc < 0)
+		return rc;
+	if (secret)
+		tls = ls->t->tls == FERRY_TLS_IMPLICIT ? FERRY_TLS_IMPLICIT
+						       : FERRY_TLS_EXPLICIT;
+	rc = ferry_set_tls(l->s.h, tls);
+	if (rc == 0 && secret)
+		rc = ferry_set_tls_pin(l->s.h, ls->fingerprint);
+	if (rc < 0)
+		return rc;
+	l->in = l->useful = false;
+	l->state = LANE_CONNECTING;
+	l->s.message[0] = '\0';
+	return ferry_connect(l->s.h, ls->t->host, ls->t->port);
+}
+
+static unsigned
+count_open(const struct lanes *ls)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		n += ls->lane[i].state != LANE_CLOSED;
+	return n;
+}
+
+/* The server has as many as it wants. */
+static void
+settle(struct lanes *ls)
+{
+	unsigned open = count_open(ls);
+
+	ls->goal = open > 0 ? open : 1;
+	ls->settled = true;
+}
+
+void
+lanes_fail(struct lanes *ls, const struct lane *l, int rc)
+{
+	if (ls->result != 0)
+		return;
+	ls->result = rc;
+	ls->why = session_error(&l->s, rc);
+}
+
+/* One that is connected no more, or never was. */
+static void
+lane_lost(struct lanes *ls, struct lane *l, int rc)
+{
+	bool sent_away = ferry_reply_code(l->s.h) == 421;
+	bool again;
+
+	ls->strikes = l->useful ? 0 : ls->strikes + 1;
+	again =
+	    l->in && !sent_away && ls->strikes < STRIKES_MAX && ls->reopened < REOPEN_MAX;
+	l->state = LANE_CLOSED;
+	if (count_open(ls) > 0) {
+		if (!again)
+			settle(ls);
+	} else if (!again) {
+		lanes_fail(ls, l, rc);
+	}
+	ls->reopened += again;
+}
+
+/* ---------------------------------------------------------------- one step */
+
+static void lane_result(struct lanes *ls, struct lane *l, int rc);
+
+static void
+lane_begin(struct lanes *ls, struct lane *l)
+{
+	int rc = ls->work->begin(l, ls->user);
+
+	if (rc == LANE_NOTHING)
+		return;
+	l->state = LANE_BUSY;
+	if (rc != FERRY_AGAIN)
+		lane_result(ls, l, rc);
+}
+
+/* What ran in this lane has come to its end. */
+static void
+lane_result(struct lanes *ls, struct lane *l, int rc)
+{
+	enum lane_state was = l->state;
+
+	if (was == LANE_CONNECTING && rc == 0) {
+		l->state = LANE_LOGIN;
+		rc = ferry_login(
+		    l->s.h, ls->login.user, ls->login.password, ls->login.account);
+		if (rc == FERRY_AGAIN)
+			return;
+		was = LANE_LOGIN;
+	}
+	if (was == LANE_LOGIN && rc == 0)
+		lane_ready(l);
+	l->state = LANE_IDLE;
+	if (was == LANE_BUSY) {
+		ls->work->end(l, rc, ls->user);
+		l->useful = l->useful || rc == 0;
+	}
+	if (!ferry_is_logged_in(l->s.h) || (was != LANE_BUSY && rc < 0))
+		lane_lost(ls, l, rc < 0 ? rc : -FERRY_ECLOSED);
+}
+
+/* ^C: what runs is stopped in order; a second time it is dropped. */
+static void
+lane_stop(struct lanes *ls, struct lane *l, bool now)
+{
+	if (l->state == LANE_BUSY && !now) {
+		ferry_abort(l->s.h);
+		return;
+	}
+	if (l->state == LANE_CLOSED || l->state == LANE_IDLE)
+		return;
+	session_drop(&l->s);
+	session_fail(&l->s, -FERRY_EABORTED, "interrupted; the connection is closed");
+	if (l->state == LANE_BUSY)
+		ls->work->end(l, -FERRY_EABORTED, ls->user);
+	l->state = LANE_CLOSED;
+}
+
+static void
+stop(struct lanes *ls)
+{
+	bool now = ls->stopping || interrupt_is_end();
+
+	interrupt_clear();
+	ls->stopping = true;
+	ls->result = -FERRY_EABORTED;
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		lane_stop(ls, &ls->lane[i], now);
+}
+
+/* ---------------------------------------------------------------- how many */
+
+static unsigned
+raised(const struct lanes *ls)
+{
+	unsigned n = ls->goal + (ls->goal + 1) / 2;
+
+	return n < most_allowed(ls) ? n : most_allowed(ls);
+}
+
+/* Was it worth it? Then more; else back to what was as fast. */
+static void
+look(struct lanes *ls)
+{
+	double t = now();
+	uint64_t score = ls->work->score(ls->user);
+
+	if (ls->settled || t - ls->looked < LOOK_SECONDS)
+		return;
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		if (ls->lane[i].state == LANE_CONNECTING ||
+		    ls->lane[i].state == LANE_LOGIN)
+			return; /* what it brings is not seen yet */
+	if (ls->looked > 0) {
+		double rate = (double)(score - ls->scored) / (t - ls->looked);
+		if (rate > ls->best * GROWTH) {
+			ls->before = ls->goal;
+			ls->best = rate;
+			ls->goal = raised(ls);
+		} else {
+			ls->goal = ls->before;
+			ls->settled = true;
+		}
+	}
+	ls->settled = ls->settled || ls->before == most_allowed(ls);
+	ls->looked = t;
+	ls->scored = score;
+}
+
+static void
+open_more(struct lanes *ls)
+{
+	for (unsigned i = 0; i < ls->goal; i++) {
+		struct lane *l = &ls->lane[i];
+		if (ls->result < 0 || l->state != LANE_CLOSED ||
+		    count_open(ls) >= ls->goal || !ls->work->has_more(ls->user))
+			continue;
+		int rc = lane_connect(ls, l);
+		if (rc < 0)
+			lane_result(ls, l, rc);
+	}
+}
+
+/* Everything is done: those that would come too late are not waited for. */
+static void
+drop_unfinished(struct lanes *ls)
+{
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		struct lane *l = &ls->lane[i];
+		if (l->state != LANE_CONNECTING && l->state != LANE_LOGIN)
+			continue;
+		session_drop(&l->s);
+		l->state = LANE_CLOSED;
+	}
+}
+
+/* Those that are too many have nothing more to do. */
+static void
+give_work(struct lanes *ls)
+{
+	unsigned busy = 0;
+
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		busy += ls->lane[i].state == LANE_BUSY;
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		struct lane *l = &ls->lane[i];
+		while (ls->result == 0 && l->state == LANE_IDLE && busy < ls->goal) {
+			lane_begin(ls, l);
+			if (l->state == LANE_IDLE)
+				break;
+			busy += l->state == LANE_BUSY;
+		}
+	}
+	if (busy > ls->most)
+		ls->most = busy;
+	if (busy == 0 && !ls->work->has_more(ls->user))
+		drop_unfinished(ls);
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static bool
+is_working(const struct lane *l)
+{
+	return l->state == LANE_CONNECTING || l->state == LANE_LOGIN ||
+	       l->state == LANE_BUSY;
+}
+
+/* Waits until something can go on. false: nothing runs. */
+static bool
+wait_all(struct lanes *ls)
+{
+	struct pollfd fds[SESSIONS_MAX * FDS_OF_ONE];
+	int timeout = -1;
+	nfds_t n = 0;
+	bool any = false;
+
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		int one = -1;
+		if (!is_working(&ls->lane[i]))
+			continue;
+		any = true;
+		n += ferry_poll(ls->lane[i].s.h, fds + n, FDS_OF_ONE, &one);
+		if (one >= 0 && (timeout < 0 || one < timeout))
+			timeout = one;
+	}
+	if (any && interrupt_poll(fds, n, timeout) < 0 && interrupt_seen())
+		stop(ls);
+	return any;
+}
+
+static void
+step_all(struct lanes *ls)
+{
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		struct lane *l = &ls->lane[i];
+		if (!is_working(l))
+			continue;
+		int rc = ferry_step(l->s.h);
+		if (rc != FERRY_AGAIN)
+			lane_result(ls, l, rc);
+	}
+}
+
+int
+lanes_run(struct lanes *ls, const struct lanes_work *work, void *user)
+{
+	ls->work = work;
+	ls->user = user;
+	do {
+		if (!ls->stopping) {
+			look(ls);
+			give_work(ls);
+			open_more(ls);
+		}
+		if (!wait_all(ls))
+			break;
+		step_all(ls);
+		if (work->tick != NULL)
+			work->tick(user);
+	} while (true);
+	return ls->result;
+}
+
+int
+lanes_close(struct lanes *ls)
+{
+	int quit[SESSIONS_MAX], rc;
+
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		if (ls->lane[i].made)
+			quit[i] = ferry_is_connected(ls->lane[i].s.h)
+				      ? ferry_quit(ls->lane[i].s.h)
+				      : 0;
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		if (ls->lane[i].made)
+			session_run(&ls->lane[i].s, quit[i]);
+	rc = ls->lane[0].made ? session_save_trace(&ls->lane[0].s) : 0;
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		if (ls->lane[i].made)
+			session_free(&ls->lane[i].s);
+	login_clear(&ls->login);
+	freep(&ls->why);
+	return rc;
+}

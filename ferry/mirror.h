@@ -1,0 +1,74 @@
+/*
+ * ferry get -r and put -r: a tree down or up, over several sessions. Every file that can
+ * be moved is; those that cannot are listed at the end. Links are never followed on
+ * either side, and nothing is deleted.
+ */
+#ifndef FERRY_MIRROR_H
+#define FERRY_MIRROR_H
+
+#include "exitcode.h"
+#include "lanes.h"
+#include "plan.h"
+#include "progress.h"
+
+enum exitcode mirror_get(const struct options *opt, int n, char **args);
+enum exitcode mirror_put(const struct options *opt, int n, char **args);
+
+/* ---- for mirror_get.c and mirror_put.c ---- */
+
+#define MIRROR_TRIES 2       /* of one file */
+#define MIRROR_BATCH_MAX 256 /* files that one session is given at once */
+
+/* One that failed: told at the end. */
+struct failure {
+	char *what, *why;
+};
+
+struct mirror {
+	const struct options *opt;
+	struct target t;
+	char *base; /* the tree's top on the server; "": where the login leads */
+	int top;    /* the tree's top here */
+	bool binary;
+	struct plan plan;
+	struct lanes *lanes;
+	void *job[SESSIONS_MAX]; /* what each session does: the direction's, or NULL */
+	bool moved_any;          /* a data connection has worked */
+	uint64_t files, skipped, left_out, bytes;
+	uint64_t failed;
+	struct failure *failures; /* the first FAILURES_MAX of them */
+	size_t n_failures;
+	enum exitcode code;
+	struct progress bar;
+	double began;
+};
+
+/* A directory of the tree here that stays open, because the next file is in it too. */
+struct mirror_place {
+	char *dir; /* below the top; NULL: none is open */
+	int fd;
+};
+
+/* Goes to a directory, or to the one that a file is in. 0 or -FERRY_ELOCAL with a
+ * sentence. */
+int mirror_enter(const struct mirror *m, struct mirror_place *p, const char *dir,
+    bool create, char error[512]);
+int mirror_enter_parent(const struct mirror *m, struct mirror_place *p, const char *path,
+    bool create, char error[512]);
+void mirror_leave(struct mirror_place *p);
+
+/* The path of a file on the server: free(). NULL when out of memory. */
+char *mirror_remote(const struct mirror *m, const char *path);
+/* Names what will not be moved. why may come from a server. */
+void mirror_fail(struct mirror *m, const char *path, int result, const char *why);
+/* The same for what was left out on purpose: no failure. */
+void mirror_leave_out(struct mirror *m, const char *path, const char *why);
+/* ^C: what fails now did not fail. */
+bool mirror_stops(const struct mirror *m);
+/* May the same be tried again, and has that some sense? */
+bool mirror_tries_again(const struct mirror *m, const struct plan_item *item, int result);
+/* From the session's last failure. */
+void mirror_fail_session(
+    struct mirror *m, const char *path, const struct lane *l, int result);
+
+#endif

@@ -1,0 +1,547 @@
+/*
+ * A tree to a server: a directory is made there, its files are sent, and when all of them
+ * are there the server's listing of it must agree on their sizes. Links are left out:
+ * what they lead to may be anywhere.
+ */
+#include "mirror_way.h"
+
+#include "interrupt.h"
+#include "own.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define FILES_AHEAD 2000 /* that wait, before the next directory is made */
+
+/* A file here, and what the server has of it. */
+struct parcel {
+	char *name;
+	int64_t size, mtime;
+	int64_t there; /* bytes, or -1: nothing */
+	int64_t there_mtime;
+	bool sent;
+};
+
+/* A directory whose files are under way. */
+struct folder {
+	char *path;
+	struct parcel *parcel; /* by name */
+	size_t n, room;
+	size_t left; /* that are not done yet */
+	bool any_sent;
+};
+
+enum ship_kind {
+	SHIP_NOTHING,
+	SHIP_MAKE,  /* MKD */
+	SHIP_STAT,  /* it was refused: is the directory there already? */
+	SHIP_LOOK,  /* --continue: what is there */
+	SHIP_FILE,  /* STOR */
+	SHIP_CHECK, /* a listing, for the sizes */
+};
+
+/* What one session does. */
+struct ship {
+	struct mirror *m;
+	struct lane *lane;
+	enum ship_kind kind;
+	bool go_on; /* the operation of kind is to be begun */
+	struct plan_item item;
+	struct folder *folder;
+	struct local_source source;
+	bool is_open;
+	struct ferry_entry entry; /* of SHIP_STAT */
+	int refused;              /* result of MKD */
+	char *why;                /* and its sentence */
+	struct mirror_place place;
+};
+
+static struct ship *
+ship_of(struct mirror *m, struct lane *l)
+{
+	struct ship *s = m->job[l->number];
+
+	if (s != NULL)
+		return s;
+	s = calloc(1, sizeof *s);
+	if (s == NULL)
+		return NULL;
+	s->m = m;
+	s->lane = l;
+	s->place.fd = -1;
+	m->job[l->number] = s;
+	return s;
+}
+
+static void
+folder_free(struct folder *f)
+{
+	if (f == NULL)
+		return;
+	for (size_t i = 0; i < f->n; i++)
+		free(f->parcel[i].name);
+	free(f->parcel);
+	free(f->path);
+	free(f);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct parcel *)a)->name, ((const struct parcel *)b)->name);
+}
+
+static struct parcel *
+find(struct folder *f, const char *name)
+{
+	struct parcel key = {.name = (char *)name};
+
+	if (f->n == 0 || name == NULL)
+		return NULL;
+	return bsearch(&key, f->parcel, f->n, sizeof key, by_name);
+}
+
+/* ---------------------------------------------------------------- a directory here */
+
+static bool
+folder_add(struct folder *f, const char *name, const struct stat *st)
+{
+	if (f->n == f->room) {
+		size_t room = f->room == 0 ? 16 : 2 * f->room;
+		struct parcel *more = reallocarray(f->parcel, room, sizeof *more);
+		if (more == NULL)
+			return false;
+		f->parcel = more;
+		f->room = room;
+	}
+	f->parcel[f->n] = (struct parcel){.name = strdup(name),
+	    .size = st->st_size,
+	    .mtime = st->st_mtime,
+	    .there = -1,
+	    .there_mtime = INT64_MIN};
+	return f->parcel[f->n++].name != NULL;
+}
+
+/* The plan's rules for trees from a server hold for ours, too: depth and number. */
+static enum plan_verdict
+take_name(struct ship *s, struct folder *f, const char *name, const struct stat *st)
+{
+	struct ferry_entry e = {.type = FERRY_ENTRY_DIRECTORY, .name = (char *)name};
+
+	if (S_ISLNK(st->st_mode))
+		return PLAN_LINK;
+	if (S_ISDIR(st->st_mode))
+		return plan_add(&s->m->plan, &s->item, &e);
+	if (!S_ISREG(st->st_mode))
+		return PLAN_SPECIAL;
+	if (f->n + s->m->plan.files.count >= PLAN_COUNT_MAX)
+		return PLAN_MANY;
+	return folder_add(f, name, st) ? PLAN_TAKEN : PLAN_MEMORY;
+}
+
+static void
+read_name(struct ship *s, struct folder *f, int dir, const char *name)
+{
+	_cleanup_free_ char *path = plan_join(f->path, name);
+	struct stat st;
+	enum plan_verdict v;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		mirror_fail(
+		    s->m, path == NULL ? "" : path, -FERRY_ELOCAL, strerror(errno));
+		return;
+	}
+	v = take_name(s, f, name, &st);
+	if (plan_is_left_out(v))
+		mirror_leave_out(s->m, path == NULL ? "" : path, plan_why(v));
+	else if (v != PLAN_TAKEN)
+		mirror_fail(s->m, path == NULL ? "" : path, -FERRY_ELOCAL,
+		    v == PLAN_NAME ? "a name with control characters cannot be sent"
+				   : plan_why(v));
+}
+
+static void
+closedirp(DIR **d)
+{
+	if (*d != NULL)
+		closedir(*d);
+}
+
+static int
+read_directory(struct ship *s, struct folder *f, char error[512])
+{
+	_cleanup_close_ int fd = local_tree_enter(s->m->top, f->path, false, error);
+	_cleanup_(closedirp)
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (fd < 0)
+		return -FERRY_ELOCAL;
+	if (d == NULL) {
+		snprintf(error, 512, "%s", strerror(errno));
+		return -FERRY_ELOCAL;
+	}
+	fd = -1; /* the stream's */
+	while ((errno = 0, e = readdir(d)) != NULL)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			read_name(s, f, dirfd(d), e->d_name);
+	if (f->n > 0)
+		qsort(f->parcel, f->n, sizeof *f->parcel, by_name);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- a directory there */
+
+/* All its files are done: what does the server say of them? */
+static void
+folder_done(struct mirror *m, struct folder *f)
+{
+	struct plan_item check = {.folder = f};
+
+	if (f->any_sent && m->binary && !mirror_stops(m)) {
+		check.path = strdup(f->path);
+		if (check.path != NULL && plan_push(&m->plan.directories, check))
+			return;
+	}
+	folder_free(f);
+}
+
+static bool
+is_there(const struct parcel *p)
+{
+	return p->there == p->size &&
+	       (p->there_mtime == INT64_MIN || p->there_mtime >= p->mtime);
+}
+
+/* Its files wait from now on for a session that takes them. */
+static void
+queue_files(struct ship *s)
+{
+	struct mirror *m = s->m;
+	struct folder *f = s->folder;
+
+	s->folder = NULL;
+	f->left = 1; /* ours, until all are in the queue */
+	for (size_t i = 0; i < f->n; i++) {
+		struct plan_item item = {.folder = f, .index = i};
+		if (m->opt->resume && is_there(&f->parcel[i])) {
+			m->skipped++;
+			continue;
+		}
+		item.path = plan_join(f->path, f->parcel[i].name);
+		if (item.path != NULL && plan_push(&m->plan.files, item))
+			f->left++;
+		else
+			mirror_fail(m, f->path, -FERRY_ENOMEM, "out of memory");
+	}
+	if (--f->left == 0)
+		folder_done(m, f);
+}
+
+/* The directory is there: what is to be sent? */
+static void
+fill_directory(struct ship *s)
+{
+	struct folder *f = calloc(1, sizeof *f);
+	char error[512] = "out of memory";
+
+	if (f != NULL)
+		f->path = strdup(s->item.path);
+	if (f == NULL || f->path == NULL || read_directory(s, f, error) < 0) {
+		mirror_fail(s->m, s->item.path, -FERRY_ELOCAL, error);
+		folder_free(f);
+		return;
+	}
+	s->folder = f;
+	if (s->m->opt->resume && f->n > 0) {
+		s->kind = SHIP_LOOK;
+		s->go_on = true;
+	} else {
+		queue_files(s);
+	}
+}
+
+static int
+look_entry(struct ferry_entry *e, void *user)
+{
+	struct ship *s = user;
+	struct parcel *p = find(s->folder, e->name);
+
+	if (p != NULL && e->type == FERRY_ENTRY_FILE) {
+		p->there = e->size;
+		p->there_mtime = e->exact ? e->mtime : INT64_MIN;
+	}
+	return 0;
+}
+
+/* A server that hides what was uploaded proves nothing; another size does. */
+static int
+check_entry(struct ferry_entry *e, void *user)
+{
+	struct ship *s = user;
+	struct parcel *p = find(s->folder, e->name);
+	_cleanup_free_ char *path = NULL;
+	char why[120];
+
+	if (p == NULL || !p->sent || e->size < 0 || e->size == p->size)
+		return 0;
+	p->sent = false;
+	path = plan_join(s->folder->path, p->name);
+	snprintf(why, sizeof why, "%lld bytes were sent, but the server has %lld",
+	    (long long)p->size, (long long)e->size);
+	s->m->files--;
+	mirror_fail(s->m, path == NULL ? "" : path, -FERRY_ESHORT, why);
+	return 0;
+}
+
+static int
+list_folder(struct ship *s, ferry_entry_cb *cb)
+{
+	_cleanup_free_ char *remote = mirror_remote(s->m, s->folder->path);
+
+	if (remote == NULL)
+		return -FERRY_ENOMEM;
+	return ferry_list(s->lane->s.h, *remote == '\0' ? NULL : remote, cb, s);
+}
+
+static int
+begin_directory(struct ship *s)
+{
+	_cleanup_free_ char *remote = NULL;
+
+	s->folder = s->item.folder;
+	if (s->folder != NULL) {
+		s->kind = SHIP_CHECK;
+		return list_folder(s, check_entry);
+	}
+	s->kind = SHIP_MAKE;
+	remote = mirror_remote(s->m, s->item.path);
+	if (remote == NULL)
+		return -FERRY_ENOMEM;
+	if (*remote == '\0' || strcmp(remote, "/") == 0)
+		return 0; /* where the login leads is there */
+	return ferry_mkdir(s->lane->s.h, remote, NULL);
+}
+
+static int
+begin_stat(struct ship *s)
+{
+	_cleanup_free_ char *remote = mirror_remote(s->m, s->item.path);
+
+	return remote == NULL ? -FERRY_ENOMEM
+			      : ferry_stat(s->lane->s.h, remote, &s->entry);
+}
+
+static void
+end_make(struct ship *s, int result)
+{
+	if (result == 0) {
+		fill_directory(s);
+	} else if (result == -FERRY_EREFUSED || result == -FERRY_EUNSUPPORTED) {
+		s->refused = result;
+		s->why = session_error(&s->lane->s, result);
+		s->kind = SHIP_STAT;
+		s->go_on = true;
+	} else if (mirror_tries_again(s->m, &s->item, result)) {
+		s->item.tries++;
+		plan_push(&s->m->plan.directories, s->item);
+		s->item = (struct plan_item){.path = NULL};
+	} else if (!mirror_stops(s->m)) {
+		mirror_fail_session(s->m, s->item.path, s->lane, result);
+	}
+}
+
+static void
+end_stat(struct ship *s, int result)
+{
+	bool is_there = result == 0 && s->entry.type == FERRY_ENTRY_DIRECTORY;
+
+	ferry_entry_clear(&s->entry);
+	if (is_there)
+		fill_directory(s);
+	else
+		mirror_fail(s->m, s->item.path, s->refused, s->why == NULL ? "" : s->why);
+	freep(&s->why);
+}
+
+/* ---------------------------------------------------------------- a file */
+
+static int64_t
+file_read(void *data, size_t max, void *user)
+{
+	struct ship *s = user;
+	int64_t n = local_source_read(data, max, &s->source);
+
+	if (n > 0)
+		s->m->bytes += (uint64_t)n;
+	return n;
+}
+
+/* What is there of it already, and may be the beginning of it. */
+static uint64_t
+offset_of(const struct ship *s, const struct parcel *p)
+{
+	bool is_beginning = s->m->opt->resume && s->item.tries == 0 && p->there > 0 &&
+			    p->there < s->source.size;
+
+	return is_beginning && s->m->binary ? (uint64_t)p->there : 0;
+}
+
+static int
+begin_file(struct ship *s)
+{
+	struct folder *f = s->item.folder;
+	struct parcel *p = &f->parcel[s->item.index];
+	_cleanup_free_ char *remote = mirror_remote(s->m, s->item.path);
+
+	s->kind = SHIP_FILE;
+	s->source = (struct local_source){.fd = -1};
+	if (remote == NULL)
+		return -FERRY_ENOMEM;
+	if (mirror_enter(s->m, &s->place, f->path, false, s->source.error) < 0 ||
+	    local_source_open_at(&s->source, s->place.fd, p->name) < 0)
+		return -FERRY_ELOCAL;
+	s->is_open = true;
+	p->size = s->source.size;
+	uint64_t offset = offset_of(s, p);
+	if (offset > 0 && local_source_skip(&s->source, offset) < 0)
+		return -FERRY_ELOCAL;
+	return ferry_put(s->lane->s.h, remote, FERRY_PUT_STORE, offset,
+	    p->size - (int64_t)offset, file_read, s);
+}
+
+static void
+fail_file(struct ship *s, int result)
+{
+	if (result == -FERRY_ELOCAL && *s->source.error != '\0')
+		mirror_fail(s->m, s->item.path, result, s->source.error);
+	else
+		mirror_fail_session(s->m, s->item.path, s->lane, result);
+}
+
+static void
+end_file(struct ship *s, int result)
+{
+	struct mirror *m = s->m;
+	struct folder *f = s->item.folder;
+
+	if (s->is_open)
+		local_source_close(&s->source);
+	s->is_open = false;
+	if (result == -FERRY_EDATA && !m->moved_any)
+		lanes_fail(m->lanes, s->lane, result);
+	if (result == 0) {
+		m->files++;
+		m->moved_any = true;
+		f->any_sent = f->parcel[s->item.index].sent = true;
+	} else if (mirror_tries_again(m, &s->item, result)) {
+		s->item.tries++;
+		bool pushed = plan_push(&m->plan.files, s->item);
+		s->item = (struct plan_item){.path = NULL};
+		if (pushed)
+			return;
+	} else if (!mirror_stops(m)) {
+		fail_file(s, result);
+	}
+	if (--f->left == 0)
+		folder_done(m, f);
+}
+
+/* ---------------------------------------------------------------- what comes next */
+
+static int
+go_on(struct ship *s)
+{
+	s->go_on = false;
+	return s->kind == SHIP_STAT ? begin_stat(s) : list_folder(s, look_entry);
+}
+
+static int
+ship_begin(struct lane *l, void *user)
+{
+	struct mirror *m = user;
+	struct ship *s = ship_of(m, l);
+
+	if (s == NULL)
+		return LANE_NOTHING;
+	if (s->go_on)
+		return go_on(s);
+	if (m->plan.files.count < FILES_AHEAD &&
+	    plan_take_last(&m->plan.directories, &s->item))
+		return begin_directory(s);
+	if (plan_take(&m->plan.files, &s->item))
+		return begin_file(s);
+	return LANE_NOTHING;
+}
+
+static void
+end_check(struct ship *s)
+{
+	folder_free(s->folder);
+	s->folder = NULL;
+}
+
+static void
+ship_end(struct lane *l, int result, void *user)
+{
+	struct ship *s = ship_of(user, l);
+	enum ship_kind was = s->kind;
+
+	if (was == SHIP_MAKE)
+		end_make(s, result);
+	else if (was == SHIP_STAT)
+		end_stat(s, result);
+	else if (was == SHIP_LOOK)
+		queue_files(s); /* without a listing nothing is known to be there */
+	else if (was == SHIP_CHECK)
+		end_check(s);
+	else if (was == SHIP_FILE)
+		end_file(s, result);
+	if (s->go_on)
+		return;
+	plan_item_clear(&s->item);
+	s->kind = SHIP_NOTHING;
+}
+
+/* A folder whose files still wait is theirs: the last of them frees it. */
+static void
+free_waiting(struct mirror *m)
+{
+	struct plan_item item;
+
+	while (plan_take(&m->plan.directories, &item)) {
+		folder_free(item.folder);
+		plan_item_clear(&item);
+	}
+	while (plan_take(&m->plan.files, &item)) {
+		struct folder *f = item.folder;
+		if (--f->left == 0)
+			folder_free(f);
+		plan_item_clear(&item);
+	}
+}
+
+static void
+ship_free(struct mirror *m, struct lane *l)
+{
+	struct ship *s = m->job[l->number];
+
+	if (l->number == 0)
+		free_waiting(m);
+	if (s == NULL)
+		return;
+	folder_free(s->folder);
+	plan_item_clear(&s->item);
+	mirror_leave(&s->place);
+	free(s->why);
+	free(s);
+	m->job[l->number] = NULL;
+}
+
+const struct mirror_way mirror_way_put = {
+    .verb = "STOR",
+    .begin = ship_begin,
+    .end = ship_end,
+    .forget = ship_free,
+};
