@@ -293,7 +293,8 @@ begin(struct mirror *m, const struct options *opt, char *url)
 	const char *why = "out of memory";
 	int rc;
 
-	*m = (struct mirror){.opt = opt, .top = -1, .began = monotonic()};
+	*m = (struct mirror){
+	    .opt = opt, .in_order = true, .top = -1, .began = monotonic()};
 	rc = target_parse_url(url, &m->t, &why);
 	secret_scrub_url(url);
 	if (rc == 0 && m->t.path != NULL)

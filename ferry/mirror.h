@@ -33,6 +33,7 @@ struct mirror {
 	struct plan plan;
 	struct lanes *lanes;
 	void *job[SESSIONS_MAX]; /* what each session does: the direction's, or NULL */
+	bool in_order; /* as far as is known: EPSV may go in one write with RETR */
 	bool moved_any;          /* a data connection has worked */
 	uint64_t files, skipped, left_out, bytes;
 	uint64_t failed;

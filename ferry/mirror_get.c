@@ -93,6 +93,7 @@ fail_file(struct fetch *f, struct plan_item *item, int result, const char *why)
 static void
 try_again(struct fetch *f, struct plan_item *item)
 {
+	f->m->in_order = false; /* that may have been it */
 	item->tries++;
 	item->size = -1;
 	item->mtime = INT64_MIN;
@@ -271,8 +272,8 @@ begin_many(struct fetch *f)
 	    .end = file_end,
 	    .sizes = size,
 	    .mtimes = mtime,
-	    .ahead =
-		!f->m->opt->explain, /* told one after the other, it is easier to read */
+	    /* told one after the other, it is easier to read */
+	    .ahead = f->m->in_order && !f->m->opt->explain,
 	};
 	int rc = 0;
 

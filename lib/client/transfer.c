@@ -376,6 +376,20 @@ positive(struct ferry *h)
 	return FERRY_AGAIN;
 }
 
+/* What was asked for behind the transfer is answered in its midst: pyftpdlib hangs up on the
+ * transfer for that, and never tells. */
+static int
+fail_order(struct ferry *h)
+{
+	_cleanup_free_ char *path = safe_text(h->op.path);
+
+	return abort_begin(h,
+	    fail(h, FERRY_ESHORT, 0,
+		"%s: %s does not answer commands in their order; this file came between",
+		path ? path : "", h->host),
+	    false);
+}
+
 static int
 run_reply(struct ferry *h)
 {
@@ -384,7 +398,7 @@ run_reply(struct ferry *h)
 	if (code < 200)
 		return begun_reply(h);
 	if (many_is_stray(h, code))
-		return FERRY_AGAIN;
+		return fail_order(h);
 	h->xfer.final = code;
 	return code < 300 ? positive(h) : refused(h);
 }

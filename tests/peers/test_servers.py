@@ -177,3 +177,37 @@ def test_an_offer_that_is_none(peer, ferry):
         assert b"--plain" in ferry("ls", url(peer), status=11).stderr
     else:
         ferry("ls", url(peer))
+
+
+# ---- trees ----
+
+# A large one, so that commands that were sent behind its RETR are there during its transfer.
+TREE = {f"d{d}/e/f{i}": os.urandom(i * 97 % 5000) for d in range(4) for i in range(40)}
+TREE["d1/large"] = os.urandom(3_000_000)
+
+
+def plant(top):
+    for name, data in TREE.items():
+        path = top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, (1_500_000_000, 1_500_000_000))
+
+
+def grown(top):
+    return {str(p.relative_to(top)): p.read_bytes() for p in top.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("sessions", ["1", "4"])
+def test_trees(in_clear, peer, tmp_path, sessions):
+    (tmp_path / "mine").mkdir()
+    plant(tmp_path / "mine")
+    goal = f"ftp://127.0.0.1:{peer.port}/tree{sessions}"
+    in_clear("put", "-r", "-j" + sessions, "mine", goal)
+    assert grown(peer.root / f"tree{sessions}") == TREE
+    for name in TREE:
+        os.utime(peer.root / f"tree{sessions}" / name, (1_500_000_000, 1_500_000_000))
+    done = in_clear("get", "-rv", "-j" + sessions, goal, "here")
+    assert grown(tmp_path / "here") == TREE
+    assert {(tmp_path / "here" / name).stat().st_mtime for name in TREE} == {1_500_000_000}
+    assert f"{len(TREE)} files" in done.stderr.decode()
