@@ -11,7 +11,9 @@
 
 #define ADAPTIVE_MAX 8 /* sessions that nobody asked for by number */
 #define LOOK_SECONDS 0.15
-#define GROWTH 1.12 /* so much faster, or it was no use */
+#define GROWTH 1.12    /* so much faster, or it was no use */
+#define MISSES_MAX 2   /* looks that saw no growth */
+#define RETRY_LOOKS 10 /* more of them, until one more is tried again */
 #define REOPEN_MAX 10
 #define STRIKES_MAX 3
 #define FDS_OF_ONE 4
@@ -257,31 +259,47 @@ raised(const struct lanes *ls)
 	return n < most_allowed(ls) ? n : most_allowed(ls);
 }
 
-/* Was it worth it? Then more; else back to what was as fast. */
+static bool
+any_is_new(const struct lanes *ls)
+{
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		if (ls->lane[i].state == LANE_CONNECTING ||
+		    ls->lane[i].state == LANE_LOGIN)
+			return true;
+	return false;
+}
+
+/* Was it worth it? Then more; else, when that was no accident, back to what was as fast,
+ * and after a while another try: much else may be going on. */
+static void
+judge(struct lanes *ls, double rate)
+{
+	if (rate > ls->best * GROWTH) {
+		ls->before = ls->goal;
+		ls->best = rate;
+		ls->misses = 0;
+		ls->goal = raised(ls);
+	} else if (++ls->misses == MISSES_MAX) {
+		ls->goal = ls->before;
+	} else if (ls->misses == MISSES_MAX + RETRY_LOOKS) {
+		ls->best = rate;
+		ls->misses = 0;
+		ls->goal = raised(ls);
+	}
+}
+
 static void
 look(struct lanes *ls)
 {
 	double t = now();
 	uint64_t score = ls->work->score(ls->user);
+	bool is_new = any_is_new(ls);
 
-	if (ls->settled || t - ls->looked < LOOK_SECONDS)
+	if (ls->settled || (!is_new && t - ls->looked < LOOK_SECONDS))
 		return;
-	for (unsigned i = 0; i < SESSIONS_MAX; i++)
-		if (ls->lane[i].state == LANE_CONNECTING ||
-		    ls->lane[i].state == LANE_LOGIN)
-			return; /* what it brings is not seen yet */
-	if (ls->looked > 0) {
-		double rate = (double)(score - ls->scored) / (t - ls->looked);
-		if (rate > ls->best * GROWTH) {
-			ls->before = ls->goal;
-			ls->best = rate;
-			ls->goal = raised(ls);
-		} else {
-			ls->goal = ls->before;
-			ls->settled = true;
-		}
-	}
-	ls->settled = ls->settled || ls->before == most_allowed(ls);
+	if (!is_new && ls->looked > 0)
+		judge(ls, (double)(score - ls->scored) / (t - ls->looked));
+	/* what one brings that is not there yet counts from when it is */
 	ls->looked = t;
 	ls->scored = score;
 }

@@ -66,6 +66,7 @@ struct lanes {
 	double looked;
 	uint64_t scored;
 	double best;
+	unsigned misses;
 	unsigned before; /* the goal at best */
 };
 
