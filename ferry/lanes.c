@@ -9,7 +9,9 @@
 
 #include <time.h>
 
-#define ADAPTIVE_MAX 8 /* sessions that nobody asked for by number */
+#define ADAPTIVE_MAX 8   /* sessions that nobody asked for by number */
+#define ADAPTIVE_FIRST 4 /* to begin with, when one has done something and more is left  \
+			  */
 #define LOOK_SECONDS 0.15
 #define GROWTH 1.12    /* so much faster, or it was no use */
 #define MISSES_MAX 2   /* looks that saw no growth */
@@ -99,10 +101,8 @@ lanes_open(struct lanes *ls, const struct options *opt, const struct target *t)
 	if (rc < 0)
 		return rc;
 	l->s.may_ask = true; /* the others ask for nothing: what was said is kept */
-	if (opt->sessions != 0 || most_allowed(ls) == 1) {
-		ls->goal = most_allowed(ls);
-		ls->settled = true;
-	}
+	ls->settled = opt->sessions != 0 || most_allowed(ls) == 1;
+	ls->goal = ls->before = ls->settled ? most_allowed(ls) : ADAPTIVE_FIRST;
 	return first_open(ls, l);
 }
 
@@ -307,6 +307,9 @@ look(struct lanes *ls)
 static void
 open_more(struct lanes *ls)
 {
+	/* a few files are done before the second session is there */
+	if (!ls->settled && count_open(ls) > 0 && ls->work->score(ls->user) == 0)
+		return;
 	for (unsigned i = 0; i < ls->goal; i++) {
 		struct lane *l = &ls->lane[i];
 		if (ls->result < 0 || l->state != LANE_CLOSED ||

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #define FILES_AHEAD 2000    /* that wait, before the next directory is looked into */
+#define BATCH_MIN 4         /* less is not worth a beginning */
 #define BATCH_BYTES 8388608 /* so that a session does not keep what others could do */
 
 enum fetch_kind {
@@ -419,7 +420,9 @@ batch_size(const struct mirror *m)
 {
 	size_t share = m->plan.files.count / (2 * (size_t)m->lanes->goal);
 
-	return share < 1 ? 1 : share > MIRROR_BATCH_MAX ? MIRROR_BATCH_MAX : share;
+	return share < BATCH_MIN          ? BATCH_MIN
+	       : share > MIRROR_BATCH_MAX ? MIRROR_BATCH_MAX
+					  : share;
 }
 
 /* The files of the next operation. true: it is the rest of one. */
