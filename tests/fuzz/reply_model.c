@@ -64,6 +64,10 @@ static const struct {
     {"MDTM", {213}},
     {"MFMT", {213}},
     {"MLST", {250}},
+    {"AUTH", {234}},
+    {"PBSZ", {200}},
+    {"PROT", {200}},
+    {"CCC", {200}},
 };
 
 static _Noreturn void
@@ -127,6 +131,12 @@ model_sent(struct reply_model *m, const uint8_t *p, size_t n)
 	}
 }
 
+void
+model_sent_noise(struct reply_model *m)
+{
+	m->deaf_to_order = true;
+}
+
 /* ---- replies ---- */
 
 static bool
@@ -170,6 +180,31 @@ is_transfer(uint8_t row)
 	return row == 0 || may_answer(row, 226);
 }
 
+/* What was sent in clear behind AUTH, and not answered yet, never is. */
+static void
+begin_secret(struct reply_model *m)
+{
+	m->secured = true;
+	m->first = m->last;
+	line_free(&m->sent);
+	line_init(&m->sent, INPUT_LINE_MAX, LINE_STRICT);
+}
+
+static void
+take_final(struct reply_model *m, int code, const uint8_t *p, size_t n)
+{
+	uint8_t row = m->pending[m->first++];
+
+	if (!may_answer(row, code))
+		breach(m, "not a reply to the first command that waits", p, n);
+	m->bye = code == 221;
+	m->running = false;
+	if (m->on_final != NULL && row > 0)
+		m->on_final(m->user, verbs[row - 1].name, code);
+	if (code == 234)
+		begin_secret(m);
+}
+
 static void
 take_reply(struct reply_model *m, int code, const uint8_t *p, size_t n)
 {
@@ -177,6 +212,10 @@ take_reply(struct reply_model *m, int code, const uint8_t *p, size_t n)
 		breach(m, "a reply after goodbye", p, n);
 	if (code == 421) {
 		m->bye = true;
+		return;
+	}
+	if (m->deaf_to_order) {
+		m->secured |= code == 234;
 		return;
 	}
 	if (!m->greeted) {
@@ -193,13 +232,8 @@ take_reply(struct reply_model *m, int code, const uint8_t *p, size_t n)
 		m->running = true;
 		return;
 	}
-	if (answers_in_between(m, code))
-		return;
-	if (!may_answer(m->pending[m->first], code))
-		breach(m, "not a reply to the first command that waits", p, n);
-	m->bye = code == 221;
-	m->running = false;
-	m->first++;
+	if (!answers_in_between(m, code))
+		take_final(m, code, p, n);
 }
 
 static int
@@ -286,7 +320,7 @@ model_got(struct reply_model *m, const uint8_t *p, size_t n)
 void
 model_check_end(const struct reply_model *m)
 {
-	if (m->bye)
+	if (m->bye || m->deaf_to_order)
 		return;
 	if (m->inside != 0 || m->first < m->last || !m->greeted)
 		breach(m, "the end, before all replies", buf_data(&m->got),
