@@ -184,7 +184,7 @@ wire_clear(struct wire *w)
 {
 	drop_tls(w);
 	w->broken = w->notified = w->ending = false;
-	w->secure = w->forgeable = w->forging = false;
+	w->secure = w->settled = w->forgeable = w->forging = false;
 }
 
 bool
@@ -352,6 +352,7 @@ wire_turn(struct wire *w)
 		w->spoiled = true;
 		buf_clear(&w->out);
 	}
+	w->settled |= w->ssl != NULL && !wire_is_shaking(w) && buf_len(&w->out) == 0;
 	return leave(w) || moved;
 }
 
@@ -422,12 +423,23 @@ wire_hear(struct wire *w, size_t n, wire_sink *sink, void *user)
 
 /* ---- mischief ---- */
 
+/* Not all of a handshake is signed: RFC 8446 D.4 lets change_cipher_spec come and go. */
+static void
+note_mischief(struct wire *w)
+{
+	if (w->settled)
+		w->spoiled = true;
+	else
+		w->odd = true;
+}
+
 void
 wire_spoil(struct wire *w, const void *p, size_t n)
 {
 	if (w->ssl == NULL || buf_append(&w->out, p, n) < 0)
 		return;
-	w->spoiled |= n > 0;
+	if (n > 0)
+		note_mischief(w);
 }
 
 void
@@ -448,8 +460,9 @@ wire_flip(struct wire *w, size_t n)
 	if (buf_len(&w->out) == 0 || w->ssl == NULL)
 		return;
 	n %= buf_len(&w->out);
-	w->out.base[w->out.head + n] ^= (uint8_t)(1 << n % 8);
-	w->spoiled = true;
+	/* Not a bit: what is done twice is not undone. */
+	w->out.base[w->out.head + n]++;
+	note_mischief(w);
 }
 
 void
@@ -458,15 +471,17 @@ wire_swap(struct wire *w)
 	uint8_t first[RECORD_HEAD + 0x10000];
 	size_t all = buf_len(&w->out), n = record_length(buf_data(&w->out), all);
 
-	if (n == 0 || w->ssl == NULL)
+	/* Twice would be not at all. */
+	if (n == 0 || w->ssl == NULL || w->swapped)
 		return;
+	w->swapped = true;
 	uint8_t *p = w->out.base + w->out.head;
 	size_t second = record_length(p + n, all - n);
 	memcpy(first, p, n);
 	if (second > 0) {
 		memmove(p, p + n, second);
 		memcpy(p + second, first, n);
-		w->spoiled = true;
+		note_mischief(w);
 	} else {
 		wire_spoil(w, first, n);
 	}

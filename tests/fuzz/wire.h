@@ -26,9 +26,11 @@ void wire_sum_add(struct wire_sum *s, const void *p, size_t n);
 bool wire_sum_same(const struct wire_sum *a, const struct wire_sum *b);
 
 struct wire {
-	int fd;              /* or -1 */
-	SSL *ssl;            /* NULL: in clear, or closed */
-	bool secure;         /* it is, or was, under TLS */
+	int fd;      /* or -1 */
+	SSL *ssl;    /* NULL: in clear, or closed */
+	bool secure; /* it is, or was, under TLS */
+	bool swapped;
+	bool settled;        /* its handshake has left, and what follows is signed */
 	bool server;         /* its side of TLS */
 	SSL_SESSION **fresh; /* where the newest session goes; NULL: nowhere */
 	struct buf plain;    /* said before the handshake was done */
@@ -89,9 +91,9 @@ void wire_spoil(struct wire *w, const void *p, size_t n);
 /* All but the first n waiting bytes are lost, and the end of the connection behind them.
  */
 void wire_cut(struct wire *w, size_t n);
-/* One bit of the n-th waiting byte. */
+/* The n-th waiting byte becomes another. */
 void wire_flip(struct wire *w, size_t n);
-/* The first two waiting records change places; with one alone it comes twice. */
+/* Once: the first two waiting records change places; one alone comes twice. */
 void wire_swap(struct wire *w);
 /* TLS 1.3: new keys, of the other side too. TLS 1.2: a new handshake is asked for. */
 void wire_rekey(struct wire *w, bool both);
