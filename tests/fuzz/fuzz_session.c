@@ -439,6 +439,24 @@ turn(struct fuzz *f)
 	return before || worked || rang || moved || touched || poll(&ready, 1, 0) > 0;
 }
 
+/* At rest whoever waits must wait for somebody: a session that is ready has answered all
+ * that it was told, and an upload whose end has left is not waited for. */
+static void
+check_nothing_forgotten(struct fuzz *f)
+{
+	const struct session *s = session_of(f);
+	const struct wire *c = &f->far.control, *d = &f->far.data;
+	bool all_said = buf_len(&f->out) == 0 && buf_len(&c->out) == 0;
+
+	if (s == NULL || f->excused || f->late || c->fd < 0)
+		return;
+	if (s->state == SESSION_READY && all_said && !model_is_answered(&f->model))
+		fail_msg("a command is forgotten");
+	if (s->state == SESSION_TRANSFER && s->transfer->pump != NULL &&
+	    s->transfer->kind == TRANSFER_UPLOAD && d->whole && !f->slow)
+		fail_msg("an upload is forgotten");
+}
+
 /* Until nothing moves any more. */
 static void
 rest(struct fuzz *f)
@@ -449,6 +467,7 @@ rest(struct fuzz *f)
 			fail_msg("the loop spins");
 	}
 	check_limits(f);
+	check_nothing_forgotten(f);
 }
 
 /* ---- deeds ---- */

@@ -317,6 +317,12 @@ model_got(struct reply_model *m, const uint8_t *p, size_t n)
 	}
 }
 
+bool
+model_is_answered(const struct reply_model *m)
+{
+	return m->first == m->last || m->bye || m->deaf_to_order;
+}
+
 void
 model_check_end(const struct reply_model *m)
 {

@@ -40,6 +40,8 @@ void model_sent(struct reply_model *m, const uint8_t *p, size_t n);
 void model_sent_noise(struct reply_model *m);
 /* The client has read these. After 234 they must have come through TLS. */
 void model_got(struct reply_model *m, const uint8_t *p, size_t n);
+/* Has every command that is whole its final reply? */
+bool model_is_answered(const struct reply_model *m);
 /* The server has closed, after having had its time: nothing may be left open. */
 void model_check_end(const struct reply_model *m);
 
