@@ -11,6 +11,7 @@
  * comes to rest; at the end, that the session ends when its client leaves, and leaves no
  * descriptor behind.
  */
+#include "worker_tls.h"
 #include "worker_world.h"
 
 #include <poll.h>
@@ -27,8 +28,6 @@
 #include "pump.h"
 #include "reply_model.h"
 #include "session.h"
-#include "tls_identity.h"
-#include "tls_kit.h"
 #include "transfer.h"
 
 #define INPUT_MAX_BYTES 8192
@@ -191,9 +190,12 @@ look_at_transfer(struct fuzz *f, int fd)
 		note_opened(f, t);
 }
 
+/* A client that plays tricks on TLS need not understand what comes. */
 static bool
 has_arrived(const struct wire *w, const struct wire_sum *sum)
 {
+	if (w->odd || w->spoiled)
+		return true;
 	return wire_sum_same(&w->heard, sum) && (!w->secure || w->notified);
 }
 
@@ -219,8 +221,9 @@ static void
 check_listing(const struct fuzz *f)
 {
 	const struct wire *d = &f->far.data, *last = &f->far.last;
+	bool excused = d->odd || d->spoiled || last->odd || last->spoiled;
 
-	if (d->secure && !d->notified && !(last->secure && last->notified))
+	if (d->secure && !d->notified && !(last->secure && last->notified) && !excused)
 		fail_msg("a listing is complete and has no end");
 }
 
@@ -439,8 +442,9 @@ turn(struct fuzz *f)
 	return before || worked || rang || moved || touched || poll(&ready, 1, 0) > 0;
 }
 
-/* At rest whoever waits must wait for somebody: a session that is ready has answered all
- * that it was told, and an upload whose end has left is not waited for. */
+/* At rest whoever waits must wait for somebody, and not for ever: a timer runs, unless
+ * there is work in threads. A session that is ready has answered all that it was told,
+ * and an upload whose end has left is not waited for. */
 static void
 check_nothing_forgotten(struct fuzz *f)
 {
@@ -448,7 +452,12 @@ check_nothing_forgotten(struct fuzz *f)
 	const struct wire *c = &f->far.control, *d = &f->far.data;
 	bool all_said = buf_len(&f->out) == 0 && buf_len(&c->out) == 0;
 
-	if (s == NULL || f->excused || f->late || c->fd < 0)
+	if (s == NULL)
+		return;
+	if (s->state != SESSION_WORKING && !f->slow && !memloop_is_armed())
+		fail_msg(
+		    "the session may wait for ever: %s", session_state_name(s->state));
+	if (f->excused || f->late || c->fd < 0)
 		return;
 	if (s->state == SESSION_READY && all_said && !model_is_answered(&f->model))
 		fail_msg("a command is forgotten");
@@ -1042,25 +1051,6 @@ set_up(struct fuzz *f, const uint8_t *data, size_t size)
 	f->w.worker.identity = tls_identity_ref(identity);
 }
 
-static void
-make_identity(void)
-{
-	static uint8_t ticket[KEYS_TICKET_SIZE] = "tickets";
-	struct keys keys = {0};
-	struct conf conf;
-	char why[TLS_WHY_MAX], *p;
-
-	tls_kit_init(&kit);
-	keys.item[KEYS_EC_CERT].n = (size_t)BIO_get_mem_data(kit.cert_pem, &p);
-	keys.item[KEYS_EC_CERT].p = (const uint8_t *)p;
-	keys.item[KEYS_EC_KEY].n = (size_t)BIO_get_mem_data(kit.key_pem, &p);
-	keys.item[KEYS_EC_KEY].p = (const uint8_t *)p;
-	keys.item[KEYS_TICKET] = (struct bytes){ticket, sizeof(ticket)};
-	assert_int_equal(conf_init(&conf), 0);
-	assert_int_equal(tls_identity_new(&conf, &keys, &identity, why), 0);
-	conf_free(&conf);
-}
-
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -1073,7 +1063,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	fuzz = calloc(1, sizeof(*fuzz));
 	assert_non_null(fuzz);
 	assert_int_equal(uv_loop_init(&fuzz->w.loop), 0);
-	make_identity();
+	tls_kit_init(&kit);
+	identity = world_identity(&kit);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		file_fds[i] = memfd_create("file", MFD_CLOEXEC);
 		assert_int_equal(ftruncate(file_fds[i], (off_t)sizes[i]), 0);

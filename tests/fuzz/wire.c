@@ -310,6 +310,7 @@ static void
 left(struct wire *w, size_t n)
 {
 	buf_consume(&w->out, n);
+	w->gone += n;
 	if (w->held)
 		w->let -= n;
 	if (w->pieces > 0)

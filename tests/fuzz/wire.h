@@ -49,7 +49,7 @@ struct wire {
 	bool ended;       /* it has left */
 	/* what may be said about it */
 	struct wire_sum said, heard; /* plain text */
-	uint64_t came;               /* bytes as they were on the wire */
+	uint64_t came, gone;         /* bytes as they were on the wire */
 	bool spoiled;  /* something is lost, changed or put in: TLS must find it out */
 	bool odd;      /* all is signed, but need not be liked */
 	bool whole;    /* everything said, and the end of it, left unspoiled */
