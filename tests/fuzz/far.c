@@ -58,6 +58,52 @@ far_text(struct far *f, size_t most)
 	return text;
 }
 
+static void
+do_deed(struct far *f, struct fuzz *fuzz, const struct far_rules *rules, uint8_t byte)
+{
+	const struct far_deed *deed = &rules->deeds[byte];
+
+	if (!deed->at_once)
+		rules->rest(fuzz);
+	if (deed->run != NULL)
+		deed->run(fuzz);
+	else
+		deed->far(f);
+	if (!deed->at_once)
+		rules->rest(fuzz);
+}
+
+/* A NUL and what is behind it. */
+static bool
+do_escaped(struct far *f, struct fuzz *fuzz, const struct far_rules *rules)
+{
+	if (f->n == 0)
+		return false;
+	if (rules->escaped(fuzz, far_byte(f)))
+		return true;
+	f->p--;
+	f->n++;
+	return false;
+}
+
+void
+far_play(struct far *f, struct fuzz *fuzz, const struct far_rules *rules)
+{
+	while (f->n > 0) {
+		uint8_t byte = far_byte(f);
+		const struct far_deed *deed =
+		    byte < FAR_DEEDS ? &rules->deeds[byte] : NULL;
+
+		if (byte == 0 && do_escaped(f, fuzz, rules))
+			continue;
+		if (deed != NULL && (deed->run != NULL || deed->far != NULL))
+			do_deed(f, fuzz, rules, byte);
+		else
+			rules->say(fuzz, byte);
+	}
+	rules->rest(fuzz);
+}
+
 /* ---- the data connection ---- */
 
 bool

@@ -31,6 +31,30 @@ uint8_t far_byte(struct far *f);
 /* Up to the byte 0x07; of a longer one than `most` the rest is dropped. */
 struct bytes far_text(struct far *f, size_t most);
 
+/* ---- the play ---- */
+
+struct fuzz; /* whoever plays: each fuzzer has its own */
+
+/* What a byte of the script stands for: one of the two. */
+struct far_deed {
+	void (*run)(struct fuzz *fuzz);
+	bool at_once; /* else everybody has their say before it and behind it */
+	void (*far)(struct far *f);
+};
+
+struct far_rules {
+	const struct far_deed *deeds; /* FAR_DEEDS of them, by their byte */
+	void (*rest)(struct fuzz *fuzz);
+	void (*say)(struct fuzz *fuzz, uint8_t byte);
+	/* The byte behind a NUL. False: both are text. */
+	bool (*escaped)(struct fuzz *fuzz, uint8_t byte);
+};
+
+#define FAR_DEEDS 0x20
+
+/* The script to its end. */
+void far_play(struct far *f, struct fuzz *fuzz, const struct far_rules *rules);
+
 /* ---- deeds ---- */
 
 /* Takes the call of the program under test, or calls where it listens, as who. False:

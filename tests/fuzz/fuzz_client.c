@@ -597,12 +597,7 @@ do_long(struct fuzz *f)
 		buf_append(&f->out, text, sizeof(text));
 }
 
-/* The engine has its say before and after, unless it is told not to. */
-static const struct deed {
-	void (*run)(struct fuzz *f);
-	bool at_once;
-	void (*far)(struct far *f);
-} deeds[0x20] = {
+static const struct far_deed deeds[FAR_DEEDS] = {
     [0x01] = {do_nothing},
     [0x02] = {do_call},
     [0x03] = {do_wait},
@@ -623,28 +618,12 @@ static const struct deed {
     [0x1e] = {do_long, true},
 };
 
-static void
-do_deed(struct fuzz *f, const struct deed *deed)
-{
-	if (!deed->at_once)
-		rest(f);
-	if (deed->run != NULL)
-		deed->run(f);
-	else
-		deed->far(&f->far);
-	if (!deed->at_once)
-		rest(f);
-}
-
-/* A NUL in front of a deed of the wire. False: it is text. */
+/* Deeds of the wire. */
 static bool
-play_escaped(struct fuzz *f)
+play_escaped(struct fuzz *f, uint8_t byte)
 {
-	uint8_t byte = f->far.n > 0 ? *f->far.p : ' ';
-
 	if (byte < 0x80 || byte >= 0xa0)
 		return false;
-	far_byte(&f->far);
 	wire_say(&f->far.control, buf_data(&f->out), buf_len(&f->out));
 	buf_clear(&f->out);
 	far_do(&f->far, byte);
@@ -654,29 +633,19 @@ play_escaped(struct fuzz *f)
 }
 
 static void
-play_byte(struct fuzz *f, uint8_t byte)
+play_text(struct fuzz *f, uint8_t byte)
 {
-	if (byte < ARRAY_LEN(deeds) &&
-	    (deeds[byte].run != NULL || deeds[byte].far != NULL)) {
-		do_deed(f, &deeds[byte]);
-		return;
-	}
 	buf_append_byte(&f->out, byte);
 	if (byte == '\n' && !f->batch)
 		rest(f);
 }
 
-static void
-play(struct fuzz *f)
-{
-	while (f->far.n > 0) {
-		uint8_t byte = far_byte(&f->far);
-
-		if (byte != 0 || !play_escaped(f))
-			play_byte(f, byte);
-	}
-	rest(f);
-}
+static const struct far_rules rules = {
+    .deeds = deeds,
+    .rest = rest,
+    .say = play_text,
+    .escaped = play_escaped,
+};
 
 /* ---- beginning and end ---- */
 
@@ -809,7 +778,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	set_up(&f, data, size);
 	if ((f.settings & SET_LOGGED_IN) != 0)
 		greet(&f);
-	play(&f);
+	far_play(&f.far, &f, &rules);
 	leave(&f);
 	take_down(&f);
 	assert(far_descriptors() == descriptors);

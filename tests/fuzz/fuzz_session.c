@@ -29,6 +29,7 @@
 #include "reply_model.h"
 #include "session.h"
 #include "transfer.h"
+#include "transfer_model.h"
 
 #define INPUT_MAX_BYTES 8192
 #define SENT_MAX (96 * 1024) /* by the client, with repetitions */
@@ -74,17 +75,11 @@ struct held {
 	int fd;
 };
 
-/* A file that the agent has opened to be sent. */
-struct opened {
-	bool plain; /* it arrives as it is */
-	int fd;     /* or -1 */
-	uint64_t offset;
-};
-
 struct fuzz {
 	struct world w;
 	struct far far;
 	struct reply_model model;
+	struct transfer_model transfers;
 	unsigned settings;
 	struct endpoint server, client;
 	struct buf out;   /* what the control connection has not taken yet */
@@ -93,12 +88,10 @@ struct fuzz {
 	bool deaf;    /* the client does not read the control connection */
 	bool excused; /* it need not get every reply any more */
 	bool late;    /* replies may come long after what they speak of */
-	bool contrary;           /* the next data connection is in clear, or not */
-	bool proved;             /* its session is the control connection's */
-	SSL_SESSION *foreign;    /* of a data connection that was not proved */
-	bool strange;            /* the next one resumes that */
-	struct opened opened[2]; /* the last two */
-	unsigned commits;        /* that were looked at */
+	bool contrary;        /* the next data connection is in clear, or not */
+	bool proved;          /* its session is the control connection's */
+	SSL_SESSION *foreign; /* of a data connection that was not proved */
+	bool strange;         /* the next one resumes that */
 	bool holding; /* the agent's answers wait */
 	struct held held[HELD_MAX];
 	size_t held_n;
@@ -124,123 +117,15 @@ session_of(struct fuzz *f)
 	return worker_session(&f->w.worker, f->w.sessions);
 }
 
-/* ---- what arrives is what was sent ---- */
-
-/* The bytes of a file from there on. */
-static struct wire_sum
-sum_of_file(int fd, off_t at)
-{
-	static uint8_t bytes[65536];
-	struct wire_sum sum = {0};
-	ssize_t n;
-
-	while ((n = pread(fd, bytes, sizeof(bytes), at)) > 0) {
-		wire_sum_add(&sum, bytes, (size_t)n);
-		at += n;
-	}
-	return sum;
-}
-
-/* Could this connection have brought the whole file? In MODE B the file says itself where
- * it ends. */
-static bool
-is_whole(const struct fuzz *f, const struct wire *w, const struct transfer *t)
-{
-	bool forgiven = w->secure && !w->whole && (f->settings & SET_LENIENT) != 0;
-
-	if (t->mode == CODING_BLOCK || forgiven)
-		return true;
-	if (t->mode != CODING_STREAM || t->ascii)
-		return w->whole;
-	struct wire_sum stored = sum_of_file(f->w.stored, 0);
-	return w->whole && wire_sum_same(&stored, &w->said);
-}
-
-/* The agent is told that an upload is complete. */
-static void
-check_upload(const struct fuzz *f, const struct transfer *t)
-{
-	if (!is_whole(f, &f->far.data, t) && !is_whole(f, &f->far.last, t))
-		fail_msg("an upload is complete that is not what was sent");
-}
-
-static void
-note_opened(struct fuzz *f, const struct transfer *t)
-{
-	const struct world_file *file = world_file(&f->w, f->w.asked_path);
-
-	f->opened[0] = f->opened[1];
-	f->opened[1] = (struct opened){
-	    .plain = !t->ascii && t->mode == CODING_STREAM && !t->ranged,
-	    .fd = file != NULL ? file->fd : -1,
-	    .offset = f->w.asked_offset,
-	};
-}
-
-static void
-look_at_transfer(struct fuzz *f, int fd)
-{
-	const struct session *s = session_of(f);
-	const struct transfer *t = s != NULL ? s->transfer : NULL;
-
-	if (t != NULL && f->w.commits != f->commits)
-		check_upload(f, t);
-	f->commits = f->w.commits;
-	if (t != NULL && t->kind == TRANSFER_FILE && fd >= 0)
-		note_opened(f, t);
-}
-
-/* A client that plays tricks on TLS need not understand what comes. */
-static bool
-has_arrived(const struct wire *w, const struct wire_sum *sum)
-{
-	if (w->odd || w->spoiled)
-		return true;
-	return wire_sum_same(&w->heard, sum) && (!w->secure || w->notified);
-}
-
-/* The server says that the client has the file: then it has, to the end. */
-static void
-check_download(const struct fuzz *f)
-{
-	for (size_t i = 0; i < ARRAY_LEN(f->opened); i++) {
-		const struct opened *o = &f->opened[i];
-
-		if (o->fd < 0)
-			continue;
-		struct wire_sum sum = sum_of_file(o->fd, (off_t)o->offset);
-		if (!o->plain || has_arrived(&f->far.data, &sum) ||
-		    has_arrived(&f->far.last, &sum))
-			return;
-	}
-	fail_msg("a download is complete that did not arrive");
-}
-
-/* The same of a listing: at least its end. */
-static void
-check_listing(const struct fuzz *f)
-{
-	const struct wire *d = &f->far.data, *last = &f->far.last;
-	bool excused = d->odd || d->spoiled || last->odd || last->spoiled;
-
-	if (d->secure && !d->notified && !(last->secure && last->notified) && !excused)
-		fail_msg("a listing is complete and has no end");
-}
-
 static void
 on_final(void *user, const char *verb, int code)
 {
 	struct fuzz *f = user;
 
-	if (code >= 300)
-		return;
-	if (strcmp(verb, "RETR") == 0 && !f->late)
-		check_download(f);
-	if (code == 226 && !f->late &&
-	    (strcmp(verb, "LIST") == 0 || strcmp(verb, "MLSD") == 0))
-		check_listing(f);
+	if (!f->late)
+		transfer_model_final(&f->transfers, verb, code);
 	/* What is behind these two in TLS breaks it. */
-	if (f->far.control.ssl != NULL &&
+	if (f->far.control.ssl != NULL && code < 300 &&
 	    (strcmp(verb, "REIN") == 0 || strcmp(verb, "CCC") == 0))
 		f->excused = true;
 }
@@ -281,7 +166,7 @@ on_answer(struct world *w, struct msg *back, int *fd)
 {
 	struct fuzz *f = (struct fuzz *)w;
 
-	look_at_transfer(f, *fd);
+	transfer_model_answer(&f->transfers, session_of(f), *fd >= 0);
 	w->keep_listing_open = false;
 	spoil(f, back, fd);
 	if (!f->holding || f->held_n == HELD_MAX) {
@@ -745,12 +630,7 @@ do_long(struct fuzz *f)
 		say(f, text, sizeof(text));
 }
 
-/* Everybody has their say before the next deed, unless it is told not to. */
-static const struct deed {
-	void (*run)(struct fuzz *f);
-	bool at_once;
-	void (*far)(struct far *f);
-} deeds[0x20] = {
+static const struct far_deed deeds[FAR_DEEDS] = {
     [0x01] = {do_nothing},
     [0x02] = {do_turn, true},
     [0x03] = {do_ring},
@@ -781,19 +661,6 @@ static const struct deed {
     [0x07] = {do_refuse},
 };
 
-static void
-do_deed(struct fuzz *f, const struct deed *deed)
-{
-	if (!deed->at_once)
-		rest(f);
-	if (deed->run != NULL)
-		deed->run(f);
-	else
-		deed->far(&f->far);
-	if (!deed->at_once)
-		rest(f);
-}
-
 /* Deeds of sockets and of TLS that are no wire's. */
 static const struct {
 	uint8_t byte;
@@ -805,20 +672,16 @@ static const struct {
     {0x9f, do_contrary},
 };
 
-/* What a NUL stands in front of: text that is none, deeds of the wire and of TLS. False:
- * the NUL is text. */
+/* Text that would be a deed, deeds of the wire and of TLS. */
 static bool
-play_escaped(struct fuzz *f)
+play_escaped(struct fuzz *f, uint8_t byte)
 {
-	uint8_t byte = f->far.n > 0 ? *f->far.p : ' ';
-
-	if (byte >= 0x20 && (byte < 0x80 || byte >= 0xa0))
-		return false;
-	far_byte(&f->far);
-	if (byte < 0x20) {
+	if (byte < 0x20)
 		say(f, &byte, 1);
+	if (byte < 0x20)
 		return true;
-	}
+	if (byte < 0x80 || byte >= 0xa0)
+		return false;
 	write_control(f);
 	far_do(&f->far, byte);
 	for (size_t i = 0; i < ARRAY_LEN(escaped_deeds); i++) {
@@ -829,31 +692,19 @@ play_escaped(struct fuzz *f)
 }
 
 static void
-play_byte(struct fuzz *f, uint8_t byte)
+play_text(struct fuzz *f, uint8_t byte)
 {
-	bool is_deed = byte < ARRAY_LEN(deeds) &&
-		       (deeds[byte].run != NULL || deeds[byte].far != NULL);
-
-	if (is_deed) {
-		do_deed(f, &deeds[byte]);
-		return;
-	}
 	if (buf_len(&f->out) > 0 && buf_data(&f->out)[buf_len(&f->out) - 1] == '\n')
 		f->last_line = buf_len(&f->out);
 	say(f, &byte, 1);
 }
 
-static void
-play(struct fuzz *f)
-{
-	while (f->far.n > 0) {
-		uint8_t byte = far_byte(&f->far);
-
-		if (byte != 0 || !play_escaped(f))
-			play_byte(f, byte);
-	}
-	rest(f);
-}
+static const struct far_rules rules = {
+    .deeds = deeds,
+    .rest = rest,
+    .say = play_text,
+    .escaped = play_escaped,
+};
 
 /* ---- the end ---- */
 
@@ -1030,7 +881,8 @@ set_up(struct fuzz *f, const uint8_t *data, size_t size)
 	memcpy(&f->w.loop, &loop, sizeof(loop));
 	f->settings = data[0] | (unsigned)data[1] << 8;
 	far_begin(&f->far, data + 2, size - 2);
-	f->opened[0].fd = f->opened[1].fd = -1;
+	transfer_model_init(
+	    &f->transfers, &f->w, &f->far, (f->settings & SET_LENIENT) != 0);
 	f->w.client = f->w.stored = f->w.listing_end = f->w.listener = -1;
 	memnet_begin();
 	memloop_begin();
@@ -1085,7 +937,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t descriptors = far_descriptors();
 	set_up(f, data, size);
 	greet(f);
-	play(f);
+	far_play(&f->far, f, &rules);
 	leave(f);
 	see_it_end(f);
 	take_down(f);
