@@ -60,6 +60,8 @@ void far_play(struct far *f, struct fuzz *fuzz, const struct far_rules *rules);
 /* Takes the call of the program under test, or calls where it listens, as who. False:
  * neither. */
 bool far_connect(struct far *f, const struct endpoint *who);
+/* Bytes of which no part is like another. */
+void far_fill(uint8_t *p, size_t n);
 void far_data_send(struct far *f);
 void far_data_end(struct far *f);
 void far_data_close(struct far *f);

@@ -290,15 +290,18 @@ turn(struct fuzz *f)
 	return hear(f) || moved;
 }
 
-/* Whoever waits for ferry_poll() is told of all that there is: a step more than it asks
- * for changes nothing. */
+/* Whoever waits for ferry_poll() is told of all that there is, and never waits for ever:
+ * a step more than it asks for changes nothing, and a timer runs. */
 static void
 check_nothing_forgotten(struct fuzz *f)
 {
 	uint64_t taken = f->taken.n, given = f->given.n;
+	int timeout;
 
 	if (!f->busy)
 		return;
+	is_ready(f, &timeout);
+	assert(timeout >= 0);
 	int r = ferry_step(f->h);
 	assert(r == FERRY_AGAIN && f->taken.n == taken && f->given.n == given);
 }

@@ -34,6 +34,9 @@
 #define INPUT_MAX_BYTES 8192
 #define SENT_MAX (96 * 1024) /* by the client, with repetitions */
 #define HELD_MAX 32
+/* The files of the agent. */
+#define TEXT_BYTES 17
+#define BIG_BYTES 300000
 #define TEXT_MAX FAR_TEXT_MAX
 /* Replies that the client's side of the wire holds back for later. */
 #define UNSENT_MAX 16384
@@ -903,12 +906,25 @@ set_up(struct fuzz *f, const uint8_t *data, size_t size)
 	f->w.worker.identity = tls_identity_ref(identity);
 }
 
+/* As long as that: a text, and behind it bytes of all kinds. */
+static int
+make_file(const char text[TEXT_BYTES], size_t n)
+{
+	static uint8_t bytes[BIG_BYTES];
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	far_fill(bytes, sizeof(bytes));
+	memcpy(bytes, text, TEXT_BYTES);
+	assert_int_equal(write(fd, bytes, n), n);
+	return fd;
+}
+
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static const char text[] = "one\r\ntwo\n\r\n\xff"
-				   "end\r";
-	static const size_t sizes[] = {sizeof(text), 300000, 0};
+	static const char text[TEXT_BYTES] = "one\r\ntwo\n\r\n\xff"
+					     "end\r";
+	static const size_t sizes[] = {TEXT_BYTES, BIG_BYTES, 0};
 
 	setenv("CMOCKA_TEST_ABORT", "1", 1);
 	signal(SIGPIPE, SIG_IGN); /* as every process of ferryd does */
@@ -917,13 +933,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	assert_int_equal(uv_loop_init(&fuzz->w.loop), 0);
 	tls_kit_init(&kit);
 	identity = world_identity(&kit);
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		file_fds[i] = memfd_create("file", MFD_CLOEXEC);
-		assert_int_equal(ftruncate(file_fds[i], (off_t)sizes[i]), 0);
-		assert_int_equal(
-		    pwrite(file_fds[i], text, sizes[i] > 0 ? sizeof(text) : 0, 0),
-		    sizes[i] > 0 ? sizeof(text) : 0);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+		file_fds[i] = make_file(text, sizes[i]);
 	return 0;
 }
 

@@ -79,6 +79,7 @@ note_opened(struct transfer_model *m, const struct transfer *t)
 
 	m->opened[0] = m->opened[1];
 	m->opened[1] = (struct opened){
+	    .block = t->mode == CODING_BLOCK,
 	    .plain = !t->ascii && t->mode == CODING_STREAM && !t->ranged,
 	    .fd = file != NULL ? file->fd : -1,
 	    .offset = m->w->asked_offset,
@@ -106,11 +107,20 @@ is_tricky(const struct wire *w)
 	return w->odd || w->spoiled;
 }
 
+/* Its end came, in order. */
 static bool
-has_arrived(const struct wire *w, const struct wire_sum *sum)
+has_ended(const struct wire *w)
 {
-	return is_tricky(w) ||
-	       (wire_sum_same(&w->heard, sum) && (!w->secure || w->notified));
+	return is_tricky(w) || !w->secure || w->notified;
+}
+
+static bool
+has_arrived(const struct opened *o, const struct wire *w)
+{
+	if (!o->plain || is_tricky(w))
+		return has_ended(w);
+	struct wire_sum sum = sum_of_file(o->fd, (off_t)o->offset);
+	return wire_sum_same(&w->heard, &sum) && has_ended(w);
 }
 
 /* The server says that the client has the file: then it has, to the end. */
@@ -120,11 +130,8 @@ check_download(const struct transfer_model *m)
 	for (size_t i = 0; i < ARRAY_LEN(m->opened); i++) {
 		const struct opened *o = &m->opened[i];
 
-		if (o->fd < 0)
-			continue;
-		struct wire_sum sum = sum_of_file(o->fd, (off_t)o->offset);
-		if (!o->plain || has_arrived(&m->far->data, &sum) ||
-		    has_arrived(&m->far->last, &sum))
+		if (o->fd >= 0 && (o->block || has_arrived(o, &m->far->data) ||
+				      has_arrived(o, &m->far->last)))
 			return;
 	}
 	fail_msg("a download is complete that did not arrive");
@@ -134,10 +141,9 @@ check_download(const struct transfer_model *m)
 static void
 check_listing(const struct transfer_model *m)
 {
-	const struct wire *d = &m->far->data, *last = &m->far->last;
-	bool ended = d->notified || (last->secure && last->notified);
+	const struct wire *last = &m->far->last;
 
-	if (d->secure && !ended && !is_tricky(d) && !is_tricky(last))
+	if (!has_ended(&m->far->data) && !(last->secure && has_ended(last)))
 		fail_msg("a listing is complete and has no end");
 }
 

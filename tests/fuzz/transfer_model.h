@@ -17,6 +17,7 @@ struct world;
 /* A file that the agent has opened to be sent. */
 struct opened {
 	bool plain; /* it arrives as it is */
+	bool block; /* ... or in MODE B, and says itself where it ends */
 	int fd;     /* or -1 */
 	uint64_t offset;
 };
