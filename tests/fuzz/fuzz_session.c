@@ -264,8 +264,8 @@ read_control(struct fuzz *f)
 	/* Both have ended TLS: RFC 4217 6, 13. */
 	if (c->ssl != NULL && c->notified && c->ending && buf_len(&c->out) == 0 &&
 	    !c->over) {
-		wire_clear(c);
 		f->model.secured = false;
+		wire_clear(c, on_heard, f);
 	}
 	f->w.client_eof = c->over;
 	return moved;
@@ -411,6 +411,7 @@ connect_as(struct fuzz *f, const struct endpoint *who)
 	if (s == NULL || s->private == contrary)
 		return;
 	wire_secure(&f->far.data, kit.client, false, session);
+	f->far.data.odd = contrary;
 	f->far.data.fresh = f->proved ? &f->far.session : &f->foreign;
 }
 

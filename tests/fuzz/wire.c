@@ -179,14 +179,6 @@ wire_secure(struct wire *w, SSL_CTX *ctx, bool server, SSL_SESSION *session)
 	SSL_SESSION_free(copy);
 }
 
-void
-wire_clear(struct wire *w)
-{
-	drop_tls(w);
-	w->broken = w->notified = w->ending = false;
-	w->secure = w->settled = w->forgeable = w->forging = false;
-}
-
 bool
 wire_is_shaking(const struct wire *w)
 {
@@ -365,6 +357,24 @@ told(struct wire *w, const uint8_t *p, size_t n, wire_sink *sink, void *user)
 	wire_sum_add(&w->heard, p, n);
 	if (sink != NULL)
 		sink(user, p, n);
+}
+
+/* What came behind the end of TLS was said in clear. */
+void
+wire_clear(struct wire *w, wire_sink *sink, void *user)
+{
+	char *p;
+	long n = BIO_get_mem_data(SSL_get_rbio(w->ssl), &p);
+	struct buf left = BUF_INIT(WIRE_WAITS_MAX);
+	int r = n > 0 ? buf_append(&left, p, (size_t)n) : 0;
+
+	assert(r == 0);
+	drop_tls(w);
+	w->broken = w->notified = w->ending = false;
+	w->secure = w->settled = w->forgeable = w->forging = false;
+	if (buf_len(&left) > 0)
+		told(w, buf_data(&left), buf_len(&left), sink, user);
+	buf_free(&left);
 }
 
 static void

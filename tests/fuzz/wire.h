@@ -69,14 +69,14 @@ void wire_close(struct wire *w);
 /* Begins TLS with the next byte. session: to be resumed, or NULL; ssl's certificate and
  * side come from ctx. */
 void wire_secure(struct wire *w, SSL_CTX *ctx, bool server, SSL_SESSION *session);
-/* Back to clear, when both sides have ended TLS. */
-void wire_clear(struct wire *w);
 bool wire_is_shaking(const struct wire *w);
 
 void wire_say(struct wire *w, const void *p, size_t n);
 /* Reads n bytes at most from the socket; what they say goes to sink (NULL: to nobody).
  * False when nothing came. */
 bool wire_hear(struct wire *w, size_t n, wire_sink *sink, void *user);
+/* Back to clear, when both sides have ended TLS; what has come behind goes to sink. */
+void wire_clear(struct wire *w, wire_sink *sink, void *user);
 /* Sends what may leave now, and goes on with the handshake. False when nothing moved. */
 bool wire_turn(struct wire *w);
 /* The end of TLS, with (finish) or without the end of the connection behind it. */
