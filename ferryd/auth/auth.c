@@ -16,7 +16,9 @@
 
 #include "chan.h"
 #include "checker.h"
+#include "endpoint.h"
 #include "log.h"
+#include "section.h"
 
 #define BUCKETS 256
 
@@ -49,6 +51,8 @@ struct login {
 	char *user;     /* as typed; these three until it is granted */
 	char *password; /* wiped as soon as it was used */
 	char *peer;
+	uint32_t network; /* the section that peer belongs to */
+	struct setup setup;
 	const struct backend *backend;
 	struct checker *checker;
 	struct decision decision;
@@ -217,6 +221,7 @@ login_grant(struct login *l)
 	struct msg m;
 
 	identity_to_verdict(&d->identity, l->worker->index, l->session, user, &m);
+	m.master_verdict.network = l->network;
 	if (chan_send(a->master, &m, -1) < 0) {
 		login_deny(l, true, "the verdict could not be sent to the master");
 		return;
@@ -279,7 +284,7 @@ login_start(struct login *l)
 {
 	struct auth *a = l->worker->auth;
 	const struct check_job job = {
-	    .setup = a->setup,
+	    .setup = &l->setup,
 	    .backend = l->backend,
 	    .attempt =
 		{
@@ -335,7 +340,7 @@ login_check(struct login *l)
 {
 	struct auth *a = l->worker->auth;
 
-	l->backend = backend_choose(auth_backends, a->setup, l->user);
+	l->backend = backend_choose(auth_backends, &l->setup, l->user);
 	if (l->backend == NULL) {
 		login_deny(l, false, "no kind of login is enabled for this name");
 	} else if ((l->backend->flags & BACKEND_BLOCKS) == 0) {
@@ -347,7 +352,7 @@ login_check(struct login *l)
 		};
 		void *state = NULL;
 
-		backend_decide(l->backend, a->setup, &attempt, &l->decision, &state);
+		backend_decide(l->backend, &l->setup, &attempt, &l->decision, &state);
 		forget_password(l);
 		login_decided(l);
 	} else if (a->pool.running < a->pool.limits->running) {
@@ -403,6 +408,28 @@ worker_drop(struct worker *w)
 	}
 }
 
+/* Its channel is over, and it is told to nobody else: the master sees a worker whose auth has gone. */
+static void
+worker_expel(struct worker *w, uint32_t session, const char *why)
+{
+	log_event(LOG_ERR, session, "worker=%u ended=yes why=\"%s\"", w->index, why);
+	worker_drop(w);
+	worker_release(w);
+}
+
+/* Which options count for this login. The host is the client's to choose; whether the address is the
+ * client's, the master sees. */
+static int
+login_place(struct login *l, uint32_t host)
+{
+	const struct setup *all = l->worker->auth->setup;
+	struct endpoint peer;
+
+	if (endpoint_from_text(l->peer, &peer) == 0)
+		l->network = (uint32_t)section_find_network(all->conf, &peer);
+	return setup_for(all, host, l->network, &l->setup);
+}
+
 static void
 worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
 {
@@ -412,15 +439,18 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	struct login *l;
 
 	if (login_find(w, login->session, true) != NULL) {
-		log_event(LOG_ERR, login->session,
-		    "worker=%u ended=yes why=\"it sent a second AUTH_LOGIN before the "
-		    "answer\"",
-		    w->index);
-		worker_drop(w);
-		worker_release(w);
+		worker_expel(w, login->session, "it sent a second AUTH_LOGIN before the answer");
+		return;
+	}
+	if (login->host > section_count(w->auth->setup->conf, SECTION_HOST)) {
+		worker_expel(w, login->session, "it named a host that does not exist");
 		return;
 	}
 	l = w->logins < w->auth->pool.limits->logins ? login_new(w, login) : NULL;
+	if (l != NULL && login_place(l, login->host) < 0) {
+		login_free(l);
+		l = NULL;
+	}
 	if (l == NULL) {
 		log_event(LOG_ERR, login->session,
 		    "login=failed worker=%u why=\"out of memory, or too many logins\"",
@@ -545,9 +575,44 @@ auth_early(const struct msg *m, void *user)
 		*single = (struct single){.used = true};
 }
 
-void
+/* Does any network let anonymous in where its host does not? */
+static bool
+networks_enable(const struct conf *conf)
+{
+	const struct section *s;
+
+	for (size_t i = 1; (s = section_get(conf, SECTION_NETWORK, i)) != NULL; i++) {
+		if (section_sets(s, "anonymous_enable") && s->conf.anonymous_enable)
+			return true;
+	}
+	return false;
+}
+
+/* Whoever serves anonymous at that host, or why nobody does. */
+static void
+prepare_host(const struct setup *s, size_t host, struct identity *ret, struct buf *why)
+{
+	const struct conf *view = section_view(s->conf, host, 0);
+	struct identity_source source = s->source;
+
+	if (view == NULL) {
+		buf_append_str(why, "out of memory");
+		return;
+	}
+	source.conf = view;
+	if (s->single.used && s->single.anonymous)
+		(void)identity_served(view, s->single.uid, s->single.gid, true, ret);
+	else if (!s->single.used && (view->anonymous_enable || networks_enable(s->conf)))
+		(void)identity_anonymous(&source, ret, why);
+}
+
+int
 auth_prepare(struct setup *ret, const struct conf *conf, bool root)
 {
+	size_t hosts = section_count(conf, SECTION_HOST) + 1;
+	struct identity *anonymous = calloc(hosts, sizeof(*anonymous));
+	struct buf *why = calloc(hosts, sizeof(*why));
+
 	ret->conf = conf;
 	ret->source = (struct identity_source){
 	    .conf = conf,
@@ -557,25 +622,51 @@ auth_prepare(struct setup *ret, const struct conf *conf, bool root)
 	    .find = account_find,
 	    .shell_listed = account_shell_listed,
 	};
-	ret->anonymous_why = BUF_INIT(WHY_MAX);
-	if (ret->single.used && ret->single.anonymous)
-		(void)identity_served(
-		    conf, ret->single.uid, ret->single.gid, true, &ret->anonymous);
-	else if (!ret->single.used && conf->anonymous_enable)
-		(void)identity_anonymous(
-		    &ret->source, &ret->anonymous, &ret->anonymous_why);
+	ret->anonymous = anonymous;
+	ret->anonymous_why = why;
+	if (anonymous == NULL || why == NULL) {
+		free(anonymous);
+		free(why);
+		return -FERRY_ENOMEM;
+	}
+	for (size_t i = 0; i < hosts; i++) {
+		buf_init(&why[i], WHY_MAX);
+		prepare_host(ret, i, &anonymous[i], &why[i]);
+	}
+	return 0;
+}
+
+void
+auth_unprepare(struct setup *s)
+{
+	struct identity *anonymous = (struct identity *)s->anonymous;
+	struct buf *why = (struct buf *)s->anonymous_why;
+	size_t hosts = section_count(s->conf, SECTION_HOST) + 1;
+
+	for (size_t i = 0; i < hosts; i++) {
+		identity_clear(&anonymous[i]);
+		buf_free(&why[i]);
+	}
+	free(anonymous);
+	free(why);
+	s->anonymous = NULL;
+	s->anonymous_why = NULL;
 }
 
 /* Told at the start, not at the first login. */
 static void
-warn_anonymous(struct setup const *s)
+warn_anonymous(const struct setup *s)
 {
-	char why[2048];
+	for (size_t i = 0; i <= section_count(s->conf, SECTION_HOST); i++) {
+		const struct section *host = section_get(s->conf, SECTION_HOST, i);
+		const struct buf *why = &s->anonymous_why[i];
+		char shown[2048];
 
-	if (buf_len(&s->anonymous_why) > 0)
-		log_event(LOG_ERR, 0, "anonymous=unavailable why=\"%s\"",
-		    log_escape(buf_data(&s->anonymous_why), buf_len(&s->anonymous_why),
-			why, sizeof(why)));
+		if (buf_len(why) > 0)
+			log_event(LOG_ERR, 0, "anonymous=unavailable host=\"%s\" why=\"%s\"",
+			    host != NULL ? host->name : "",
+			    log_escape(buf_data(why), buf_len(why), shown, sizeof(shown)));
+	}
 }
 
 int

@@ -22,6 +22,7 @@
 #include "logfile.h"
 #include "peers.h"
 #include "sandbox.h"
+#include "section.h"
 #include "util.h"
 
 /* Clients taken per wake-up, so that signals and messages are not starved by a flood. */
@@ -60,6 +61,7 @@ struct master {
 	uv_timer_t pause; /* accepting again */
 	uv_timer_t last;  /* killing what does not end */
 	uv_timer_t keys;  /* looking after certificates */
+	uv_timer_t names; /* looking pasv_address up again */
 	uv_signal_t on_child, on_term, on_int, on_hup, on_usr1;
 	bool ending;
 };
@@ -102,6 +104,9 @@ take_client(const struct listener *l, int client, const struct endpoint *peer)
 	struct crew *crew = LIST_FIRST(&m->crews);
 	bool implicit = l->implicit || crew->conf.implicit_ssl;
 	_cleanup_close_ int fd = client;
+	const struct conf *conf =
+	    section_view(&crew->conf, 0, section_find_network(&crew->conf, peer));
+	uint64_t max_per_ip = conf != NULL ? conf->max_per_ip : crew->conf.max_per_ip;
 	unsigned mine;
 
 	if (crew->conf.max_clients > 0 && m->sessions >= crew->conf.max_clients) {
@@ -111,7 +116,7 @@ take_client(const struct listener *l, int client, const struct endpoint *peer)
 	}
 	mine = peers_add(&m->peers, peer);
 	m->sessions++;
-	if (crew->conf.max_per_ip > 0 && mine > crew->conf.max_per_ip)
+	if (max_per_ip > 0 && mine > max_per_ip)
 		turn_away(fd, peer, implicit,
 		    "421 There are too many connections from your internet address.");
 	else if (mine > 0 && crew_take(crew, &fd, peer, implicit) == 0)
@@ -195,6 +200,28 @@ bury(struct master *m)
 	}
 	if (LIST_EMPTY(&m->crews))
 		uv_stop(&m->loop);
+}
+
+static void
+look_up_names(uv_timer_t *timer)
+{
+	struct master *m = timer->data;
+	struct crew *crew;
+
+	LIST_FOREACH(crew, &m->crews, next)
+		crew_look_up(crew);
+}
+
+/* As often as the newest crew wants it. */
+static void
+watch_names(struct master *m)
+{
+	uint64_t pause = LIST_FIRST(&m->crews)->conf.pasv_addr_refresh * 1000;
+
+	if (pause > 0)
+		uv_timer_start(&m->names, look_up_names, pause, pause);
+	else
+		uv_timer_stop(&m->names);
 }
 
 static size_t
@@ -282,6 +309,7 @@ reload(uv_signal_t *handle, int signum)
 		log_event(
 		    LOG_NOTICE, 0, "reload=done sessions_kept=%zu", crew_sessions(old));
 		warn_listening(m->plan->conf, &conf);
+		watch_names(m);
 	} else {
 		log_event(LOG_ERR, 0,
 		    "reload=refused why=\"its processes could not be started; the old "
@@ -474,7 +502,8 @@ master_run(const struct master_plan *plan)
 	uv_timer_init(&m.loop, &m.pause);
 	uv_timer_init(&m.loop, &m.last);
 	uv_timer_init(&m.loop, &m.keys);
-	m.pause.data = m.last.data = m.keys.data = &m;
+	uv_timer_init(&m.loop, &m.names);
+	m.pause.data = m.last.data = m.keys.data = m.names.data = &m;
 	watch_signal(&m, &m.on_child, reap, SIGCHLD);
 	watch_signal(&m, &m.on_term, end, SIGTERM);
 	watch_signal(&m, &m.on_int, end, SIGINT);
@@ -489,6 +518,7 @@ master_run(const struct master_plan *plan)
 		return EXIT_FAILURE;
 	watch_listeners(&m);
 	uv_timer_start(&m.keys, look_after_keys, KEYS_PAUSE, KEYS_PAUSE);
+	watch_names(&m);
 	say_ready(plan);
 	uv_run(&m.loop, UV_RUN_DEFAULT);
 	peers_free(&m.peers);

@@ -51,7 +51,7 @@ static const struct fact {
 static bool
 is_on(const struct session *s, const struct fact *f)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	return f->bit == CHANGE_FACT_MODE ? conf->chmod_enable : conf->mdtm_write;
 }
@@ -178,8 +178,8 @@ cmd_mff(struct session *s, struct bytes arg)
 bool
 mff_works(const struct session *s)
 {
-	return (s->worker->conf->mdtm_write && (s->rights & RIGHT_MTIME) != 0) ||
-	       (s->worker->conf->chmod_enable && (s->rights & RIGHT_CHMOD) != 0);
+	return (s->conf->mdtm_write && (s->rights & RIGHT_MTIME) != 0) ||
+	       (s->conf->chmod_enable && (s->rights & RIGHT_CHMOD) != 0);
 }
 
 void
@@ -188,8 +188,8 @@ mff_feature(struct answer *a)
 	const struct session *s = a->s;
 
 	answer_text(a, " ");
-	if (s->worker->conf->mdtm_write && (s->rights & RIGHT_MTIME) != 0)
+	if (s->conf->mdtm_write && (s->rights & RIGHT_MTIME) != 0)
 		answer_text(a, "Modify;");
-	if (s->worker->conf->chmod_enable && (s->rights & RIGHT_CHMOD) != 0)
+	if (s->conf->chmod_enable && (s->rights & RIGHT_CHMOD) != 0)
 		answer_text(a, "UNIX.mode;");
 }

@@ -20,7 +20,7 @@
 static bool
 is_off(struct session *s)
 {
-	if (!s->worker->conf->port_enable) {
+	if (!s->conf->port_enable) {
 		answer(s, 502,
 		    "Active mode is switched off on this server (port_enable=NO). Use "
 		    "PASV or EPSV.");
@@ -50,7 +50,7 @@ take_address(struct session *s, const char *verb, struct endpoint *to)
 {
 	if (to->port == 0) {
 		answer(s, 501, "Port 0 cannot be called.");
-	} else if (!s->worker->conf->port_promiscuous &&
+	} else if (!s->conf->port_promiscuous &&
 		   !endpoint_same_address(to, &s->peer)) {
 		refuse_address(s, verb, to);
 	} else if (to->port < PORT_LOWEST) {
