@@ -135,7 +135,7 @@ static void
 choose_host(struct session *s, struct bytes arg, size_t host)
 {
 	if (!session_choose(s, host)) {
-		answer(s, 421, "Out of memory.");
+		answer(s, 451, "Out of memory.");
 		return;
 	}
 	note(s, "host", arg);

@@ -579,8 +579,9 @@ session_reset(struct session *s)
 	s->facts = FACT_DEFAULT;
 	s->begun = uv_now(s->worker->loop);
 	s->pbsz = s->private = s->implicit;
-	/* What TLS has named stays named. It is there already: this one cannot fail. */
-	(void)session_choose(s, s->implicit ? tls_host(conn_tls(s->control)) : 0);
+	/* What an implicit handshake has named stays named, until CCC. Both views are there already. */
+	const struct tls *t = s->implicit ? conn_tls(s->control) : NULL;
+	(void)session_choose(s, t != NULL ? tls_host(t) : 0);
 }
 
 static void

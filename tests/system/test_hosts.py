@@ -228,6 +228,18 @@ def test_implicit_tls_greets_as_the_host(secure, keys):
             assert whose(anonymous(s)) == which
 
 
+def test_rein_behind_ccc_has_no_name_left(secure):
+    server = secure(implicit_ssl="YES", ssl_ccc_enable="YES")
+    with connect(server, tls=tls_context(), name="a.example", implicit=True) as s:
+        anonymous(s)
+        s.command("CCC", 200)
+        s.sock = s.sock.unwrap()
+        s.private = False
+        s.command("REIN", 220)
+        anonymous(s)
+        s.command("PWD", 257)
+
+
 def test_strict_names(secure, keys):
     server = secure(ssl_sni_hostname="head.example")
     for name, which in (("head.example", "head"), ("a.example", "a")):
@@ -516,7 +528,7 @@ def test_show_config_shows_sections(build, tmp_path):
     text = "[host A.example]\nanon_root=/srv/a\n[network 10.0.0.0/8]\n[network ::1]\npasv_enable=NO\n"
     code, out, _ = run(build, tmp_path, text, "--show-config", "--config")
     assert code == 0
-    tail = [line for line in out[out.index("[host"):].splitlines() if not line.startswith("#")]
+    tail = [line for line in out[out.index("\n[host") + 1:].splitlines() if not line.startswith("#")]
     assert tail == ["[host a.example]", "anon_root=/srv/a", "", "[network 10.0.0.0/8]", "", "[network ::1/128]",
                     "pasv_enable=NO"]
     # and what is shown can be read
