@@ -58,8 +58,7 @@ put_place(unsigned status)
 {
 	if ((status & IN_SECTIONS) == 0)
 		return;
-	printf("In sections:\n%s%s%s",
-	    (status & IN_HOST) != 0 ? ".Em host" : "",
+	printf("In sections:\n%s%s%s", (status & IN_HOST) != 0 ? ".Em host" : "",
 	    (status & IN_SECTIONS) == IN_SECTIONS ? " ,\n" : "",
 	    (status & IN_NETWORK) != 0 ? ".Em network" : "");
 	puts(" .");
@@ -99,8 +98,8 @@ put_bool(const char *name, bool def, unsigned status, const char *help)
 }
 
 static void
-put_number(const char *name, uint64_t def, uint64_t min, uint64_t max,
-    unsigned status, const char *help)
+put_number(const char *name, uint64_t def, uint64_t min, uint64_t max, unsigned status,
+    const char *help)
 {
 	printf(".It Ic %s\nNumber from %" PRIu64, name, min);
 	if (max < INT64_MAX)
@@ -110,8 +109,8 @@ put_number(const char *name, uint64_t def, uint64_t min, uint64_t max,
 }
 
 static void
-put_octal(const char *name, uint64_t def, uint64_t min, uint64_t max,
-    unsigned status, const char *help)
+put_octal(const char *name, uint64_t def, uint64_t min, uint64_t max, unsigned status,
+    const char *help)
 {
 	printf(".It Ic %s\nOctal number from %#" PRIo64 " to %#" PRIo64
 	       "; default %#" PRIo64 ".",

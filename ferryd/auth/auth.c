@@ -408,7 +408,8 @@ worker_drop(struct worker *w)
 	}
 }
 
-/* Its channel is over, and it is told to nobody else: the master sees a worker whose auth has gone. */
+/* Its channel is over, and it is told to nobody else: the master sees a worker whose auth
+ * has gone. */
 static void
 worker_expel(struct worker *w, uint32_t session, const char *why)
 {
@@ -417,8 +418,8 @@ worker_expel(struct worker *w, uint32_t session, const char *why)
 	worker_release(w);
 }
 
-/* Which options count for this login. The host is the client's to choose; whether the address is the
- * client's, the master sees. */
+/* Which options count for this login. The host is the client's to choose; whether the
+ * address is the client's, the master sees. */
 static int
 login_place(struct login *l, uint32_t host)
 {
@@ -439,7 +440,8 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	struct login *l;
 
 	if (login_find(w, login->session, true) != NULL) {
-		worker_expel(w, login->session, "it sent a second AUTH_LOGIN before the answer");
+		worker_expel(
+		    w, login->session, "it sent a second AUTH_LOGIN before the answer");
 		return;
 	}
 	if (login->host > section_count(w->auth->setup->conf, SECTION_HOST)) {
@@ -663,9 +665,11 @@ warn_anonymous(const struct setup *s)
 		char shown[2048];
 
 		if (buf_len(why) > 0)
-			log_event(LOG_ERR, 0, "anonymous=unavailable host=\"%s\" why=\"%s\"",
+			log_event(LOG_ERR, 0,
+			    "anonymous=unavailable host=\"%s\" why=\"%s\"",
 			    host != NULL ? host->name : "",
-			    log_escape(buf_data(why), buf_len(why), shown, sizeof(shown)));
+			    log_escape(
+				buf_data(why), buf_len(why), shown, sizeof(shown)));
 	}
 }
 

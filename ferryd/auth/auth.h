@@ -12,8 +12,8 @@
  * child_receive_start. */
 void auth_early(const struct msg *m, void *user);
 
-/* Fills *ret from the options: who serves anonymous at each host is looked up now. root: ferryd runs
- * as root. conf must outlive it; ret->single is kept. 0 or -FERRY_ENOMEM. */
+/* Fills *ret from the options: who serves anonymous at each host is looked up now. root:
+ * ferryd runs as root. conf must outlive it; ret->single is kept. 0 or -FERRY_ENOMEM. */
 int auth_prepare(struct setup *ret, const struct conf *conf, bool root);
 /* What auth_prepare() made, but not ret itself. */
 void auth_unprepare(struct setup *s);

@@ -38,8 +38,8 @@ struct attempt {
 	const char *peer; /* numeric address, for PAM and the log */
 };
 
-/* What all backends may look at: of one host and one network. Made once at the start, constant
- * afterwards; setup_for() makes it fit a login. */
+/* What all backends may look at: of one host and one network. Made once at the start,
+ * constant afterwards; setup_for() makes it fit a login. */
 struct setup {
 	const struct conf *conf;
 	struct single single;          /* of --user; single.used: nobody else is served */
@@ -49,8 +49,9 @@ struct setup {
 	const struct buf *anonymous_why;  /* and this is why */
 };
 
-/* The login is made at that host, from that network: numbers of sections. all: what auth_prepare()
- * made; *ret borrows from it. 0; -FERRY_EPROTO: there are no such sections; -FERRY_ENOMEM. */
+/* The login is made at that host, from that network: numbers of sections. all: what
+ * auth_prepare() made; *ret borrows from it. 0; -FERRY_EPROTO: there are no such
+ * sections; -FERRY_ENOMEM. */
 int setup_for(const struct setup *all, size_t host, size_t network, struct setup *ret);
 
 /* The answer of a backend. */

@@ -62,7 +62,8 @@ void identity_clear(struct identity *id);
  * accounts cannot be read now, why tells; -FERRY_ENOMEM. */
 int identity_anonymous(
     const struct identity_source *s, struct identity *ret, struct buf *why);
-/* What may be done by anonymous, whoever that is: by the options that count for the login. */
+/* What may be done by anonymous, whoever that is: by the options that count for the
+ * login. */
 void identity_judge_anonymous(const struct conf *c, struct identity *id);
 /* user: the name that the backend accepted. judged: the backend has judged the account
  * itself, so check_shell does not apply. */

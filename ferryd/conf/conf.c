@@ -166,7 +166,8 @@ conf_copy(const struct conf *from, struct conf *ret)
 	}
 	if (from->pasv_name != NULL)
 		copy.pasv_name = strdup(from->pasv_name);
-	if ((from->pasv_name != NULL && copy.pasv_name == NULL) || sections_copy(from, &copy) < 0) {
+	if ((from->pasv_name != NULL && copy.pasv_name == NULL) ||
+	    sections_copy(from, &copy) < 0) {
 		conf_free(&copy);
 		return -FERRY_ENOMEM;
 	}

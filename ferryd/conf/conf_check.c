@@ -419,7 +419,8 @@ static check_fn *const checks[] = {
 
 #define TOLD_MAX 64
 
-/* Passes problems on and remembers them: a section that inherits one must not tell it again. */
+/* Passes problems on and remembers them: a section that inherits one must not tell it
+ * again. */
 struct told {
 	conf_problem_cb *cb;
 	void *user;
@@ -429,7 +430,8 @@ struct told {
 };
 
 static void
-tell_head(enum conf_severity severity, const char *file, unsigned line, const char *text, void *user)
+tell_head(enum conf_severity severity, const char *file, unsigned line, const char *text,
+    void *user)
 {
 	struct told *told = user;
 
@@ -440,8 +442,8 @@ tell_head(enum conf_severity severity, const char *file, unsigned line, const ch
 }
 
 static void
-tell_section(
-    enum conf_severity severity, const char *file, unsigned line, const char *text, void *user)
+tell_section(enum conf_severity severity, const char *file, unsigned line,
+    const char *text, void *user)
 {
 	const struct told *told = user;
 	const struct section *s = told->section;
@@ -455,8 +457,8 @@ tell_section(
 	conf_tell(&t, severity, "[%s %s]: %s", section_kind_name(s->kind), s->name, text);
 }
 
-/* What the section makes of the head. A network from which nobody may log in is a wish like any
- * other. */
+/* What the section makes of the head. A network from which nobody may log in is a wish
+ * like any other. */
 static void
 check_section(const struct conf *c, struct told *told, struct conf_teller *t)
 {

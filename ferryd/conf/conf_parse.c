@@ -3,7 +3,8 @@
  *
  *   line     = blanks | "#" anything | *blank NAME "=" VALUE
  *   NAME     = a name of options.def
- *   section  = "[host NAME]" | "[network CIDR]"   (ours: options below it count for some clients)
+ *   section  = "[host NAME]" | "[network CIDR]"   (ours: options below it count for some
+ * clients)
  *
  * Pure and bounded: takes text from the operator, or from a fuzzer.
  */
@@ -24,7 +25,7 @@ struct parser {
 	struct conf *conf;
 	struct conf_teller tell;
 	struct section *section; /* that the lines belong to; NULL: none yet */
-	bool lost;      /* in a section that could not be taken: its lines belong nowhere */
+	bool lost; /* in a section that could not be taken: its lines belong nowhere */
 	unsigned *seen; /* for each row of the table: the line that set it here, or 0 */
 	int result;     /* -FERRY_ENOMEM ends it */
 };
@@ -54,7 +55,8 @@ section_name(const char *line, size_t n, const char *kind, char out[SECTION_NAME
 {
 	size_t k = strlen(kind), at = k + 1, end = n - 1;
 
-	if (n < k + 3 || memcmp(line + 1, kind, k) != 0 || !is_blank(line[at]) || line[end] != ']')
+	if (n < k + 3 || memcmp(line + 1, kind, k) != 0 || !is_blank(line[at]) ||
+	    line[end] != ']')
 		return false;
 	while (at < end && is_blank(line[at]))
 		at++;
@@ -67,8 +69,9 @@ section_name(const char *line, size_t n, const char *kind, char out[SECTION_NAME
 	return true;
 }
 
-/* "[host ...]": what follows counts for some clients only. If the head is wrong, it counts for
- * nobody: taking it for all of them would be another configuration than the one that is written. */
+/* "[host ...]": what follows counts for some clients only. If the head is wrong, it
+ * counts for nobody: taking it for all of them would be another configuration than the
+ * one that is written. */
 static void
 parse_section(struct parser *p, const char *line, size_t n)
 {
@@ -163,9 +166,10 @@ parse_setting(struct parser *p, const char *line, size_t n, size_t eq)
 		return;
 	struct conf_teller *t = &p->tell;
 	note_repetition(p, text);
-	int r = p->section != NULL
-		    ? section_set(p->section, text, text + value, t->file, t->line, t->cb, t->user)
-		    : conf_set(p->conf, text, text + value, t->file, t->line, t->cb, t->user);
+	int r = p->section != NULL ? section_set(p->section, text, text + value, t->file,
+					 t->line, t->cb, t->user)
+				   : conf_set(p->conf, text, text + value, t->file,
+					 t->line, t->cb, t->user);
 	if (r == -FERRY_EINVAL)
 		t->failed = true;
 	else if (r < 0)

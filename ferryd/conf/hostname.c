@@ -1,6 +1,6 @@
 /*
- * Names of hosts. For the parser of ferryd.conf, and for what clients send: any bytes may come.
- * Pure.
+ * Names of hosts. For the parser of ferryd.conf, and for what clients send: any bytes may
+ * come. Pure.
  */
 #include "hostname.h"
 
@@ -60,5 +60,6 @@ hostname_same(struct bytes a, struct bytes b)
 {
 	a = trim(a);
 	b = trim(b);
-	return a.n == b.n && (a.n == 0 || equal_nocase((const char *)a.p, (const char *)b.p, a.n));
+	return a.n == b.n &&
+	       (a.n == 0 || equal_nocase((const char *)a.p, (const char *)b.p, a.n));
 }

@@ -1,6 +1,6 @@
 /*
- * Ranges of addresses. For the parser of ferryd.conf, and for the processes that ask which section a
- * client belongs to. Pure.
+ * Ranges of addresses. For the parser of ferryd.conf, and for the processes that ask
+ * which section a client belongs to. Pure.
  */
 #include "network.h"
 
@@ -18,7 +18,8 @@ bytes_of_address(const struct endpoint *ep, uint8_t out[ADDRESS_BYTES])
 {
 	size_t n = ep->family == AF_INET ? sizeof(ep->v4) : sizeof(ep->v6);
 
-	memcpy(out, ep->family == AF_INET ? (const void *)&ep->v4 : (const void *)&ep->v6, n);
+	memcpy(out, ep->family == AF_INET ? (const void *)&ep->v4 : (const void *)&ep->v6,
+	    n);
 	return n;
 }
 
@@ -37,7 +38,8 @@ mask(struct network *n)
 {
 	uint8_t *p = n->address.family == AF_INET ? (uint8_t *)&n->address.v4
 						  : (uint8_t *)&n->address.v6;
-	size_t size = n->address.family == AF_INET ? sizeof(n->address.v4) : sizeof(n->address.v6);
+	size_t size =
+	    n->address.family == AF_INET ? sizeof(n->address.v4) : sizeof(n->address.v6);
 	bool was = true;
 
 	for (size_t i = 0; i < size; i++) {
@@ -63,7 +65,8 @@ network_parse(const char *text, struct network *ret, bool *ret_exact)
 	if (endpoint_from_text(address, &n.address) < 0)
 		return -FERRY_EINVAL;
 	prefix = n.address.family == AF_INET ? 32 : 128;
-	if (slash != NULL && parse_uint(slash + 1, strlen(slash + 1), prefix, &prefix) < 0)
+	if (slash != NULL &&
+	    parse_uint(slash + 1, strlen(slash + 1), prefix, &prefix) < 0)
 		return -FERRY_EINVAL;
 	n.prefix = (unsigned)prefix;
 	*ret_exact = mask(&n);

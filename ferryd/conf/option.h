@@ -25,7 +25,7 @@ enum option_status {
 struct option {
 	const char *name;
 	enum option_type type;
-	unsigned status; /* of enum option_status */
+	unsigned status;    /* of enum option_status */
 	size_t offset;      /* of the field in struct conf */
 	uint64_t number;    /* default of all but strings */
 	uint64_t min, max;  /* NUMBER and OCTAL */

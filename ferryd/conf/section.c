@@ -1,6 +1,6 @@
 /*
- * Sections of ferryd.conf and the views that are made of them. For every process that has a
- * configuration. Views borrow the strings of the sections: whoever replaces one calls
+ * Sections of ferryd.conf and the views that are made of them. For every process that has
+ * a configuration. Views borrow the strings of the sections: whoever replaces one calls
  * section_refresh().
  */
 #include "section.h"
@@ -46,8 +46,9 @@ section_count(const struct conf *c, enum section_kind kind)
 struct section *
 section_get(const struct conf *c, enum section_kind kind, size_t number)
 {
-	return number > 0 && number <= section_count(c, kind) ? c->sections->list[kind][number - 1]
-							       : NULL;
+	return number > 0 && number <= section_count(c, kind)
+		   ? c->sections->list[kind][number - 1]
+		   : NULL;
 }
 
 /* ---- life ---- */
@@ -95,10 +96,10 @@ append(struct conf *c, struct section *s)
 {
 	if (c->sections == NULL)
 		c->sections = calloc(1, sizeof(*c->sections));
-	struct section **list = c->sections != NULL
-				    ? realloc(c->sections->list[s->kind],
-					  (c->sections->count[s->kind] + 1) * sizeof(*list))
-				    : NULL;
+	struct section **list =
+	    c->sections != NULL ? realloc(c->sections->list[s->kind],
+				      (c->sections->count[s->kind] + 1) * sizeof(*list))
+				: NULL;
 	if (list == NULL) {
 		section_free(s);
 		return -FERRY_ENOMEM;
@@ -134,7 +135,8 @@ sections_copy(const struct conf *from, struct conf *to)
 	for (enum section_kind kind = 0; kind < SECTION_KINDS; kind++) {
 		for (size_t i = 1; i <= section_count(from, kind); i++) {
 			const struct section *old = section_get(from, kind, i);
-			struct section *s = section_new(kind, old->name, old->file, old->line);
+			struct section *s =
+			    section_new(kind, old->name, old->file, old->line);
 
 			if (s == NULL)
 				return -FERRY_ENOMEM;
@@ -158,7 +160,8 @@ refuse(struct conf_teller *t, const char *fmt, const char *name)
 {
 	char shown[SHOWN_MAX];
 
-	conf_tell(t, CONF_ERROR, fmt, log_escape(name, strlen(name), shown, sizeof(shown)));
+	conf_tell(
+	    t, CONF_ERROR, fmt, log_escape(name, strlen(name), shown, sizeof(shown)));
 	return -FERRY_EINVAL;
 }
 
@@ -170,10 +173,14 @@ read_host(const char *name, char out[SECTION_NAME_MAX + 1], struct conf_teller *
 	struct endpoint at;
 
 	if (endpoint_from_text(name, &at) == 0)
-		return refuse(t, "[host %s]: that is an address; clients ask for a host by its name, such "
-				 "as ftp.example.com", name);
+		return refuse(t,
+		    "[host %s]: that is an address; clients ask for a host by its name, "
+		    "such "
+		    "as ftp.example.com",
+		    name);
 	if (!hostname_is_valid(b))
-		return refuse(t, "[host %s]: that is no host name, such as ftp.example.com", name);
+		return refuse(
+		    t, "[host %s]: that is no host name, such as ftp.example.com", name);
 	if (name[b.n - 1] == '.')
 		b.n--;
 	for (size_t i = 0; i < b.n; i++)
@@ -190,7 +197,9 @@ read_network(const char *name, struct network *ret, char out[SECTION_NAME_MAX + 
 	bool exact;
 
 	if (network_parse(name, ret, &exact) < 0)
-		return refuse(t, "[network %s]: that is no network, such as 192.0.2.0/24 or 2001:db8::/32",
+		return refuse(t,
+		    "[network %s]: that is no network, such as 192.0.2.0/24 or "
+		    "2001:db8::/32",
 		    name);
 	network_format(ret, out);
 	if (exact)
@@ -205,10 +214,12 @@ refuse_second(const struct section *first, struct conf_teller *t)
 {
 	char shown[SHOWN_MAX];
 
-	conf_tell(t, CONF_ERROR, "[%s %s] begins in line %u of %s already; write all of its options there",
+	conf_tell(t, CONF_ERROR,
+	    "[%s %s] begins in line %u of %s already; write all of its options there",
 	    section_kind_name(first->kind), first->name, first->line,
-	    first->file != NULL ? log_escape(first->file, strlen(first->file), shown, sizeof(shown))
-				: "the file");
+	    first->file != NULL
+		? log_escape(first->file, strlen(first->file), shown, sizeof(shown))
+		: "the file");
 	return -FERRY_EINVAL;
 }
 
@@ -225,8 +236,8 @@ find_same(const struct conf *c, enum section_kind kind, const char *name)
 }
 
 int
-section_add(struct conf *c, enum section_kind kind, const char *name, struct conf_teller *t,
-    struct section **ret)
+section_add(struct conf *c, enum section_kind kind, const char *name,
+    struct conf_teller *t, struct section **ret)
 {
 	char plain[SECTION_NAME_MAX + 1];
 	struct network network = {0};
@@ -239,8 +250,8 @@ section_add(struct conf *c, enum section_kind kind, const char *name, struct con
 	if (same != NULL)
 		return refuse_second(same, t);
 	if (section_count(c, kind) == kinds[kind].max) {
-		conf_tell(t, CONF_ERROR, "there are more than %zu [%s] sections", kinds[kind].max,
-		    kinds[kind].name);
+		conf_tell(t, CONF_ERROR, "there are more than %zu [%s] sections",
+		    kinds[kind].max, kinds[kind].name);
 		return -FERRY_EINVAL;
 	}
 	struct section *s = section_new(kind, plain, t->file, t->line);
@@ -263,12 +274,14 @@ refuse_place(const struct section *s, const struct option *o, struct conf_teller
 
 	if ((o->status & other) != 0)
 		conf_tell(t, CONF_ERROR,
-		    "%s cannot stand in [%s %s]: it may stand in %s sections and before the first "
+		    "%s cannot stand in [%s %s]: it may stand in %s sections and before "
+		    "the first "
 		    "section",
 		    o->name, section_kind_name(s->kind), s->name, elsewhere);
 	else
 		conf_tell(t, CONF_ERROR,
-		    "%s cannot stand in [%s %s]: it counts for the whole server, and stands before "
+		    "%s cannot stand in [%s %s]: it counts for the whole server, and "
+		    "stands before "
 		    "the first section",
 		    o->name, section_kind_name(s->kind), s->name);
 	return -FERRY_EINVAL;
@@ -319,7 +332,8 @@ section_find_host(const struct conf *c, struct bytes name)
 	for (size_t i = 1; i <= section_count(c, SECTION_HOST); i++) {
 		const char *known = section_get(c, SECTION_HOST, i)->name;
 
-		if (hostname_same((struct bytes){(const uint8_t *)known, strlen(known)}, name))
+		if (hostname_same(
+			(struct bytes){(const uint8_t *)known, strlen(known)}, name))
 			return i;
 	}
 	return 0;
@@ -345,13 +359,13 @@ section_find_network(const struct conf *c, const struct endpoint *address)
 
 /* ---- views ---- */
 
-/* Whoever names a certificate has those that are named, each with its own key: a key or a certificate
- * of the head would be another host's. */
+/* Whoever names a certificate has those that are named, each with its own key: a key or a
+ * certificate of the head would be another host's. */
 static void
 drop_certificates(const struct section *s, struct conf *view)
 {
-	static const char *const options[] = {"rsa_cert_file", "rsa_private_key_file", "rsa_ocsp_file",
-	    "ec_cert_file", "ec_private_key_file", "ec_ocsp_file"};
+	static const char *const options[] = {"rsa_cert_file", "rsa_private_key_file",
+	    "rsa_ocsp_file", "ec_cert_file", "ec_private_key_file", "ec_ocsp_file"};
 
 	if (!section_sets(s, "rsa_cert_file") && !section_sets(s, "ec_cert_file"))
 		return;
@@ -389,7 +403,8 @@ const struct conf *
 section_view(const struct conf *c, size_t host, size_t network)
 {
 	struct sections *s = c->sections;
-	size_t hosts = section_count(c, SECTION_HOST), networks = section_count(c, SECTION_NETWORK);
+	size_t hosts = section_count(c, SECTION_HOST),
+	       networks = section_count(c, SECTION_NETWORK);
 
 	if (host == 0 && network == 0)
 		return c;
@@ -409,7 +424,8 @@ section_view(const struct conf *c, size_t host, size_t network)
 void
 section_refresh(const struct conf *c)
 {
-	size_t hosts = section_count(c, SECTION_HOST), networks = section_count(c, SECTION_NETWORK);
+	size_t hosts = section_count(c, SECTION_HOST),
+	       networks = section_count(c, SECTION_NETWORK);
 
 	if (c->sections == NULL || c->sections->view == NULL)
 		return;
@@ -417,7 +433,8 @@ section_refresh(const struct conf *c)
 		struct conf *view = c->sections->view[i];
 
 		if (view != NULL)
-			section_overlay(c, section_get(c, SECTION_HOST, i / (networks + 1)),
+			section_overlay(c,
+			    section_get(c, SECTION_HOST, i / (networks + 1)),
 			    section_get(c, SECTION_NETWORK, i % (networks + 1)), view);
 	}
 }

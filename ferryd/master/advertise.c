@@ -1,8 +1,8 @@
 /*
- * The address that PASV tells, where ferryd.conf gives it as a host name: looked up again from time to
- * time, since a router's address changes. For master.c. Never blocks: libuv's threads ask. (How long an
- * answer is good is not ours to see: the system's resolver, which knows hosts(5) too, keeps it to
- * itself.)
+ * The address that PASV tells, where ferryd.conf gives it as a host name: looked up again
+ * from time to time, since a router's address changes. For master.c. Never blocks:
+ * libuv's threads ask. (How long an answer is good is not ours to see: the system's
+ * resolver, which knows hosts(5) too, keeps it to itself.)
  */
 #include <ferry/ferry.h>
 #include <netdb.h>
@@ -16,9 +16,9 @@
 struct lookup {
 	LIST_ENTRY(lookup) next;
 	uv_getaddrinfo_t request;
-	struct crew *crew; /* NULL: it has gone meanwhile */
+	struct crew *crew;       /* NULL: it has gone meanwhile */
 	struct section *section; /* of crew->conf; NULL: its head */
-	size_t number;     /* of the section */
+	size_t number;           /* of the section */
 };
 
 static struct conf *
@@ -53,7 +53,8 @@ take_address(const struct lookup *l, const char *address)
 	    section_put(&l->crew->conf, l->section, "pasv_address", address) < 0)
 		return;
 	section_refresh(&l->crew->conf);
-	log_event(LOG_NOTICE, 0, "pasv_address name=%s address=%s", place->pasv_name, address);
+	log_event(
+	    LOG_NOTICE, 0, "pasv_address name=%s address=%s", place->pasv_name, address);
 	tell_workers(l, address);
 }
 
@@ -66,13 +67,16 @@ on_answer(uv_getaddrinfo_t *request, int status, struct addrinfo *ai)
 
 	if (l->crew != NULL)
 		LIST_REMOVE(l, next);
-	if (l->crew != NULL && status == 0 && endpoint_from_sockaddr(ai->ai_addr, &ep) == 0) {
+	if (l->crew != NULL && status == 0 &&
+	    endpoint_from_sockaddr(ai->ai_addr, &ep) == 0) {
 		endpoint_format_address(&ep, address);
 		take_address(l, address);
 	} else if (l->crew != NULL) {
 		log_event(LOG_WARNING, 0,
-		    "pasv_address name=%s why=\"it has no address just now: %s; the last one stays\"",
-		    place_of(l)->pasv_name, status < 0 ? uv_strerror(status) : "none of IPv4");
+		    "pasv_address name=%s why=\"it has no address just now: %s; the last "
+		    "one stays\"",
+		    place_of(l)->pasv_name,
+		    status < 0 ? uv_strerror(status) : "none of IPv4");
 	}
 	uv_freeaddrinfo(ai);
 	free(l);
@@ -88,8 +92,8 @@ look_up(struct crew *crew, struct section *section, size_t number)
 		return;
 	*l = (struct lookup){.crew = crew, .section = section, .number = number};
 	l->request.data = l;
-	if (uv_getaddrinfo(crew->loop, &l->request, on_answer, place_of(l)->pasv_name, NULL, &hints) <
-	    0) {
+	if (uv_getaddrinfo(crew->loop, &l->request, on_answer, place_of(l)->pasv_name,
+		NULL, &hints) < 0) {
 		free(l);
 		return;
 	}

@@ -73,8 +73,8 @@ struct section_options {
 };
 
 static int
-send_section_option(const char *name, const char *value, const char *def, const char *help,
-    bool changed, bool honoured, void *user)
+send_section_option(const char *name, const char *value, const char *def,
+    const char *help, bool changed, bool honoured, void *user)
 {
 	const struct section_options *o = user;
 
@@ -90,8 +90,10 @@ send_sections(struct child *child, const struct conf *conf)
 	struct section_options o = {.child = child};
 	int r = 0;
 
-	for (enum section_kind kind = 0; kind < SECTION_KINDS && child->role != ROLE_AGENT; kind++) {
-		for (size_t i = 1; (o.section = section_get(conf, kind, i)) != NULL && r == 0; i++) {
+	for (enum section_kind kind = 0;
+	     kind < SECTION_KINDS && child->role != ROLE_AGENT; kind++) {
+		for (size_t i = 1;
+		     (o.section = section_get(conf, kind, i)) != NULL && r == 0; i++) {
 			const struct msg m = {
 			    .type = MSG_SECTION,
 			    .section = {.kind = kind, .name = bytes_of(o.section->name)},

@@ -113,7 +113,7 @@ struct crew {
 	const struct programs *programs;
 	const struct served *served; /* the one directory of `ferryd DIR`, or NULL */
 	struct conf conf;
-	struct keychain *keys; /* NULL: TLS is off */
+	struct keychain *keys;       /* NULL: TLS is off */
 	LIST_HEAD(, lookup) lookups; /* of pasv_address, on their way */
 	struct auth auth;
 	struct worker *worker;
@@ -148,7 +148,8 @@ int crew_take(
  * cannot be used are told to the log, and the old ones stay. */
 void crew_renew_keys(struct crew *crew);
 
-/* Looks the host names in pasv_address up again; if one leads elsewhere now, the workers hear of it. */
+/* Looks the host names in pasv_address up again; if one leads elsewhere now, the workers
+ * hear of it. */
 void crew_look_up(struct crew *crew);
 /* In advertise.c: answers that are still to come are thrown away. */
 void advertise_forget(struct crew *crew);

@@ -1,6 +1,7 @@
 /*
- * One keyring for each host. For crew.c and load.c. All of them share the key of the session tickets;
- * whose host a ticket is of is told by the context it was made in (tls_identity.c).
+ * One keyring for each host. For crew.c and load.c. All of them share the key of the
+ * session tickets; whose host a ticket is of is told by the context it was made in
+ * (tls_identity.c).
  */
 #include "keychain.h"
 
@@ -26,7 +27,8 @@ struct told {
 };
 
 static void
-tell(enum conf_severity severity, const char *file, unsigned line, const char *text, void *user)
+tell(enum conf_severity severity, const char *file, unsigned line, const char *text,
+    void *user)
 {
 	const struct told *t = user;
 	char longer[4096 + 512];
@@ -41,18 +43,20 @@ tell(enum conf_severity severity, const char *file, unsigned line, const char *t
 
 /* last: keeps the tickets good. */
 static int
-load_ring(const struct conf *conf, size_t host, const struct keyring *last, struct keyring **ret,
-    conf_problem_cb *cb, void *user)
+load_ring(const struct conf *conf, size_t host, const struct keyring *last,
+    struct keyring **ret, conf_problem_cb *cb, void *user)
 {
 	const struct conf *view = section_view(conf, host, 0);
 	struct told told = {
 	    .host = section_get(conf, SECTION_HOST, host), .cb = cb, .user = user};
 
-	return view != NULL ? keyring_load(view, host, last, ret, tell, &told) : -FERRY_ENOMEM;
+	return view != NULL ? keyring_load(view, host, last, ret, tell, &told)
+			    : -FERRY_ENOMEM;
 }
 
 int
-keychain_load(const struct conf *conf, struct keychain **ret, conf_problem_cb *cb, void *user)
+keychain_load(
+    const struct conf *conf, struct keychain **ret, conf_problem_cb *cb, void *user)
 {
 	size_t size = section_count(conf, SECTION_HOST) + 1;
 	struct keychain *k;
@@ -107,7 +111,8 @@ keychain_renew(struct keychain *k, const struct conf *conf, size_t host)
 		return false;
 	if (load_ring(conf, host, k->ring[host], &fresh, load_tell_log, NULL) < 0) {
 		log_event(LOG_ERR, 0,
-		    "tls keys=refused host=\"%s\" why=\"the old ones stay in use\"", name);
+		    "tls keys=refused host=\"%s\" why=\"the old ones stay in use\"",
+		    name);
 		return false;
 	}
 	keyring_free(k->ring[host]);

@@ -169,8 +169,8 @@ read_all(struct keyring *k, const struct conf *conf, conf_problem_cb *cb, void *
 
 /* With the workers' own code. */
 static int
-try_out(const struct keyring *k, const struct conf *conf, size_t host, conf_problem_cb *cb,
-    void *user)
+try_out(const struct keyring *k, const struct conf *conf, size_t host,
+    conf_problem_cb *cb, void *user)
 {
 	struct tls_identity *id = NULL;
 	char why[TLS_WHY_MAX];

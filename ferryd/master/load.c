@@ -145,8 +145,8 @@ load_config(const struct cmdline *cl, struct conf *ret, conf_problem_cb *cb, voi
 
 /* ---- the world outside the file ---- */
 
-/* What stands before the first section, or one of the sections: what it says itself, and what counts
- * there. */
+/* What stands before the first section, or one of the sections: what it says itself, and
+ * what counts there. */
 struct place {
 	struct conf *conf;
 	struct section *section; /* NULL: before the first one */
@@ -155,8 +155,8 @@ struct place {
 	void *user;
 };
 
-static int problem(const struct place *p, enum conf_severity severity, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+static int problem(const struct place *p, enum conf_severity severity, const char *fmt,
+    ...) __attribute__((format(printf, 3, 4)));
 
 static int
 problem(const struct place *p, enum conf_severity severity, const char *fmt, ...)
@@ -167,11 +167,13 @@ problem(const struct place *p, enum conf_severity severity, const char *fmt, ...
 	int n = 0;
 
 	if (s != NULL)
-		n = snprintf(text, sizeof(text), "[%s %s]: ", section_kind_name(s->kind), s->name);
+		n = snprintf(
+		    text, sizeof(text), "[%s %s]: ", section_kind_name(s->kind), s->name);
 	va_start(ap, fmt);
 	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
 	va_end(ap);
-	p->cb(severity, s != NULL ? s->file : NULL, s != NULL ? s->line : 0, text, p->user);
+	p->cb(
+	    severity, s != NULL ? s->file : NULL, s != NULL ? s->line : 0, text, p->user);
 	return severity == CONF_ERROR ? -FERRY_EINVAL : 0;
 }
 
@@ -184,7 +186,8 @@ look(struct place *p)
 	    s != NULL && s->kind == SECTION_NETWORK ? s : NULL, &p->view);
 }
 
-/* A section that does not say so itself has it from the head, which is looked at in its turn. */
+/* A section that does not say so itself has it from the head, which is looked at in its
+ * turn. */
 static bool
 says(const struct place *p, const char *option)
 {
@@ -296,10 +299,11 @@ load_anonymous(struct place *p)
 	if (!p->view.anonymous_enable)
 		return 0;
 	if (geteuid() != 0)
-		return is_set(p->view.anon_root) ? 0
-						 : problem(p, CONF_ERROR,
-						       "anonymous_enable=YES wants anon_root "
-						       "when ferryd is not started by root");
+		return is_set(p->view.anon_root)
+			   ? 0
+			   : problem(p, CONF_ERROR,
+				 "anonymous_enable=YES wants anon_root "
+				 "when ferryd is not started by root");
 	pw = getpwnam(p->view.ftp_username);
 	if (pw != NULL) {
 		if (pw->pw_uid == 0)
@@ -314,12 +318,13 @@ load_anonymous(struct place *p)
 	return load_anonymous_without(p);
 }
 
-/* A network lets anonymous users in that the head does not: where they are, the hosts and the head
- * say. */
+/* A network lets anonymous users in that the head does not: where they are, the hosts and
+ * the head say. */
 static bool
 says_of_anonymous(const struct place *p)
 {
-	return says(p, "anonymous_enable") || says(p, "ftp_username") || says(p, "anon_root");
+	return says(p, "anonymous_enable") || says(p, "ftp_username") ||
+	       says(p, "anon_root");
 }
 
 static int
@@ -328,13 +333,13 @@ load_accounts(struct place *p)
 	int r = 0;
 
 	if (geteuid() == 0 && p->section == NULL && getpwnam(p->view.nopriv_user) == NULL)
-		return problem(
-		    p, CONF_ERROR, "nopriv_user=%s: no such account", p->view.nopriv_user);
+		return problem(p, CONF_ERROR, "nopriv_user=%s: no such account",
+		    p->view.nopriv_user);
 	if (geteuid() == 0 && p->view.guest_enable &&
 	    (says(p, "guest_enable") || says(p, "guest_username")) &&
 	    getpwnam(p->view.guest_username) == NULL)
-		return problem(
-		    p, CONF_ERROR, "guest_username=%s: no such account", p->view.guest_username);
+		return problem(p, CONF_ERROR, "guest_username=%s: no such account",
+		    p->view.guest_username);
 	if (geteuid() != 0 && p->view.local_enable && says(p, "local_enable"))
 		problem(p, CONF_WARNING,
 		    "local_enable=YES, but ferryd is not started by root: whoever logs "
@@ -346,8 +351,8 @@ load_accounts(struct place *p)
 	r = load_anonymous(p);
 	if (r == 0 && p->view.anonymous_enable && access(p->view.anon_root, F_OK) < 0)
 		problem(p, CONF_WARNING,
-		    "anon_root=%s: %s; anonymous logins will be refused", p->view.anon_root,
-		    strerror(errno));
+		    "anon_root=%s: %s; anonymous logins will be refused",
+		    p->view.anon_root, strerror(errno));
 	return r;
 }
 
@@ -383,9 +388,11 @@ load_world(struct conf *conf, conf_problem_cb *cb, void *user)
 	struct section *s;
 	int r = 0;
 
-	/* Sections first: an account's home, found for the head, would seem to be written there. */
+	/* Sections first: an account's home, found for the head, would seem to be written
+	 * there. */
 	for (enum section_kind kind = 0; kind < SECTION_KINDS; kind++) {
-		for (size_t i = 1; r == 0 && (s = section_get(conf, kind, i)) != NULL; i++)
+		for (size_t i = 1; r == 0 && (s = section_get(conf, kind, i)) != NULL;
+		     i++)
 			r = load_place(conf, s, cb, user);
 	}
 	if (r == 0)

@@ -265,15 +265,16 @@ ask_agent(struct session *s, struct agent *a, const struct msg_master_verdict *v
 	return child_tell(&a->child, &m, -1);
 }
 
-/* Auth decided by an address that is not the client's, and it has addresses from the worker alone: to
- * gain what only another network may do. */
+/* Auth decided by an address that is not the client's, and it has addresses from the
+ * worker alone: to gain what only another network may do. */
 static void
 refuse_lie(struct session *s)
 {
 	struct child *worker = &s->worker->child;
 
 	log_event(LOG_ERR, s->id,
-	    "process=worker index=%u pid=%d killed=yes why=\"it gave auth a wrong address\"",
+	    "process=worker index=%u pid=%d killed=yes why=\"it gave auth a wrong "
+	    "address\"",
 	    worker->index, (int)worker->pid);
 	if (worker->pid > 0)
 		kill(worker->pid, SIGKILL); /* and it is reaped */

@@ -29,8 +29,8 @@ show_option(const char *name, const char *value, const char *def, const char *he
 }
 
 static int
-show_section_option(const char *name, const char *value, const char *def, const char *help,
-    bool changed, bool honoured, void *user)
+show_section_option(const char *name, const char *value, const char *def,
+    const char *help, bool changed, bool honoured, void *user)
 {
 	const struct section *s = user;
 

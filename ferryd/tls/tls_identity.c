@@ -316,8 +316,8 @@ set_clients(
 /* ---- life ---- */
 
 static int
-fill(struct tls_identity *id, const struct conf *conf, size_t host, const struct keys *keys,
-    char why[TLS_WHY_MAX])
+fill(struct tls_identity *id, const struct conf *conf, size_t host,
+    const struct keys *keys, char why[TLS_WHY_MAX])
 {
 	int r;
 

@@ -98,8 +98,7 @@ on_mdtm(struct session *s, const struct msg_worker_answer *a, int *fd)
 	int64_t when;
 
 	s->pending = NULL;
-	if (a->error == ENOENT && s->conf->mdtm_write &&
-	    split_time(&arg, &when)) {
+	if (a->error == ENOENT && s->conf->mdtm_write && split_time(&arg, &when)) {
 		file_set_time(s, arg, when, on_time_set);
 		return;
 	}

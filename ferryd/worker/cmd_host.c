@@ -1,15 +1,14 @@
 /*
  * What a client says about itself and about the server that it wants.
  *
- *   HOST <SP> <name> | <address>     220 before USER (RFC 7151), with the host's greeting;
- *                                    503 behind it; 504 if it is not ours, or not the one
- *                                    that TLS was made for
+ *   HOST <SP> <name> | <address>     220 before USER (RFC 7151), with the host's
+ * greeting; 503 behind it; 504 if it is not ours, or not the one that TLS was made for
  *   LANG [<SP> <tag>]                200: replies are English (RFC 2640 4)
  *   CLNT <SP> <name>                 200: noted in the log
  *
  * Without [host] sections there is one server behind every name, so each well-formed name
- * is ours; with them those are, and ssl_sni_hostname's. An address is ours when the client
- * is connected to it.
+ * is ours; with them those are, and ssl_sni_hostname's. An address is ours when the
+ * client is connected to it.
  */
 #include <ferry/ferry.h>
 #include <stdlib.h>
@@ -106,7 +105,8 @@ same_string(const char *a, const char *b)
 	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
 }
 
-/* A host that asks clients for certificates must not be reached by way of one that does not. */
+/* A host that asks clients for certificates must not be reached by way of one that does
+ * not. */
 static bool
 asks_the_same(const struct session *s, size_t host)
 {
@@ -114,7 +114,8 @@ asks_the_same(const struct session *s, size_t host)
 	const struct conf *shown = section_view(conf, tls_host(conn_tls(s->control)), 0);
 	const struct conf *wanted = section_view(conf, host, 0);
 
-	return shown != NULL && wanted != NULL && shown->require_cert == wanted->require_cert &&
+	return shown != NULL && wanted != NULL &&
+	       shown->require_cert == wanted->require_cert &&
 	       shown->validate_cert == wanted->validate_cert &&
 	       same_string(shown->ca_certs_file, wanted->ca_certs_file);
 }
@@ -159,7 +160,8 @@ cmd_host(struct session *s, struct bytes arg)
 		answer(s, code, "No such host is here.");
 	else if (!fits_tls(s, arg, host))
 		answer(s, 504,
-		    "TLS was begun with another host: connect again and ask TLS for this name.");
+		    "TLS was begun with another host: connect again and ask TLS for this "
+		    "name.");
 	else
 		choose_host(s, arg, host);
 }

@@ -50,8 +50,7 @@ take_address(struct session *s, const char *verb, struct endpoint *to)
 {
 	if (to->port == 0) {
 		answer(s, 501, "Port 0 cannot be called.");
-	} else if (!s->conf->port_promiscuous &&
-		   !endpoint_same_address(to, &s->peer)) {
+	} else if (!s->conf->port_promiscuous && !endpoint_same_address(to, &s->peer)) {
 		refuse_address(s, verb, to);
 	} else if (to->port < PORT_LOWEST) {
 		answer(s, 504,

@@ -92,8 +92,8 @@ is_known(struct bytes arg)
 static void
 begin_tls(struct session *s)
 {
-	/* HOST came in clear: it chooses the certificate that the client is shown, and the client sees
-	 * by it whom it talks to. */
+	/* HOST came in clear: it chooses the certificate that the client is shown, and
+	 * the client sees by it whom it talks to. */
 	size_t host = s->host;
 
 	session_reset(s);

@@ -180,9 +180,9 @@ secure(struct session *s)
 	struct tls *control = conn_tls(s->control);
 	enum tls_use use = download ? TLS_DOWNLOAD : TLS_UPLOAD;
 	int fd = conn_fd(s->data.conn);
-	struct tls *t = control != NULL
-			    ? tls_new_beside(control, fd, use)
-			    : tls_new(s->worker->identity, s->host, s->worker->conf, fd, use);
+	struct tls *t = control != NULL ? tls_new_beside(control, fd, use)
+					: tls_new(s->worker->identity, s->host,
+					      s->worker->conf, fd, use);
 
 	if (t == NULL) {
 		could_not_secure(s, "memory is short");
@@ -190,8 +190,8 @@ secure(struct session *s)
 	}
 	data_enter(s, DATA_SECURING);
 	s->data.ticketless = !download;
-	uv_timer_start(
-	    &s->data.timer, on_handshake_timeout, s->conf->ssl_handshake_timeout * 1000, 0);
+	uv_timer_start(&s->data.timer, on_handshake_timeout,
+	    s->conf->ssl_handshake_timeout * 1000, 0);
 	conn_set_owner(s->data.conn, on_securing, s);
 	conn_want(s->data.conn, 0);
 	conn_secure(s->data.conn, t);
@@ -282,8 +282,7 @@ data_keep(struct session *s)
 	d->wanted = false;
 	conn_set_owner(d->conn, on_kept, s);
 	conn_want(d->conn, CONN_READABLE);
-	uv_timer_start(
-	    &d->timer, on_unused, s->conf->data_connection_timeout * 1000, 0);
+	uv_timer_start(&d->timer, on_unused, s->conf->data_connection_timeout * 1000, 0);
 	data_enter(s, DATA_KEPT);
 }
 
@@ -341,8 +340,7 @@ on_listener(struct conn *c, unsigned events, void *user)
 		close(fd);
 		return;
 	}
-	if (!s->conf->pasv_promiscuous &&
-	    !endpoint_same_address(&peer, &s->peer)) {
+	if (!s->conf->pasv_promiscuous && !endpoint_same_address(&peer, &s->peer)) {
 		close(fd);
 		if (s->data.strangers++ >= STRANGERS_LOGGED)
 			return;

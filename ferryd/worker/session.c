@@ -171,9 +171,9 @@ bool
 session_secure(struct session *s, size_t host)
 {
 	struct worker *w = s->worker;
-	struct tls *t = worker_has_keys(w)
-	    ? tls_new(w->identity, host, w->conf, conn_fd(s->control), TLS_CONTROL)
-	    : NULL;
+	struct tls *t = worker_has_keys(w) ? tls_new(w->identity, host, w->conf,
+						 conn_fd(s->control), TLS_CONTROL)
+					   : NULL;
 
 	if (t == NULL)
 		return false;
@@ -210,7 +210,8 @@ switched(struct session *s)
 		    tls_describe(conn_tls(s->control), words, sizeof(words)));
 	else
 		log_event(LOG_INFO, s->id, "tls ended");
-	if (conn_tls(s->control) != NULL && !session_choose(s, tls_host(conn_tls(s->control)))) {
+	if (conn_tls(s->control) != NULL &&
+	    !session_choose(s, tls_host(conn_tls(s->control)))) {
 		session_end(s, "out of memory");
 		return;
 	}
@@ -579,7 +580,8 @@ session_reset(struct session *s)
 	s->facts = FACT_DEFAULT;
 	s->begun = uv_now(s->worker->loop);
 	s->pbsz = s->private = s->implicit;
-	/* What an implicit handshake has named stays named, until CCC. Both views are there already. */
+	/* What an implicit handshake has named stays named, until CCC. Both views are
+	 * there already. */
 	const struct tls *t = s->implicit ? conn_tls(s->control) : NULL;
 	(void)session_choose(s, t != NULL ? tls_host(t) : 0);
 }

@@ -90,7 +90,8 @@ struct session {
 	uint32_t slot;
 	enum session_state state;
 	struct endpoint peer, local;
-	/* What counts for this session: its own host's and network's. Read it, never worker->conf. */
+	/* What counts for this session: its own host's and network's. Read it, never
+	 * worker->conf. */
 	const struct conf *conf;
 	size_t host, network; /* numbers of sections (section.h), or 0 */
 
@@ -212,8 +213,8 @@ void session_work_end(struct session *s);
 void session_logout(struct session *s);
 /* Everything as after connecting but TLS (REIN; AUTH: RFC 4217 4.2). */
 void session_reset(struct session *s);
-/* The control connection goes under TLS behind what is written. host: whose certificate a client is
- * shown that asks for none by name (SNI). False: it cannot. */
+/* The control connection goes under TLS behind what is written. host: whose certificate a
+ * client is shown that asks for none by name (SNI). False: it cannot. */
 bool session_secure(struct session *s, size_t host);
 /* ... or leaves it. */
 void session_clear(struct session *s);
@@ -223,8 +224,8 @@ bool session_has_input(const struct session *s);
  * it. */
 bool session_peer_left(const struct session *s);
 
-/* The client wants that host (0: none): its options count from here on. For before the login. False:
- * memory is out, and nothing has changed. */
+/* The client wants that host (0: none): its options count from here on. For before the
+ * login. False: memory is out, and nothing has changed. */
 bool session_choose(struct session *s, size_t host);
 /* 220 with the greeting of its host. */
 void session_greet(struct session *s);

@@ -31,8 +31,8 @@ struct tls {
 	struct tls_identity *first; /* whose context has the sessions that go by number */
 	struct tls_identity *const *identity; /* by host; NULL: the choice is made */
 	const struct conf *conf;              /* while identity is set */
-	size_t host; /* whose id is */
-	char *name;  /* that the client asked for, or NULL */
+	size_t host;                          /* whose id is */
+	char *name;                           /* that the client asked for, or NULL */
 	SSL *ssl;
 	enum tls_use use;
 	uint8_t session[SESSION_ID];
@@ -178,14 +178,15 @@ asked_name(SSL *ssl)
 	const unsigned char *p;
 	size_t n;
 
-	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) != 1 || n <= head ||
-	    p[2] != TLSEXT_NAMETYPE_host_name || (size_t)(p[3] << 8 | p[4]) != n - head)
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) != 1 ||
+	    n <= head || p[2] != TLSEXT_NAMETYPE_host_name ||
+	    (size_t)(p[3] << 8 | p[4]) != n - head)
 		return (struct bytes){0};
 	return (struct bytes){.p = p + head, .n = n - head};
 }
 
-/* From here on the handshake is that of this host: certificates, tickets, what clients have to show.
- * To be called before anything is decided. */
+/* From here on the handshake is that of this host: certificates, tickets, what clients
+ * have to show. To be called before anything is decided. */
 static void
 take_identity(struct tls *t, struct tls_identity *id, size_t host)
 {
@@ -208,8 +209,8 @@ permits_name(const struct tls *t, struct bytes name)
 	return only == NULL || only[0] == '\0' || hostname_same(name, bytes_of(only));
 }
 
-/* The very first of the handshake: no session has been looked for yet, and one of another host's
- * context is not found then. */
+/* The very first of the handshake: no session has been looked for yet, and one of another
+ * host's context is not found then. */
 static int
 on_client_hello(SSL *ssl, int *ret_alert, void *arg)
 {
@@ -320,10 +321,11 @@ set_use(struct tls *t)
 	SSL_set_default_read_buffer_len(t->ssl, READ_CHUNK);
 }
 
-/* The context that sessions are kept in is that of SSL_new(), whatever is chosen later: it is `first`
- * for a control connection and for its data connections. */
+/* The context that sessions are kept in is that of SSL_new(), whatever is chosen later:
+ * it is `first` for a control connection and for its data connections. */
 static struct tls *
-make(struct tls_identity *first, struct tls_identity *id, size_t host, int fd, enum tls_use use)
+make(struct tls_identity *first, struct tls_identity *id, size_t host, int fd,
+    enum tls_use use)
 {
 	struct tls *t = calloc(1, sizeof(*t));
 
@@ -346,11 +348,12 @@ make(struct tls_identity *first, struct tls_identity *id, size_t host, int fd, e
 }
 
 struct tls *
-tls_new(struct tls_identity *const *identity, size_t host, const struct conf *conf, int fd,
-    enum tls_use use)
+tls_new(struct tls_identity *const *identity, size_t host, const struct conf *conf,
+    int fd, enum tls_use use)
 {
-	struct tls *t = identity[host] != NULL ? make(identity[0], identity[host], host, fd, use)
-					       : NULL;
+	struct tls *t = identity[host] != NULL
+			    ? make(identity[0], identity[host], host, fd, use)
+			    : NULL;
 
 	if (t == NULL)
 		return NULL;

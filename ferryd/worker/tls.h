@@ -25,11 +25,12 @@ enum tls_use {
 
 struct tls;
 
-/* For fd, which stays the caller's. A client that asks for a host of conf by its name (SNI) is shown
- * that host's identity, another one that of `host`; identity has them by number (what has come without
- * keys is NULL, and not shown). All must outlive it. NULL: out of memory. */
-struct tls *tls_new(struct tls_identity *const *identity, size_t host, const struct conf *conf, int fd,
-    enum tls_use use);
+/* For fd, which stays the caller's. A client that asks for a host of conf by its name
+ * (SNI) is shown that host's identity, another one that of `host`; identity has them by
+ * number (what has come without keys is NULL, and not shown). All must outlive it. NULL:
+ * out of memory. */
+struct tls *tls_new(struct tls_identity *const *identity, size_t host,
+    const struct conf *conf, int fd, enum tls_use use);
 /* For a data connection: the identity, and the certificate, of its control connection. */
 struct tls *tls_new_beside(const struct tls *control, int fd, enum tls_use use);
 /* Whose identity the client was shown, after the handshake. */

@@ -238,14 +238,14 @@ worker_has_keys(const struct worker *w)
 }
 
 static int
-identity_for(struct worker *w, size_t host, const struct keys *keys, struct tls_identity **ret,
-    char why[TLS_WHY_MAX])
+identity_for(struct worker *w, size_t host, const struct keys *keys,
+    struct tls_identity **ret, char why[TLS_WHY_MAX])
 {
 	const struct conf *conf = section_view(w->conf, host, 0);
 
 	if (w->identity == NULL)
-		w->identity =
-		    calloc(section_count(w->conf, SECTION_HOST) + 1, sizeof(*w->identity));
+		w->identity = calloc(
+		    section_count(w->conf, SECTION_HOST) + 1, sizeof(*w->identity));
 	if (w->identity == NULL || conf == NULL)
 		return -FERRY_ENOMEM;
 	return tls_identity_new(conf, host, keys, ret, why);
@@ -291,7 +291,8 @@ on_worker_keys(struct worker *w, size_t host, int fd)
 static void
 on_worker_address(struct worker *w, const struct msg_worker_address *m)
 {
-	struct section *s = m->place > 0 ? section_get(w->conf, m->place - 1, m->number) : NULL;
+	struct section *s =
+	    m->place > 0 ? section_get(w->conf, m->place - 1, m->number) : NULL;
 	_cleanup_free_ char *address = bytes_dup(m->address);
 
 	if ((m->place > 0 && s == NULL) || address == NULL)

@@ -27,7 +27,7 @@ typedef void worker_end_cb(struct worker *w, const char *why, void *user);
 
 struct worker {
 	uv_loop_t *loop;
-	struct conf *conf; /* all of it; sessions have a view of theirs */
+	struct conf *conf;       /* all of it; sessions have a view of theirs */
 	struct chan *master;     /* NULL once it has ended */
 	struct chan *auth;       /* NULL while auth is down */
 	struct scoreboard board; /* slots 0: none */

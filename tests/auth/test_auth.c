@@ -596,7 +596,8 @@ test_two_at_once(void **state)
 /* ---- hosts and networks ---- */
 
 static void
-expect_anonymous(struct world *w, uint32_t session, const char *root, uint32_t rights, uint32_t network)
+expect_anonymous(struct world *w, uint32_t session, const char *root, uint32_t rights,
+    uint32_t network)
 {
 	const struct msg_master_verdict *v = world_expect_verdict(w, 0, session);
 
@@ -644,7 +645,8 @@ test_anonymous_for_one_network(void **state)
 	int worker;
 
 	world_start(&w, program,
-	    PAM "anonymous_enable=NO anon_root=/srv network:2001:db8::/32 anonymous_enable=YES",
+	    PAM "anonymous_enable=NO anon_root=/srv network:2001:db8::/32 "
+		"anonymous_enable=YES",
 	    NULL, false);
 	worker = world_worker(&w, 0);
 	worker_login_at(worker, 1, "anonymous", "", "2001:db8::9", 0);

@@ -26,8 +26,8 @@ struct world {
 	struct wire_box box; /* the last verdict */
 };
 
-/* program: path. options: "name=value ...", among them "host:NAME" and "network:CIDR", which begin
- * sections; user: of --user, or NULL. */
+/* program: path. options: "name=value ...", among them "host:NAME" and "network:CIDR",
+ * which begin sections; user: of --user, or NULL. */
 void world_start(struct world *w, const char *program, const char *options,
     const char *user, bool anonymous);
 /* Hangs up, waits for its end, and returns its exit status. */

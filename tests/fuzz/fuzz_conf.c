@@ -57,7 +57,8 @@ print_sections(const struct conf *c, FILE *out)
 
 	for (enum section_kind kind = 0; kind < SECTION_KINDS; kind++) {
 		for (size_t i = 1; (p.section = section_get(c, kind, i)) != NULL; i++) {
-			fprintf(out, "[%s %s]\n", section_kind_name(kind), p.section->name);
+			fprintf(
+			    out, "[%s %s]\n", section_kind_name(kind), p.section->name);
 			conf_each(&p.section->conf, print_section_row, &p);
 		}
 	}
@@ -123,7 +124,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		_cleanup_free_ char *again = print_conf(&back, &n_back);
 		if (n != n_back || memcmp(text, again, n) != 0)
 			abort();
-		if (section_count(&c, SECTION_HOST) + section_count(&c, SECTION_NETWORK) <= 3)
+		if (section_count(&c, SECTION_HOST) +
+			section_count(&c, SECTION_NETWORK) <=
+		    3)
 			compare_views(&c);
 		errors = 0;
 		r = conf_check(&c, told, &errors);

@@ -671,7 +671,9 @@ static void
 add_sections(struct conf *conf)
 {
 	static const char text[] =
-	    "[host f.example]\npasv_address=198.51.100.1\nidle_session_timeout=40\ncmds_denied=MKD\n"
+	    "[host "
+	    "f.example]\npasv_address=198.51.100.1\nidle_session_timeout=40\ncmds_denied="
+	    "MKD\n"
 	    "[network 192.0.2.2]\npasv_address=198.51.100.2\nport_enable=NO\n"
 	    "[network 2001:db8::2]\nidle_session_timeout=50\npasv_enable=NO\n";
 

@@ -408,7 +408,8 @@ test_a_login_from_another_network_ends_the_worker(void **state)
 static void
 test_workers_and_auth_hear_of_sections_and_agents_do_not(void **state)
 {
-	static const char text[] = "[host a.example]\nanon_root=/srv/a\n[network 10.0.0.0/8]\n";
+	static const char text[] =
+	    "[host a.example]\nanon_root=/srv/a\n[network 10.0.0.0/8]\n";
 	const enum role who[] = {ROLE_WORKER, ROLE_AUTH};
 	const struct msg *m;
 	uint32_t id;

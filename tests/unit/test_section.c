@@ -18,13 +18,15 @@ struct told {
 };
 
 static void
-tell(enum conf_severity severity, const char *file, unsigned line, const char *text, void *user)
+tell(enum conf_severity severity, const char *file, unsigned line, const char *text,
+    void *user)
 {
 	struct told *told = user;
 	size_t n = strlen(told->text);
 
 	snprintf(told->text + n, sizeof(told->text) - n, "%s %s:%u %s\n",
-	    severity == CONF_ERROR ? "error" : "warning", file != NULL ? file : "-", line, text);
+	    severity == CONF_ERROR ? "error" : "warning", file != NULL ? file : "-", line,
+	    text);
 }
 
 static struct bytes
@@ -78,7 +80,7 @@ host_names(void **state)
 	assert_true(hostname_is_valid(bytes("ftp.example.com.")));
 	assert_true(hostname_is_valid(bytes(long_label + 1)));
 	assert_false(hostname_is_valid(bytes(long_label)));
-	assert_true(hostname_is_valid(bytes(long_name)));     /* 253 and the dot */
+	assert_true(hostname_is_valid(bytes(long_name))); /* 253 and the dot */
 	long_name[253] = 'a';
 	assert_false(hostname_is_valid(bytes(long_name)));
 	assert_false(hostname_is_valid(bytes("")));
@@ -86,7 +88,8 @@ host_names(void **state)
 	assert_false(hostname_is_valid(bytes("a..b")));
 	assert_false(hostname_is_valid(bytes("-a.b")));
 	assert_false(hostname_is_valid(bytes("a-.b")));
-	assert_false(hostname_is_valid((struct bytes){.p = (const uint8_t *)"a\0b", .n = 3}));
+	assert_false(
+	    hostname_is_valid((struct bytes){.p = (const uint8_t *)"a\0b", .n = 3}));
 	assert_true(hostname_same(bytes("FTP.example."), bytes("ftp.EXAMPLE")));
 	assert_false(hostname_same(bytes("ftp.example"), bytes("ftp.example.com")));
 	assert_false(hostname_same(bytes("ftp.example"), bytes("ftp.exampl")));
@@ -109,7 +112,8 @@ networks(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct endpoint in = address(cases[i].inside), out = address(cases[i].outside);
+		struct endpoint in = address(cases[i].inside),
+				out = address(cases[i].outside);
 		struct network n;
 		bool exact;
 
@@ -148,8 +152,9 @@ what_is_not_honoured_stands_in_no_section(void **state)
 			assert_int_equal(option_table[i].status, KNOWN);
 	}
 	/* What makes the sockets, the processes and the agents' world is one for all. */
-	static const char *const whole[] = {"listen", "listen_port", "max_clients", "nopriv_user",
-	    "ssl_enable", "implicit_ssl", "keep_partial", "file_open_mode", "hide_ids", "message_file"};
+	static const char *const whole[] = {"listen", "listen_port", "max_clients",
+	    "nopriv_user", "ssl_enable", "implicit_ssl", "keep_partial", "file_open_mode",
+	    "hide_ids", "message_file"};
 	for (size_t i = 0; i < ARRAY_LEN(whole); i++)
 		assert_int_equal(option_find(whole[i])->status & IN_SECTIONS, 0);
 }
@@ -157,11 +162,12 @@ what_is_not_honoured_stands_in_no_section(void **state)
 /* ---- whose options count ---- */
 
 #define FILE_TEXT                                                                        \
-	"anon_root=/srv/head\nwrite_enable=NO\nidle_session_timeout=100\nftpd_banner=head\n" \
-	"[host a.example]\nanon_root=/srv/a\nidle_session_timeout=200\n"                  \
-	"[host b.example]\nanon_root=/srv/b\nftpd_banner=\n"                              \
-	"[network 10.0.0.0/8]\nwrite_enable=YES\n"                                        \
-	"[network 10.1.0.0/16]\nidle_session_timeout=300\n"                               \
+	"anon_root=/srv/"                                                                \
+	"head\nwrite_enable=NO\nidle_session_timeout=100\nftpd_banner=head\n"            \
+	"[host a.example]\nanon_root=/srv/a\nidle_session_timeout=200\n"                 \
+	"[host b.example]\nanon_root=/srv/b\nftpd_banner=\n"                             \
+	"[network 10.0.0.0/8]\nwrite_enable=YES\n"                                       \
+	"[network 10.1.0.0/16]\nidle_session_timeout=300\n"                              \
 	"[network 2001:db8::/32]\npasv_enable=NO\n"
 
 static void
@@ -202,8 +208,8 @@ who_belongs_where(void **state)
 	static const struct {
 		const char *address;
 		size_t network;
-	} cases[] = {
-	    {"10.2.0.1", 1}, {"10.1.0.1", 2}, {"11.0.0.1", 0}, {"2001:db8::1", 3}, {"::1", 0}};
+	} cases[] = {{"10.2.0.1", 1}, {"10.1.0.1", 2}, {"11.0.0.1", 0},
+	    {"2001:db8::1", 3}, {"::1", 0}};
 	struct conf c;
 
 	parse(&c, FILE_TEXT);
@@ -254,12 +260,14 @@ a_new_text_reaches_all_views(void **state)
 {
 	struct conf c;
 
-	parse(&c, "pasv_address=192.0.2.1\n[host a]\n[network 10.0.0.0/8]\npasv_address=10.0.0.1\n");
+	parse(&c, "pasv_address=192.0.2.1\n[host a]\n[network "
+		  "10.0.0.0/8]\npasv_address=10.0.0.1\n");
 	const struct conf *head = section_view(&c, 0, 0), *host = section_view(&c, 1, 0),
 			  *both = section_view(&c, 1, 1);
 	assert_int_equal(section_put(&c, NULL, "pasv_address", "192.0.2.2"), 0);
-	assert_int_equal(
-	    section_put(&c, section_get(&c, SECTION_NETWORK, 1), "pasv_address", "10.0.0.2"), 0);
+	assert_int_equal(section_put(&c, section_get(&c, SECTION_NETWORK, 1),
+			     "pasv_address", "10.0.0.2"),
+	    0);
 	section_refresh(&c);
 	assert_string_equal(head->pasv_address, "192.0.2.2");
 	assert_string_equal(host->pasv_address, "192.0.2.2");
@@ -272,7 +280,8 @@ certificates_come_as_one_set(void **state)
 {
 	struct conf c;
 
-	parse(&c, "rsa_cert_file=/r\nrsa_private_key_file=/rk\nec_cert_file=/e\nec_ocsp_file=/o\n"
+	parse(&c, "rsa_cert_file=/r\nrsa_private_key_file=/rk\nec_cert_file=/"
+		  "e\nec_ocsp_file=/o\n"
 		  "banner_file=/b\n"
 		  "[host a]\nrsa_cert_file=/a\n[host b]\nec_private_key_file=/k\n"
 		  "[host c]\nftpd_banner=Hello\n");
@@ -314,12 +323,14 @@ there_are_so_many_and_no_more(void **state)
 static void
 options_below_a_broken_head_count_for_nobody(void **state)
 {
-	static const char text[] = "[host a b]\nwrite_enable=YES\n[host c]\nport_enable=NO\n";
+	static const char text[] =
+	    "[host a b]\nwrite_enable=YES\n[host c]\nport_enable=NO\n";
 	struct told told = {0};
 	struct conf c;
 
 	assert_int_equal(conf_init(&c), 0);
-	assert_int_equal(conf_parse(&c, "f", text, strlen(text), tell, &told), -FERRY_EINVAL);
+	assert_int_equal(
+	    conf_parse(&c, "f", text, strlen(text), tell, &told), -FERRY_EINVAL);
 	assert_false(c.write_enable);
 	assert_true(c.port_enable);
 	assert_int_equal(section_count(&c, SECTION_HOST), 1);
@@ -348,13 +359,17 @@ each_result_is_checked(void **state)
 
 	assert_int_equal(check("[host a.example]\n[network 10.0.0.0/8]\n", &told), 0);
 	assert_string_equal(told.text, "");
-	assert_int_equal(check("\n[host a.example]\nanonymous_enable=NO\n", &told), -FERRY_EINVAL);
-	assert_non_null(strstr(told.text, "error f:2 [host a.example]: nobody can log in"));
+	assert_int_equal(
+	    check("\n[host a.example]\nanonymous_enable=NO\n", &told), -FERRY_EINVAL);
+	assert_non_null(
+	    strstr(told.text, "error f:2 [host a.example]: nobody can log in"));
 	/* which a network may well want */
 	assert_int_equal(check("[network 10.0.0.0/8]\nanonymous_enable=NO\n", &told), 0);
 	assert_int_equal(
-	    check("[network 10.0.0.0/8]\npasv_address=router.example\n", &told), -FERRY_EINVAL);
-	assert_non_null(strstr(told.text, "error f:1 [network 10.0.0.0/8]: pasv_address=router"));
+	    check("[network 10.0.0.0/8]\npasv_address=router.example\n", &told),
+	    -FERRY_EINVAL);
+	assert_non_null(
+	    strstr(told.text, "error f:1 [network 10.0.0.0/8]: pasv_address=router"));
 	assert_int_equal(check("[network 10.0.0.0/8]\npasv_address=router.example\n"
 			       "pasv_addr_resolve=YES\n",
 			     &told),
@@ -362,14 +377,19 @@ each_result_is_checked(void **state)
 	assert_int_equal(check("[host a]\nftp_username=root\n", &told), -FERRY_EINVAL);
 	assert_non_null(strstr(told.text, "[host a]: ftp_username=root"));
 	assert_int_equal(check("[host a]\nanon_root=relative\n", &told), -FERRY_EINVAL);
-	assert_int_equal(check("ssl_enable=YES\nrsa_cert_file=/c\n[host a]\nvalidate_cert=YES\n", &told),
+	assert_int_equal(
+	    check(
+		"ssl_enable=YES\nrsa_cert_file=/c\n[host a]\nvalidate_cert=YES\n", &told),
 	    -FERRY_EINVAL);
-	assert_non_null(strstr(told.text, "[host a]: validate_cert=YES needs ca_certs_file"));
-	assert_int_equal(check("[host a]\nanon_upload_enable=YES\n[host b]\nanon_upload_enable=YES\n"
-			       "write_enable=YES\n",
-			     &told),
+	assert_non_null(
+	    strstr(told.text, "[host a]: validate_cert=YES needs ca_certs_file"));
+	assert_int_equal(
+	    check("[host a]\nanon_upload_enable=YES\n[host b]\nanon_upload_enable=YES\n"
+		  "write_enable=YES\n",
+		&told),
 	    0);
-	assert_non_null(strstr(told.text, "warning f:1 [host a]: anon_upload_enable has no effect"));
+	assert_non_null(
+	    strstr(told.text, "warning f:1 [host a]: anon_upload_enable has no effect"));
 	assert_null(strstr(told.text, "[host b]"));
 }
 
