@@ -244,7 +244,15 @@ int
 session_login(
     struct session *s, const char *user, const char *password, const char *account)
 {
-	return session_run(s, ferry_login(s->h, user, password, account));
+	int rc = session_run(s, ferry_login(s->h, user, password, account));
+	struct ferry_tls_info info;
+	_cleanup_free_ char *why = NULL;
+
+	if (rc != -FERRY_ETLSNONE || ferry_tls_info(s->h, &info) == 0)
+		return rc;
+	why = session_error(s, rc);
+	return session_fail(
+	    s, rc, "%s. --plain sends it all the same", why == NULL ? "" : why);
 }
 
 int

@@ -199,7 +199,7 @@ check_port_range(const struct conf *c, struct conf_teller *t)
 		tell_empty_range(c, t);
 		return;
 	}
-	if (min < 1024)
+	if (min < 1024 && !conf_one_passive_port(c)) /* the one port is the master's */
 		conf_tell(t, CONF_ERROR,
 		    "pasv_min_port=%" PRIu64
 		    ": ports below 1024 are the system's, and the process that listens "
@@ -211,7 +211,7 @@ check_port_range(const struct conf *c, struct conf_teller *t)
 		    " to %" PRIu64 ", and a firewall must let all of them through",
 		    min_set ? "pasv_min_port" : "pasv_max_port",
 		    min_set ? "pasv_max_port" : "pasv_min_port", min, max);
-	if (c->max_clients > max - min + 1)
+	if (c->max_clients > max - min + 1 && !conf_one_passive_port(c))
 		conf_tell(t, CONF_WARNING,
 		    "max_clients=%" PRIu64 " sessions have %" PRIu64
 		    " passive ports between them; those that find none free get 425",
@@ -223,6 +223,23 @@ check_port_range(const struct conf *c, struct conf_teller *t)
 		    "connections (net.ipv4.ip_local_port_range): some may be busy at "
 		    "times, ferryd then tries others. A range above %d avoids it",
 		    min, max, EPHEMERAL_LOW, EPHEMERAL_HIGH, EPHEMERAL_HIGH);
+}
+
+static void
+check_data_peer(const struct conf *c, struct conf_teller *t)
+{
+	char shown[SHOWN_MAX];
+
+	if (conf_trusts_resumed(c)) {
+		if (!c->ssl_enable)
+			conf_tell(t, CONF_WARNING,
+			    "data_peer=resumed has no effect without ssl_enable=YES");
+		return;
+	}
+	if (c->data_peer == NULL || strcmp(c->data_peer, "same") == 0)
+		return;
+	show(c->data_peer, shown);
+	conf_tell(t, CONF_ERROR, "data_peer=%s: it is same or resumed", shown);
 }
 
 static void
@@ -408,6 +425,7 @@ static check_fn *const checks[] = {
     check_logs,
     check_modes,
     check_port_range,
+    check_data_peer,
     check_pasv_address,
     check_writing,
     check_command_lists,

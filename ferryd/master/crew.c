@@ -280,6 +280,7 @@ worker_session(struct worker *w, uint32_t id)
 static void
 session_displace(struct session *s)
 {
+	calls_forget(s->worker->child.crew->peers, s);
 	s->worker->session[s->id % s->worker->slots] = NULL;
 	s->worker->sessions--;
 }
@@ -381,6 +382,17 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 		break;
 	case MSG_MASTER_BIND:
 		answer_bind(w, m);
+		break;
+	case MSG_MASTER_EXPECT:
+		s = worker_session(w, m->master_expect.session);
+		if (s != NULL && conf_one_passive_port(&w->child.crew->conf))
+			calls_expect(
+			    w->child.crew->peers, s, m->id, m->master_expect.secure);
+		break;
+	case MSG_MASTER_UNEXPECT:
+		s = worker_session(w, m->master_unexpect.session);
+		if (s != NULL && s->call.id == m->id)
+			calls_forget(w->child.crew->peers, s);
 		break;
 	case MSG_MASTER_LOGOUT:
 		s = worker_session(w, m->master_logout.session);
@@ -489,6 +501,12 @@ worker_init(struct worker *w, size_t slots)
 
 /* ---- handing out ---- */
 
+static bool
+has_room(const struct worker *w)
+{
+	return w->child.chan != NULL && w->sessions < w->slots;
+}
+
 static struct worker *
 least_busy(struct crew *crew)
 {
@@ -497,12 +515,33 @@ least_busy(struct crew *crew)
 	for (size_t i = 0; i < crew->workers; i++) {
 		struct worker *w = &crew->worker[i];
 
-		if (w->child.chan == NULL || w->sessions == w->slots)
-			continue;
-		if (best == NULL || w->sessions < best->sessions)
+		if (has_room(w) && (best == NULL || w->sessions < best->sessions))
 			best = w;
 	}
 	return best;
+}
+
+/* Who serves a client of that address. */
+static struct worker *
+worker_for(struct crew *crew, const struct peer *who)
+{
+	unsigned home = conf_trusts_resumed(&crew->conf) ? 0 : who->home;
+
+	if (conf_one_passive_port(&crew->conf) && home < crew->workers &&
+	    has_room(&crew->worker[home]))
+		return &crew->worker[home];
+	return least_busy(crew);
+}
+
+bool
+crew_offer_call(struct crew *crew, int fd)
+{
+	const struct msg m = {.type = MSG_WORKER_CALL};
+
+	if (!conf_trusts_resumed(&crew->conf) || crew->worker[0].child.chan == NULL)
+		return false;
+	(void)child_tell(&crew->worker[0].child, &m, fd);
+	return true;
 }
 
 /* Numbers are 32 bits wide: after the last turn that fits, the first one. */
@@ -521,14 +560,14 @@ next_slot(struct worker *w)
 	w->turn = turn_after(w, w->turn);
 }
 
-/* A free slot of the least busy worker, with an id that was not used for a very long
+/* A free slot of a worker, with an id that was not used for a very long
  * time, and the client's socket to that worker. A worker that does not get it is dying,
  * and its death places the session anew. */
 static int
 session_place(struct crew *crew, struct session *s)
 {
 	struct msg m = {.type = MSG_WORKER_SESSION};
-	struct worker *w = least_busy(crew);
+	struct worker *w = worker_for(crew, s->who);
 	int copy;
 
 	if (w == NULL)
@@ -542,6 +581,7 @@ session_place(struct crew *crew, struct session *s)
 	    (w->turn * (uint32_t)crew->workers + w->child.index) * (uint32_t)w->slots +
 	    (uint32_t)w->search;
 	s->worker = w;
+	s->who->home = w->child.index;
 	w->session[w->search] = s;
 	w->sessions++;
 	m.worker_session.session = s->id;
@@ -563,7 +603,8 @@ read_local(int fd, struct endpoint *ret)
 }
 
 int
-crew_take(struct crew *crew, int *fd, const struct endpoint *peer, bool implicit)
+crew_take(struct crew *crew, int *fd, const struct endpoint *peer, struct peer *who,
+    bool implicit)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	int r;
@@ -572,6 +613,7 @@ crew_take(struct crew *crew, int *fd, const struct endpoint *peer, bool implicit
 		return -FERRY_ENOMEM;
 	s->fd = *fd;
 	s->peer = *peer;
+	s->who = who;
 	s->implicit = implicit;
 	read_local(s->fd, &s->local);
 	r = session_place(crew, s);
@@ -640,7 +682,8 @@ restart_later(uv_timer_t *timer)
 
 int
 crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
-    const struct served *served, const struct conf *conf, size_t workers, size_t slots,
+    const struct served *served, struct peers *peers, const struct conf *conf,
+    size_t workers, size_t slots,
     void (*on_closed)(struct crew *, const struct session *, void *), void *user)
 {
 	int r;
@@ -649,6 +692,7 @@ crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
 	    .loop = loop,
 	    .programs = programs,
 	    .served = served,
+	    .peers = peers,
 	    .worker = calloc(workers, sizeof(*crew->worker)),
 	    .on_closed = on_closed,
 	    .user = user,

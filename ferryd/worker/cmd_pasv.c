@@ -33,6 +33,13 @@ pasv_is_full(struct session *s)
 	unsigned long long low = s->conf->pasv_min_port;
 	unsigned long long high = s->conf->pasv_max_port;
 
+	if (conf_one_passive_port(s->worker->conf)) {
+		answer(s, 425,
+		    "My one passive port (%llu) is kept busy by other sessions from your "
+		    "address. Please try again.",
+		    low);
+		return;
+	}
 	log_event(LOG_WARNING, s->id, "passive range %llu-%llu is full", low, high);
 	answer(s, 425, "All of my passive ports (%llu-%llu) are taken. Please try again.",
 	    low, high);
@@ -46,8 +53,12 @@ listen_and(struct session *s, void (*then)(struct session *s))
 
 	if (r == 0) {
 		then(s);
-	} else if (r == -FERRY_ETOOBIG) {
+	} else if (r == FERRY_AGAIN) {
+		portqueue_expect(s, then);
+	} else if (r == -FERRY_ETOOBIG && !s->no_port) {
 		portqueue_wait(s, then);
+	} else if (r == -FERRY_ETOOBIG) {
+		pasv_is_full(s);
 	} else {
 		log_event(LOG_WARNING, s->id, "no passive port: %s", strerror(errno));
 		answer(s, 425, "I cannot open a port: %s.", strerror(errno));

@@ -14,6 +14,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include "caller.h"
 #include "log.h"
 #include "session.h"
 #include "tls.h"
@@ -28,6 +29,7 @@ data_enter(struct session *s, enum data_state state)
 {
 	static const char *const names[] = {
 	    [DATA_NONE] = "none",
+	    [DATA_CLAIMING] = "claiming",
 	    [DATA_LISTENING] = "listening",
 	    [DATA_ADDRESSED] = "addressed",
 	    [DATA_BINDING] = "binding",
@@ -49,11 +51,12 @@ forget(struct session *s)
 	struct data *d = &s->data;
 
 	uv_timer_stop(&d->timer);
+	worker_unexpect(s->worker, s);
 	if (d->state == DATA_LISTENING)
 		portqueue_wake(s->worker);
 	d->conn = NULL;
 	d->wanted = false;
-	d->strangers = 0;
+	d->strangers = d->unproved = 0;
 	if (d->state != DATA_NONE)
 		data_enter(s, DATA_NONE);
 }
@@ -243,7 +246,7 @@ opened(struct session *s, const struct endpoint *peer)
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
 		hand_over(s);
-	else if (s->private)
+	else if (s->private && conn_tls(s->data.conn) == NULL)
 		conn_want(s->data.conn, CONN_READABLE);
 	session_run(s);
 }
@@ -321,6 +324,25 @@ accept_failed(struct session *s, int error)
 	session_run(s);
 }
 
+/* A NAT with several outer addresses: TLS tells whose the call is. */
+static bool
+may_prove_itself(const struct session *s)
+{
+	return conf_trusts_resumed(s->conf) && s->private &&
+	       conn_tls(s->control) != NULL;
+}
+
+/* Takes fd. */
+static void
+answer_call(struct session *s, int fd, const struct endpoint *peer)
+{
+	s->data.conn = conn_new(s->worker->loop, fd, on_early, s);
+	if (s->data.conn == NULL)
+		accept_failed(s, ENOMEM);
+	else
+		opened(s, peer);
+}
+
 static void
 on_listener(struct conn *c, unsigned events, void *user)
 {
@@ -340,7 +362,12 @@ on_listener(struct conn *c, unsigned events, void *user)
 		close(fd);
 		return;
 	}
-	if (!s->conf->pasv_promiscuous && !endpoint_same_address(&peer, &s->peer)) {
+	if (!s->conf->pasv_promiscuous &&
+	    !endpoint_same_address(&peer, &s->peer)) {
+		if (may_prove_itself(s)) {
+			caller_new(s->worker, fd, s->id);
+			return;
+		}
 		close(fd);
 		if (s->data.strangers++ >= STRANGERS_LOGGED)
 			return;
@@ -352,11 +379,7 @@ on_listener(struct conn *c, unsigned events, void *user)
 	/* One call is all there will be: the port is free for others again. */
 	conn_free(c);
 	portqueue_wake(s->worker);
-	s->data.conn = conn_new(s->worker->loop, fd, on_early, s);
-	if (s->data.conn == NULL)
-		accept_failed(s, ENOMEM);
-	else
-		opened(s, &peer);
+	answer_call(s, fd, &peer);
 }
 
 /* Binds and listens on the control connection's own address. A descriptor, or
@@ -422,12 +445,81 @@ listen_in_range(const struct session *s, uint16_t *ret_port)
 	return -FERRY_ETOOBIG;
 }
 
+/* ---- passive, with one port for all (ferryd/master/calls.h) ---- */
+
+static int
+claim(struct session *s)
+{
+	int r = worker_expect(s->worker, s);
+
+	if (r < 0) {
+		errno = EAGAIN;
+		return -FERRY_ESYS;
+	}
+	data_enter(s, DATA_CLAIMING);
+	return FERRY_AGAIN;
+}
+
+void
+data_expected(struct session *s)
+{
+	struct data *d = &s->data;
+
+	if (d->state != DATA_CLAIMING)
+		return;
+	d->target = s->local;
+	d->target.port = (uint16_t)s->conf->pasv_min_port;
+	d->active = false;
+	data_enter(s, DATA_LISTENING);
+	portqueue_go_on(s);
+}
+
+void
+data_unexpected(struct session *s)
+{
+	if (!s->data.wanted) {
+		data_close(s);
+		return;
+	}
+	transfer_failed(s,
+	    "Nobody came to my port, which is the only one, and other sessions from your "
+	    "address wait for their turn.");
+	session_run(s);
+}
+
+void
+data_called(struct session *s, int fd)
+{
+	struct endpoint peer = s->peer;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
+		(void)endpoint_from_sockaddr((struct sockaddr *)&ss, &peer);
+	answer_call(s, fd, &peer);
+}
+
+void
+data_called_securely(struct session *s, struct conn *c, const struct endpoint *peer)
+{
+	worker_unexpect(s->worker, s);
+	conn_free(s->data.conn); /* the listener, if there is one */
+	portqueue_wake(s->worker);
+	s->data.conn = c;
+	s->data.ticketless = true;
+	conn_set_owner(c, on_early, s);
+	conn_want(c, 0);
+	opened(s, peer);
+}
+
 int
 data_listen(struct session *s)
 {
 	uint16_t port = 0;
 
 	data_close(s);
+	if (conf_one_passive_port(s->worker->conf)) /* the master has it, or not */
+		return claim(s);
 	int fd = listen_in_range(s, &port);
 	if (fd < 0)
 		return fd;
@@ -450,7 +542,13 @@ on_nobody_came(uv_timer_t *timer)
 	char text[384], peer[ENDPOINT_TEXT_MAX];
 
 	endpoint_format_address(&s->peer, peer);
-	if (s->data.strangers > 0)
+	if (s->data.unproved > 0)
+		snprintf(text, sizeof(text),
+		    "From %s %u calls came to port %llu that could have been for any of "
+		    "several sessions: configure your client to resume the TLS session "
+		    "of the control connection.",
+		    peer, s->data.unproved, (unsigned long long)conf->pasv_min_port);
+	else if (s->data.strangers > 0)
 		snprintf(text, sizeof(text),
 		    "Nobody came to my port %u in %llu s from %s; I refused calls from "
 		    "other addresses (%u). Is there a NAT with several on your side?",

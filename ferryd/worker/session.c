@@ -284,6 +284,7 @@ settle(struct session *s)
 	}
 	if (s->state == SESSION_READY && input_is_empty(&s->input)) {
 		input_rest(&s->input);
+		s->no_port = false;
 		if (s->input_ended)
 			session_enter(s, SESSION_CLOSING);
 		else if (s->worker->leaving)

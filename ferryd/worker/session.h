@@ -155,8 +155,11 @@ struct session {
 
 	/* transfers */
 	struct data data;
-	void (*on_port)(struct session *s); /* set exactly while in line for a port */
+	void (*on_port)(struct session *s); /* set exactly while it waits for a port */
+	bool in_line;                       /* ... of a range that is full */
 	TAILQ_ENTRY(session) port_entry;
+	LIST_ENTRY(session) expecting; /* while data.call is not 0 */
+	bool no_port; /* has waited in vain: what was sent until then waits no more */
 	struct transfer *transfer;   /* NULL: none */
 	struct list_plan list;       /* of the listing that was asked for last */
 	struct replylist *replylist; /* NULL: none */

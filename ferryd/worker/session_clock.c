@@ -36,7 +36,8 @@ deadline_of(const struct session *s)
 	case SESSION_ASKING:
 		return s->last_active + ANSWER_SECONDS * 1000;
 	case SESSION_PORTLESS:
-		return s->last_active + PORTQUEUE_SECONDS * 1000;
+		return s->last_active +
+		       (s->in_line ? PORTQUEUE_SECONDS : PORTQUEUE_TURN_SECONDS) * 1000;
 	case SESSION_CLOSING:
 		return s->closing_since + CLOSING_SECONDS * 1000;
 	case SESSION_LISTING:
@@ -70,6 +71,9 @@ time_is_up(struct session *s)
 		break;
 	case SESSION_PORTLESS:
 		portqueue_leave(s);
+		data_close(s);
+		/* A row of hundreds must not keep its session for as many waits. */
+		s->no_port = true;
 		pasv_is_full(s);
 		session_done(s);
 		break;

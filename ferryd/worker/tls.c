@@ -222,7 +222,7 @@ on_client_hello(SSL *ssl, int *ret_alert, void *arg)
 	size_t host = hostname_is_valid(name) ? section_find_host(t->conf, name) : 0;
 
 	*ret_alert = SSL_AD_UNRECOGNIZED_NAME;
-	if (host == 0 && !permits_name(t, name))
+	if (host == 0 && t->use == TLS_CONTROL && !permits_name(t, name))
 		return SSL_CLIENT_HELLO_ERROR;
 	*ret_alert = SSL_AD_INTERNAL_ERROR;
 	if (host > 0 && t->identity[host] == NULL)
@@ -280,10 +280,23 @@ on_ticket_made(SSL *ssl, void *arg)
 	return SSL_SESSION_set1_ticket_appdata(session, t->session, SESSION_ID);
 }
 
+/* Whose call it is, and so of which host, the number in its ticket will tell: the ticket's own context
+ * is the right one. */
+static void
+take_context(SSL *ssl, SSL_SESSION *session)
+{
+	unsigned n;
+	const unsigned char *context = SSL_SESSION_get0_id_context(session, &n);
+
+	SSL_set_session_id_context(ssl, context, n);
+}
+
 static SSL_TICKET_RETURN
 on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_len,
     SSL_TICKET_STATUS status, void *arg)
 {
+	if (session != NULL && ((const struct tls *)SSL_get_app_data(ssl))->use == TLS_CALL)
+		take_context(ssl, session);
 	switch (status) {
 	case SSL_TICKET_SUCCESS:
 		return SSL_TICKET_RETURN_USE;
@@ -312,7 +325,7 @@ set_use(struct tls *t)
 	if (t->use == TLS_CONTROL)
 		return;
 	SSL_set_options(t->ssl, SSL_OP_ENABLE_KTLS);
-	if (t->use != TLS_UPLOAD)
+	if (t->use == TLS_DOWNLOAD)
 		return;
 	/* A ticket that the client has not read when it closes would turn its close into
 	 * a reset, and cost it the end of its file: tls_give_ticket() instead. */
@@ -358,7 +371,7 @@ tls_new(struct tls_identity *const *identity, size_t host, const struct conf *co
 	if (t == NULL)
 		return NULL;
 	t->conf = conf;
-	t->identity = use == TLS_CONTROL ? identity : NULL;
+	t->identity = use == TLS_CONTROL || use == TLS_CALL ? identity : NULL;
 	return t;
 }
 

@@ -21,6 +21,7 @@ enum tls_use {
 	TLS_CONTROL,
 	TLS_DOWNLOAD, /* data connections, by who sends */
 	TLS_UPLOAD,
+	TLS_CALL, /* ... whose session, and so whose host, its handshake tells */
 };
 
 struct tls;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caller.h"
 #include "log.h"
 #include "section.h"
 #include "session.h"
@@ -229,6 +230,102 @@ on_worker_bound(struct worker *w, const struct msg *m, int *fd)
 	session_run(s);
 }
 
+/* ---- one passive port for all ---- */
+
+int
+worker_expect(struct worker *w, struct session *s)
+{
+	struct msg m = {
+	    .type = MSG_MASTER_EXPECT,
+	    .master_expect = {.session = s->id, .secure = s->private},
+	};
+	int r;
+
+	worker_unexpect(w, s);
+	if (++w->last_call == 0)
+		w->last_call = 1; /* 0 is none */
+	m.id = w->last_call;
+	r = w->master != NULL ? chan_send(w->master, &m, -1) : -FERRY_EOF;
+	if (r < 0)
+		return r;
+	s->data.call = m.id;
+	s->data.secure_call = s->private;
+	LIST_INSERT_HEAD(&w->expecting, s, expecting);
+	return 0;
+}
+
+/* Without a word to the master. */
+static void
+expectation_over(struct session *s)
+{
+	LIST_REMOVE(s, expecting);
+	s->data.call = 0;
+}
+
+void
+worker_unexpect(struct worker *w, struct session *s)
+{
+	const struct msg m = {
+	    .type = MSG_MASTER_UNEXPECT,
+	    .id = s->data.call,
+	    .master_unexpect = {.session = s->id},
+	};
+
+	if (s->data.call == 0)
+		return;
+	expectation_over(s);
+	worker_tell(w, &m);
+}
+
+/* NULL: it has changed its mind meanwhile. */
+static struct session *
+session_expecting(const struct worker *w, uint32_t call)
+{
+	struct session *s;
+
+	LIST_FOREACH(s, &w->expecting, expecting) {
+		if (s->data.call == call)
+			return s;
+	}
+	return NULL;
+}
+
+static void
+on_worker_expected(struct worker *w, uint32_t call)
+{
+	struct session *s = session_expecting(w, call);
+
+	if (s != NULL)
+		data_expected(s);
+}
+
+static void
+on_worker_unexpected(struct worker *w, uint32_t call)
+{
+	struct session *s = session_expecting(w, call);
+
+	if (s == NULL)
+		return;
+	expectation_over(s);
+	data_unexpected(s);
+}
+
+static void
+on_worker_call(struct worker *w, uint32_t call, int *fd)
+{
+	struct session *s;
+
+	if (call == 0) {
+		caller_new(w, fd_take(fd), 0);
+		return;
+	}
+	s = session_expecting(w, call);
+	if (s == NULL)
+		return;
+	expectation_over(s);
+	data_called(s, fd_take(fd));
+}
+
 /* ---- TLS ---- */
 
 bool
@@ -393,6 +490,15 @@ on_master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, vo
 	case MSG_WORKER_BOUND:
 		on_worker_bound(w, m, fd);
 		break;
+	case MSG_WORKER_EXPECTED:
+		on_worker_expected(w, m->id);
+		break;
+	case MSG_WORKER_UNEXPECTED:
+		on_worker_unexpected(w, m->id);
+		break;
+	case MSG_WORKER_CALL:
+		on_worker_call(w, m->id, fd);
+		break;
 	case MSG_WORKER_DRAIN:
 		on_worker_drain(w, &m->worker_drain);
 		break;
@@ -449,6 +555,8 @@ worker_init(struct worker *w, uv_loop_t *loop, struct conf *conf,
 {
 	*w = (struct worker){.loop = loop, .conf = conf, .on_end = on_end, .user = user};
 	LIST_INIT(&w->all);
+	LIST_INIT(&w->expecting);
+	LIST_INIT(&w->callers);
 	if (board != NULL)
 		w->board = *board;
 	uv_timer_init(loop, &w->drain);
@@ -471,6 +579,7 @@ worker_free(struct worker *w)
 	w->ended = true;
 	while (!LIST_EMPTY(&w->all))
 		session_end(LIST_FIRST(&w->all), "the server ends");
+	callers_end(w);
 	log_to(NULL, NULL);
 	while (w->agents.count > 0)
 		agent_end(idtable_any(&w->agents), "the server ends");

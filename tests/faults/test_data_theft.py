@@ -259,10 +259,10 @@ def test_ports_of_the_range_run_out(ferryd):
 
 
 def test_who_waits_for_a_port_and_leaves_takes_none(ferryd):
-    low = free_range(1)
-    server = ferryd(tree=tree, options={"pasv_min_port": low, "pasv_max_port": low})
-    holder = ftp.Session(server.port).login()
-    assert listen(holder) == low
+    low = free_range(2)
+    server = ferryd(tree=tree, options={"pasv_min_port": low, "pasv_max_port": low + 1})
+    holder, other = (ftp.Session(server.port).login() for _ in range(2))
+    assert {listen(holder), listen(other)} == {low, low + 1}
     waiting = [ftp.Session(server.port).login() for _ in range(8)]
     for s in waiting:
         s.send("EPSV")
@@ -272,3 +272,4 @@ def test_who_waits_for_a_port_and_leaves_takes_none(ferryd):
     code, lines = waiting[-1].reply()
     assert code == 229, lines
     waiting[-1].close()
+    other.close()

@@ -27,10 +27,11 @@ class Session:
 
     def __init__(self, port, host="127.0.0.1", seconds=SECONDS, source=None, tls=None, implicit=False,
                  name=None):
-        self.source = (source, 0) if source else None
-        self.sock = socket.create_connection((host, port), timeout=seconds, source_address=self.source)
+        self.sock = socket.create_connection((host, port), timeout=seconds,
+                                             source_address=(source, 0) if source else None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.seconds = seconds
+        self.source = source
         self.host = host
         self.name = host if name is None else name  # that TLS asks for
         self.pending = b""
@@ -137,7 +138,8 @@ class Session:
         else:
             n = [int(x) for x in re.search(r"\((\d+),(\d+),(\d+),(\d+),(\d+),(\d+)\)", text).groups()]
             port = n[4] * 256 + n[5]
-        self.data = socket.create_connection((self.host, port), timeout=self.seconds, source_address=self.source)
+        self.data = socket.create_connection((self.host, port), timeout=self.seconds,
+                                             source_address=(self.source, 0) if self.source else None)
         return port
 
     def active(self, verb="PORT"):

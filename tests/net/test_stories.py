@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-from harness import net, netclients
+from harness import certs, net, netclients
 from harness.server import wait_until
 from harness.terminal import Terminal
 from networks import KEEP, MASQUERADE, RANGE, only_outward, only_to
@@ -279,3 +279,48 @@ def test_nothing_is_left_behind(place):
     assert p.ferry("D").arrived and users()
     p.server.stop()
     wait_until(lambda: not users(), "somebody still runs in the server's namespace")
+
+
+# ---- what a server can do about the client's NAT ----
+
+POOL = [f'oifname "wan0" tcp dport 21 snat ip to {net.CLIENT_ROUTER}', f'oifname "wan0" snat ip to {net.CLIENT_ROUTER_2}']
+ONE_PORT = {"pasv_min_port": 50000, "pasv_max_port": 50000}
+
+
+@pytest.fixture
+def tls(tmp_path):
+    cert, key = certs.make(tmp_path, "server", host=net.SERVER_OUTER)
+    return {"ssl_enable": "YES", "allow_anon_ssl": "YES", "rsa_cert_file": cert, "rsa_private_key_file": key}
+
+
+@pytest.mark.parametrize("more", [{}, ONE_PORT], ids=["range", "one-port"])
+@pytest.mark.parametrize("way", "EP")
+def test_a_pool_of_addresses_under_tls(place, tls, way, more):
+    """The data connection comes from another address, and proves whose it is."""
+    p = place(families=(4,), client_hidden=True, client=only_outward(snat=POOL).rules(),
+              options={**tls, **more, "data_peer": "resumed"})
+    run = p.ferry(way, "--accept-new")
+    assert run.worked, run
+    # In clear nothing is proved.
+    run = p.ferry(way, "--plain")
+    assert run.status == 4, run
+
+
+def test_a_pool_of_addresses_needs_leave(place, tls):
+    p = place(families=(4,), client_hidden=True, client=only_outward(snat=POOL).rules(), options=tls)
+    run = p.ferry("E", "--accept-new")
+    assert not run.arrived, run
+    assert f"stranger peer={net.CLIENT_ROUTER_2}:" in p.server.log_text()
+
+
+@pytest.mark.parametrize("way", "ep")
+@pytest.mark.parametrize("fix", [True, False], ids=["fixed", "as-it-is"])
+def test_a_private_address_in_port(place, way, fix):
+    """The client's router passes everything on to it (a DMZ host), but leaves the address in PORT alone."""
+    p = place(families=(4,), client_hidden=True, options={"port_fix_nat": "YES"} if fix else {},
+              client=net.rule_set(dnat=[f'iifname "wan0" tcp dport 1024-65535 dnat ip to {net.CLIENT_INNER}'],
+                                  snat=[MASQUERADE]))
+    run = p.ferry(way)
+    assert run.worked == fix, run
+    if not fix:
+        assert f"names {net.CLIENT_INNER} but you come from {net.CLIENT_ROUTER} (NAT?)" in flat(run.out + run.err), run

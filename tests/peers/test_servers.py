@@ -98,36 +98,50 @@ def test_a_server_that_insists_on_encryption(tls_peer, ferry, authority):
 # ---------------------------------------------------------------- in clear
 
 
+@pytest.fixture
+def in_clear(ferry, peer):
+    """Pure-FTPd without a certificate offers AUTH TLS and refuses it: its password goes in clear only when one says so."""
+    plain = ["--plain"] if isinstance(peer, PEERS["pureftpd"]) else []
+    return lambda command, *args, **how: ferry(command, *plain, *args, **how)
+
+
 @pytest.mark.parametrize("mode", ["epsv", "pasv", "port", "eprt"])
-def test_every_file_both_ways(peer, ferry, tmp_path, mode):
+def test_every_file_both_ways(peer, in_clear, tmp_path, mode):
     up, down = tmp_path / "up", tmp_path / "down"
     up.mkdir()
     down.mkdir()
     files = make_files(up, SIZES if mode in ("epsv", "port") else {k: v for k, v in SIZES.items() if v < 1 << 20})
     for name in files:
-        ferry("put", "--mode", mode, str(up / name), url(peer))
+        in_clear("put", "--mode", mode, str(up / name), url(peer))
         assert same(up / name, peer.root / name)
-        ferry("get", "--mode", mode, "-o", str(down / name), url(peer, name))
+        in_clear("get", "--mode", mode, "-o", str(down / name), url(peer, name))
         assert same(up / name, down / name)
         (down / name).unlink()
-    listing = ferry("ls", "--mode", mode, url(peer)).stdout.decode()
+    listing = in_clear("ls", "--mode", mode, url(peer)).stdout.decode()
     for name in files:
         assert name in listing
     for name in files:
         (peer.root / name).unlink()
 
 
-def test_resume(peer, ferry, tmp_path):
+def test_resume(peer, in_clear, tmp_path):
     data = os.urandom(3_000_000)
     (peer.root / "r.bin").write_bytes(data)
     os.chown(peer.root / "r.bin", 64999, 64999)
     (tmp_path / "r.bin").write_bytes(data[:1_000_000])
-    ferry("get", "-c", url(peer, "r.bin"))
+    in_clear("get", "-c", url(peer, "r.bin"))
     assert (tmp_path / "r.bin").read_bytes() == data
 
 
-def test_a_missing_file_is_one_clear_failure(peer, ferry, tmp_path):
+def test_a_missing_file_is_one_clear_failure(peer, in_clear, tmp_path):
     for mode in ("epsv", "port"):
-        done = ferry("get", "--mode", mode, url(peer, "no such file"), status=5)
+        done = in_clear("get", "--mode", mode, url(peer, "no such file"), status=5)
         assert b"no such file" in done.stderr
     assert not (tmp_path / "no such file").exists()
+
+
+def test_an_offer_that_is_none(peer, ferry):
+    if isinstance(peer, PEERS["pureftpd"]):
+        assert b"--plain" in ferry("ls", url(peer), status=11).stderr
+    else:
+        ferry("ls", url(peer))

@@ -11,6 +11,7 @@ import pytest
 
 from harness import certs
 from harness.ftp import Session, tls_context
+from harness.server import free_port
 
 VERSIONS = ["1.2", "1.3"]
 NAMES = {"": "head", "a.example": "a", "b.example": "b"}
@@ -375,6 +376,29 @@ def test_a_data_connection_resumes_its_own_control_connection(secure, version):
         assert s.reply()[0] == 522
         s.close_data()
         assert whose(s) == "a" and whose(other) == "b"
+
+
+@pytest.mark.parametrize("peer", ["same", "resumed"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_one_passive_port_for_all_hosts(secure, version, peer):
+    """Whose a call is, and so of which host, only its ticket tells."""
+    port = free_port()
+    server = secure(pasv_min_port=port, pasv_max_port=port, data_peer=peer)
+    context = tls_context(version=version)
+    with connect(server, tls=context, name="a.example") as a, connect(server, tls=context, name="b.example") as b, \
+            connect(server, tls=context, name="") as c, connect(server, tls=context, name="") as head:
+        c.command("HOST b.example", 220)
+        everybody = [(a, "a"), (b, "b"), (c, "b"), (head, "head")]
+        for s, _ in everybody:
+            anonymous(s.secure())
+        for s, _ in everybody:
+            s.passive()
+        for s, which in reversed(everybody):
+            s.command("RETR whose", 150)
+            assert s.read_data().decode() == which
+            s.reply()
+        for s, which in everybody * 2:
+            assert whose(s) == which
 
 
 # ---- renewed on disk ----

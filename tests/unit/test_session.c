@@ -1148,21 +1148,47 @@ test_passive_replies(void **state)
 	world_ask(w, "LIST", "425 ");
 }
 
+/* Holds two ports in a row. The first one's number. */
+static uint16_t
+hold_two_ports(int ret_fd[2])
+{
+	struct sockaddr_in at;
+
+	for (;;) {
+		ret_fd[0] = listen_for_server("127.0.0.1", &at);
+		uint16_t port = ntohs(at.sin_port);
+
+		at.sin_port = htons(port + 1);
+		ret_fd[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (bind(ret_fd[1], (struct sockaddr *)&at, sizeof(at)) == 0) {
+			assert_int_equal(listen(ret_fd[1], 1), 0);
+			return port;
+		}
+		close(ret_fd[0]);
+		close(ret_fd[1]);
+	}
+}
+
 static void
 test_passive_range_is_full(void **state)
 {
 	struct world *w = *state;
-	struct sockaddr_in at;
-	int taken = listen_for_server("127.0.0.1", &at);
+	int taken[2];
 
-	w->conf.pasv_min_port = w->conf.pasv_max_port = ntohs(at.sin_port);
+	w->conf.pasv_min_port = hold_two_ports(taken);
+	w->conf.pasv_max_port = w->conf.pasv_min_port + 1;
 	world_login(w);
-	world_ask(w, "PASV", "425 All of my passive ports (");
+	/* Of a row only the first one waits. */
+	world_say(w, "PASV\r\nEPSV");
+	world_expect(w, "425 All of my passive ports (");
+	assert_int_not_equal(session_of(w)->state, SESSION_PORTLESS);
+	world_expect(w, "425 All of my passive ports (");
 	/* In line, it gets the port that becomes free. */
 	world_say(w, "PASV");
 	WORLD_UNTIL(w, session_of(w)->state == SESSION_PORTLESS);
-	close(taken);
+	close(taken[0]);
 	world_expect(w, "227 ");
+	close(taken[1]);
 }
 
 static void
