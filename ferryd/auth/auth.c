@@ -577,19 +577,6 @@ auth_early(const struct msg *m, void *user)
 		*single = (struct single){.used = true};
 }
 
-/* Does any network let anonymous in where its host does not? */
-static bool
-networks_enable(const struct conf *conf)
-{
-	const struct section *s;
-
-	for (size_t i = 1; (s = section_get(conf, SECTION_NETWORK, i)) != NULL; i++) {
-		if (section_sets(s, "anonymous_enable") && s->conf.anonymous_enable)
-			return true;
-	}
-	return false;
-}
-
 /* Whoever serves anonymous at that host, or why nobody does. */
 static void
 prepare_host(const struct setup *s, size_t host, struct identity *ret, struct buf *why)
@@ -604,7 +591,9 @@ prepare_host(const struct setup *s, size_t host, struct identity *ret, struct bu
 	source.conf = view;
 	if (s->single.used && s->single.anonymous)
 		(void)identity_served(view, s->single.uid, s->single.gid, true, ret);
-	else if (!s->single.used && (view->anonymous_enable || networks_enable(s->conf)))
+	else if (!s->single.used &&
+		 (view->anonymous_enable ||
+		     section_networks_enable(s->conf, "anonymous_enable")))
 		(void)identity_anonymous(&source, ret, why);
 }
 

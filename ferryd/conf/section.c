@@ -324,6 +324,20 @@ section_sets(const struct section *s, const char *option)
 	return s->set[option_find(option) - option_table];
 }
 
+bool
+section_networks_enable(const struct conf *c, const char *option)
+{
+	const struct option *o = option_find(option);
+
+	for (size_t i = 1; i <= section_count(c, SECTION_NETWORK); i++) {
+		struct section *s = section_get(c, SECTION_NETWORK, i);
+
+		if (s->set[o - option_table] && *option_bool(&s->conf, o))
+			return true;
+	}
+	return false;
+}
+
 /* ---- who belongs to which ---- */
 
 size_t

@@ -53,6 +53,9 @@ int section_set(struct section *s, const char *name, const char *value, const ch
 int section_put(struct conf *c, struct section *s, const char *option, const char *text);
 bool section_sets(const struct section *s, const char *option);
 
+/* Does any network switch this on, whatever its clients' host says? */
+bool section_networks_enable(const struct conf *c, const char *option);
+
 /* The number of the host of that name, 0: unknown. */
 size_t section_find_host(const struct conf *c, struct bytes name);
 /* ... of the network of that address, 0: none. */

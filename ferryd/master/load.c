@@ -296,8 +296,6 @@ load_anonymous(struct place *p)
 {
 	const struct passwd *pw;
 
-	if (!p->view.anonymous_enable)
-		return 0;
 	if (geteuid() != 0)
 		return is_set(p->view.anon_root)
 			   ? 0
@@ -318,11 +316,16 @@ load_anonymous(struct place *p)
 	return load_anonymous_without(p);
 }
 
-/* A network lets anonymous users in that the head does not: where they are, the hosts and
- * the head say. */
+/* Where anonymous users are, the head and the hosts say; whether they are let in,
+ * networks too. */
 static bool
-says_of_anonymous(const struct place *p)
+is_about_anonymous(const struct place *p)
 {
+	if (p->section != NULL && p->section->kind == SECTION_NETWORK)
+		return false;
+	if (!p->view.anonymous_enable &&
+	    !section_networks_enable(p->conf, "anonymous_enable"))
+		return false;
 	return says(p, "anonymous_enable") || says(p, "ftp_username") ||
 	       says(p, "anon_root");
 }
@@ -346,10 +349,10 @@ load_accounts(struct place *p)
 		    "in acts with the rights "
 		    "of the one user that it runs as, and PAM may not be able to check "
 		    "the others' passwords");
-	if (!says_of_anonymous(p))
+	if (!is_about_anonymous(p))
 		return 0;
 	r = load_anonymous(p);
-	if (r == 0 && p->view.anonymous_enable && access(p->view.anon_root, F_OK) < 0)
+	if (r == 0 && access(p->view.anon_root, F_OK) < 0)
 		problem(p, CONF_WARNING,
 		    "anon_root=%s: %s; anonymous logins will be refused",
 		    p->view.anon_root, strerror(errno));

@@ -328,8 +328,7 @@ accept_failed(struct session *s, int error)
 static bool
 may_prove_itself(const struct session *s)
 {
-	return conf_trusts_resumed(s->conf) && s->private &&
-	       conn_tls(s->control) != NULL;
+	return conf_trusts_resumed(s->conf) && s->private && conn_tls(s->control) != NULL;
 }
 
 /* Takes fd. */
@@ -362,8 +361,7 @@ on_listener(struct conn *c, unsigned events, void *user)
 		close(fd);
 		return;
 	}
-	if (!s->conf->pasv_promiscuous &&
-	    !endpoint_same_address(&peer, &s->peer)) {
+	if (!s->conf->pasv_promiscuous && !endpoint_same_address(&peer, &s->peer)) {
 		if (may_prove_itself(s)) {
 			caller_new(s->worker, fd, s->id);
 			return;

@@ -280,8 +280,8 @@ on_ticket_made(SSL *ssl, void *arg)
 	return SSL_SESSION_set1_ticket_appdata(session, t->session, SESSION_ID);
 }
 
-/* Whose call it is, and so of which host, the number in its ticket will tell: the ticket's own context
- * is the right one. */
+/* Whose call it is, and so of which host, the number in its ticket will tell: the
+ * ticket's own context is the right one. */
 static void
 take_context(SSL *ssl, SSL_SESSION *session)
 {
@@ -295,7 +295,8 @@ static SSL_TICKET_RETURN
 on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_len,
     SSL_TICKET_STATUS status, void *arg)
 {
-	if (session != NULL && ((const struct tls *)SSL_get_app_data(ssl))->use == TLS_CALL)
+	if (session != NULL &&
+	    ((const struct tls *)SSL_get_app_data(ssl))->use == TLS_CALL)
 		take_context(ssl, session);
 	switch (status) {
 	case SSL_TICKET_SUCCESS:

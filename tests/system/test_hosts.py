@@ -483,6 +483,19 @@ def test_rights_by_network(start):
         s.command("PASS x@", 530)
 
 
+def test_anonymous_for_one_network_only(start):
+    server = start(anonymous_enable="NO", local_enable="YES", delay_failed_login=0,
+                   more=f"[network {NEAR}]\nanonymous_enable=YES\n")
+    for host, which in ((None, "head"), ("a.example", "a")):
+        with connect(server, source=NEAR) as s:
+            if host:
+                s.command(f"HOST {host}", 220)
+            assert whose(anonymous(s)) == which
+    with connect(server) as s:
+        s.command("USER anonymous", 331)
+        s.command("PASS x@", 530)
+
+
 def test_tls_by_network(secure):
     server = secure(force_anon_logins_ssl="YES", force_anon_data_ssl="YES",
                     more=f"[network {NEAR}]\nforce_anon_logins_ssl=NO\nforce_anon_data_ssl=NO\n")
