@@ -348,6 +348,23 @@ answer_bind(struct worker *w, const struct msg *m)
 	child_tell(&w->child, &answer, fd);
 }
 
+/* A probe looks like a call of active mode: from the same port, if that can be had. */
+static void
+answer_probe(struct worker *w, const struct msg *m)
+{
+	const struct session *s = worker_session(w, m->master_probe.session);
+	struct crew *crew = w->child.crew;
+	struct msg answer = {.type = MSG_WORKER_PROBE, .id = m->id};
+	int fd = -1;
+
+	if (s == NULL || chan_queued(w->child.chan) > BIND_QUEUE_MAX ||
+	    !probes_allow(&crew->peers->probes, &s->peer, uv_now(crew->loop)))
+		answer.worker_probe.error = EDQUOT;
+	else if (crew->conf.connect_from_port_20)
+		fd = bind_data_port(&crew->conf, &s->local);
+	child_tell(&w->child, &answer, fd);
+}
+
 /* Are such numbers this worker's? A line may come when its session is over. */
 static bool
 worker_numbers(const struct worker *w, uint32_t id)
@@ -382,6 +399,9 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 		break;
 	case MSG_MASTER_BIND:
 		answer_bind(w, m);
+		break;
+	case MSG_MASTER_PROBE:
+		answer_probe(w, m);
 		break;
 	case MSG_MASTER_EXPECT:
 		s = worker_session(w, m->master_expect.session);

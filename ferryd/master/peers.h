@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "endpoint.h"
+#include "probes.h"
 
 #define PEERS_BUCKETS 4096
 
@@ -29,6 +30,7 @@ struct peer {
 struct peers {
 	SLIST_HEAD(, peer) bucket[PEERS_BUCKETS];
 	TAILQ_HEAD(, peer) crowded;
+	struct probes probes;
 	uint64_t seed; /* random: clients must not choose their bucket */
 };
 

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "conn.h"
+#include "diagnosis.h"
 #include "endpoint.h"
 #include "log.h"
 #include "session.h"
@@ -43,8 +44,11 @@ caller_end(struct caller *c)
 static void
 not_known(struct caller *c, const char *why)
 {
+	struct session *s = worker_session(c->worker, c->session);
 	char text[ENDPOINT_TEXT_MAX];
 
+	if (s != NULL)
+		diagnosis_rejected(s, &c->peer, "tls");
 	endpoint_format(&c->peer, text);
 	log_event(LOG_NOTICE, 0, "tls failed channel=data peer=%s why=\"%s\"", text, why);
 	caller_end(c);

@@ -18,6 +18,7 @@
 #include "cmd_list.h"
 #include "cmd_site.h"
 #include "commands.h"
+#include "diagnosis.h"
 #include "dispatch.h"
 #include "grant.h"
 #include "listing.h"
@@ -145,6 +146,10 @@ cmd_feat(struct session *s, struct bytes arg)
 		if (verbs[i].feat != NULL && works_here(s, &verbs[i]))
 			feature(&a, &verbs[i]);
 	}
+	if (diagnosis_works(s) && dispatch_permits(s, verb_find(bytes_of("SITE")))) {
+		answer_line(&a, ANSWER_INNER);
+		answer_text(&a, "FERRY-DIAG");
+	}
 	answer_line(&a, ANSWER_LAST);
 	answer_text(&a, "End");
 	answer_send(&a);
@@ -197,6 +202,7 @@ tell_data(struct answer *a, const struct session *s)
 {
 	static const char *const words[] = {
 	    [DATA_NONE] = "No data connection.",
+	    [DATA_CLAIMING] = "Passive: waiting for the port.",
 	    [DATA_LISTENING] = "Passive: waiting for the client to connect.",
 	    [DATA_ADDRESSED] = "Active: the client's port is known.",
 	    [DATA_BINDING] = "Active: connecting to the client.",

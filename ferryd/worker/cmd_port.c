@@ -14,6 +14,7 @@
 
 #include "answer.h"
 #include "commands.h"
+#include "diagnosis.h"
 #include "endpoint.h"
 #include "log.h"
 
@@ -103,6 +104,7 @@ cmd_port(struct session *s, struct bytes arg)
 	struct endpoint to;
 
 	data_close(s);
+	diagnosis_port(s, arg);
 	if (is_off(s))
 		return;
 	if (endpoint_parse_port((const char *)arg.p, arg.n, &to) < 0)
@@ -118,6 +120,7 @@ cmd_eprt(struct session *s, struct bytes arg)
 	struct endpoint to;
 
 	data_close(s);
+	diagnosis_port(s, arg);
 	if (is_off(s))
 		return;
 	int r = endpoint_parse_eprt((const char *)arg.p, arg.n, &to);

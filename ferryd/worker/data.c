@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "caller.h"
+#include "diagnosis.h"
 #include "log.h"
 #include "session.h"
 #include "tls.h"
@@ -54,6 +55,7 @@ forget(struct session *s)
 	worker_unexpect(s->worker, s);
 	if (d->state == DATA_LISTENING)
 		portqueue_wake(s->worker);
+	diagnosis_end(s);
 	d->conn = NULL;
 	d->wanted = false;
 	d->strangers = d->unproved = 0;
@@ -243,6 +245,10 @@ opened(struct session *s, const struct endpoint *peer)
 		worker_slot_end(s->worker, s);
 	}
 	uv_timer_stop(&s->data.timer);
+	if (s->data.active)
+		diagnosis_dialled(s, conn_fd(s->data.conn), 0);
+	else
+		diagnosis_accepted(s);
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
 		hand_over(s);
@@ -367,6 +373,7 @@ on_listener(struct conn *c, unsigned events, void *user)
 			return;
 		}
 		close(fd);
+		diagnosis_rejected(s, &peer, "address");
 		if (s->data.strangers++ >= STRANGERS_LOGGED)
 			return;
 		endpoint_format(&peer, text);
@@ -469,6 +476,7 @@ data_expected(struct session *s)
 	d->target.port = (uint16_t)s->conf->pasv_min_port;
 	d->active = false;
 	data_enter(s, DATA_LISTENING);
+	diagnosis_begin(s);
 	portqueue_go_on(s);
 }
 
@@ -528,6 +536,7 @@ data_listen(struct session *s)
 	s->data.target.port = port;
 	s->data.active = false;
 	data_enter(s, DATA_LISTENING);
+	diagnosis_begin(s);
 	conn_want(s->data.conn, CONN_READABLE);
 	return 0;
 }
@@ -572,6 +581,7 @@ data_address(struct session *s, const struct endpoint *to)
 	s->data.target = *to;
 	s->data.active = true;
 	data_enter(s, DATA_ADDRESSED);
+	diagnosis_begin(s);
 }
 
 static void dial(struct session *s, int bound);
@@ -592,6 +602,7 @@ could_not_reach(struct session *s, int error)
 	char to[ENDPOINT_TEXT_MAX], cause[64], text[256];
 
 	endpoint_format_address(&s->data.target, to);
+	diagnosis_dialled(s, s->data.conn != NULL ? conn_fd(s->data.conn) : -1, error);
 	snprintf(text, sizeof(text),
 	    "I could not reach %s port %u: %s. Use passive mode or open that port.", to,
 	    s->data.target.port, error_words(error, cause));
@@ -655,8 +666,8 @@ on_dialled(struct conn *c, unsigned events, void *user)
 }
 
 /* A socket that leaves from the address the client knows us by (RFC 1123 4.1.2.12). */
-static int
-outgoing_socket(const struct session *s)
+int
+data_outgoing_socket(const struct session *s)
 {
 	struct endpoint from = s->local;
 	struct sockaddr_storage ss;
@@ -684,7 +695,7 @@ dial(struct session *s, int bound)
 	socklen_t len = endpoint_to_sockaddr(&d->target, &ss);
 
 	d->from_port = bound >= 0;
-	int fd = bound >= 0 ? bound : outgoing_socket(s);
+	int fd = bound >= 0 ? bound : data_outgoing_socket(s);
 	if (fd < 0) {
 		could_not_reach(s, errno);
 		return;

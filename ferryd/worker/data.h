@@ -95,6 +95,8 @@ void data_called(struct session *s, int fd);
 /* The same under TLS, by caller.c: c is connected, its handshake is done. */
 void data_called_securely(struct session *s, struct conn *c, const struct endpoint *peer);
 
+/* A socket bound to the address at which the client knows us. A descriptor, or -FERRY_ESYS. */
+int data_outgoing_socket(const struct session *s);
 /* The master's answer to worker_bind(). Takes *fd if it can use it. */
 void data_bound(struct session *s, int error, int *fd);
 

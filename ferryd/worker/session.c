@@ -16,6 +16,7 @@
 #include "answer.h"
 #include "cmd_copy.h"
 #include "deflate.h"
+#include "diagnosis.h"
 #include "dispatch.h"
 #include "log.h"
 #include "listing.h"
@@ -38,6 +39,7 @@ static const char *const state_names[] = {
     [SESSION_TRANSFER] = "transfer",
     [SESSION_LISTING] = "listing",
     [SESSION_WORKING] = "working",
+    [SESSION_PROBING] = "probing",
     [SESSION_CLOSING] = "closing",
     [SESSION_ENDED] = "ended",
 };
@@ -554,6 +556,7 @@ session_logout(struct session *s)
 {
 	if (session_logged_in(s))
 		worker_logout(s->worker, s);
+	diagnosis_free(s);
 	s->agent = NULL;
 	s->grant = 0;
 	free(s->user);
@@ -625,6 +628,7 @@ session_end(struct session *s, const char *why)
 	worker_forget(s->worker, s);
 	log_end(s, why);
 	conn_free(s->control);
+	diagnosis_free(s);
 	line_free(&s->reader);
 	input_free(&s->input);
 	free(s->user);

@@ -56,6 +56,9 @@ enum session_state {
 	/* A file is hashed or copied. Ended by: the end of that, ABOR, the clock when the
 	   client has gone. */
 	SESSION_WORKING,
+	/* SITE FERRY PROBE dials. Ended by: the master's refusal, the client's system, the
+	   clock. */
+	SESSION_PROBING,
 	/* The last reply is written; input is thrown away. Ended by: the peer closing,
 	   the clock. */
 	SESSION_CLOSING,
@@ -63,6 +66,7 @@ enum session_state {
 	SESSION_ENDED,
 };
 
+struct diagnosis;
 struct replylist;
 struct transfer;
 struct verb;
@@ -155,6 +159,7 @@ struct session {
 
 	/* transfers */
 	struct data data;
+	struct diagnosis *diagnosis; /* of the last one; NULL: nobody may ask, or has yet */
 	void (*on_port)(struct session *s); /* set exactly while it waits for a port */
 	bool in_line;                       /* ... of a range that is full */
 	TAILQ_ENTRY(session) port_entry;

@@ -5,6 +5,7 @@
  */
 #include <ferry/ferry.h>
 
+#include "diagnosis.h"
 #include "session.h"
 
 /* A connection that has not logged in by then makes room for another. */
@@ -18,6 +19,8 @@
 /* An agent whose disk does not answer for so long ends the session, not the user's
  * patience. */
 #define ANSWER_SECONDS 900
+/* SITE FERRY PROBE. */
+#define PROBE_SECONDS 5
 
 /* Milliseconds of the loop at which the state ends by itself; 0: never. */
 static uint64_t
@@ -38,6 +41,8 @@ deadline_of(const struct session *s)
 	case SESSION_PORTLESS:
 		return s->last_active +
 		       (s->in_line ? PORTQUEUE_SECONDS : PORTQUEUE_TURN_SECONDS) * 1000;
+	case SESSION_PROBING:
+		return s->last_active + PROBE_SECONDS * 1000;
 	case SESSION_CLOSING:
 		return s->closing_since + CLOSING_SECONDS * 1000;
 	case SESSION_LISTING:
@@ -76,6 +81,9 @@ time_is_up(struct session *s)
 		s->no_port = true;
 		pasv_is_full(s);
 		session_done(s);
+		break;
+	case SESSION_PROBING:
+		probe_timeout(s);
 		break;
 	case SESSION_LISTING:
 		session_end(s, "STAT's listing was not read");

@@ -632,6 +632,12 @@ tls_give_ticket(struct tls *t)
 }
 
 const char *
+tls_version(const struct tls *t)
+{
+	return SSL_get_version(t->ssl);
+}
+
+const char *
 tls_describe(const struct tls *t, char *out, size_t size)
 {
 	snprintf(out, size, "version=%s cipher=%s resumed=%s", SSL_get_version(t->ssl),

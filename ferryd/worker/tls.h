@@ -71,6 +71,8 @@ bool tls_resumes(const struct tls *t, const struct tls *control);
  * connection: clients that use a ticket once need one per data connection, and one that
  * uploads may close its data connection without reading it. */
 void tls_give_ticket(struct tls *t);
+/* "TLSv1.3" */
+const char *tls_version(const struct tls *t);
 /* "version=TLSv1.3 cipher=... resumed=yes", for the log. */
 const char *tls_describe(const struct tls *t, char *out, size_t size);
 

@@ -102,7 +102,8 @@ count(struct session *s, const struct transfer *t)
 		s->bytes_in += t->bytes;
 	else
 		s->bytes_out += t->bytes;
-	xferlog_write(s, t);
+	if (t->kind != TRANSFER_PATTERN)
+		xferlog_write(s, t);
 }
 
 void
@@ -349,6 +350,8 @@ transfer_opened(struct session *s)
 		t->pump = pump_file(&plan);
 	else if (t->kind == TRANSFER_LISTING)
 		t->pump = pump_listing(&plan);
+	else if (t->kind == TRANSFER_PATTERN)
+		t->pump = pump_pattern(&plan);
 	else
 		t->pump = pump_upload(&plan);
 	if (t->pump != NULL) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "caller.h"
+#include "diagnosis.h"
 #include "log.h"
 #include "section.h"
 #include "session.h"
@@ -191,7 +192,32 @@ worker_logout(struct worker *w, const struct session *s)
 		       });
 }
 
-/* ---- the active source port ---- */
+/* ---- what the master answers ---- */
+
+/* Asks what is answered by a message with the question's id. */
+static int
+ask_master(struct worker *w, const struct session *s, struct msg *m)
+{
+	int r;
+
+	do {
+		m->id = ++w->last_bind;
+	} while (m->id == 0 || idtable_get(&w->binds, m->id) != NULL);
+	r = idtable_put(&w->binds, m->id, idtable_number(s->id));
+	if (r < 0)
+		return r;
+	r = w->master != NULL ? chan_send(w->master, m, -1) : -FERRY_EOF;
+	if (r < 0)
+		idtable_take(&w->binds, m->id);
+	return r;
+}
+
+/* Who asked it; NULL: it has left. */
+static struct session *
+session_that_asked(struct worker *w, const struct msg *m)
+{
+	return worker_session(w, idtable_to_number(idtable_take(&w->binds, m->id)));
+}
 
 int
 worker_bind(struct worker *w, const struct session *s)
@@ -200,33 +226,44 @@ worker_bind(struct worker *w, const struct session *s)
 	    .type = MSG_MASTER_BIND,
 	    .master_bind = {.session = s->id, .scope = s->local.scope},
 	};
-	int r;
 
 	if (s->local.family == AF_INET)
 		m.master_bind.address = (struct bytes){(const uint8_t *)&s->local.v4, 4};
 	else
 		m.master_bind.address = (struct bytes){(const uint8_t *)&s->local.v6, 16};
-	do {
-		m.id = ++w->last_bind;
-	} while (m.id == 0 || idtable_get(&w->binds, m.id) != NULL);
-	r = idtable_put(&w->binds, m.id, idtable_number(s->id));
-	if (r < 0)
-		return r;
-	r = w->master != NULL ? chan_send(w->master, &m, -1) : -FERRY_EOF;
-	if (r < 0)
-		idtable_take(&w->binds, m.id);
-	return r;
+	return ask_master(w, s, &m);
 }
 
 static void
 on_worker_bound(struct worker *w, const struct msg *m, int *fd)
 {
-	struct session *s =
-	    worker_session(w, idtable_to_number(idtable_take(&w->binds, m->id)));
+	struct session *s = session_that_asked(w, m);
 
 	if (s == NULL)
 		return;
 	data_bound(s, (int)m->worker_bound.error, fd);
+	session_run(s);
+}
+
+int
+worker_probe(struct worker *w, const struct session *s)
+{
+	struct msg m = {
+	    .type = MSG_MASTER_PROBE,
+	    .master_probe = {.session = s->id},
+	};
+
+	return ask_master(w, s, &m);
+}
+
+static void
+on_worker_probe(struct worker *w, const struct msg *m, int *fd)
+{
+	struct session *s = session_that_asked(w, m);
+
+	if (s == NULL)
+		return;
+	probe_allowed(s, (int)m->worker_probe.error, fd);
 	session_run(s);
 }
 
@@ -489,6 +526,9 @@ on_master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, vo
 		break;
 	case MSG_WORKER_BOUND:
 		on_worker_bound(w, m, fd);
+		break;
+	case MSG_WORKER_PROBE:
+		on_worker_probe(w, m, fd);
 		break;
 	case MSG_WORKER_EXPECTED:
 		on_worker_expected(w, m->id);

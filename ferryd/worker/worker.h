@@ -36,7 +36,7 @@ struct worker {
 	LIST_HEAD(, session) all;
 	struct idtable sessions; /* session id -> struct session */
 	struct idtable agents;   /* agent number -> struct agent */
-	struct idtable binds; /* id of MASTER_BIND -> number of the session that asked */
+	struct idtable binds; /* id of MASTER_BIND, _PROBE -> number of the session that asked */
 	uint32_t last_bind;
 	struct portqueue ports;
 	/* With one passive port for all: who waits for a call to it, or may not yet tell
@@ -81,6 +81,9 @@ void worker_logout(struct worker *w, const struct session *s);
 /* Asks the master for a socket on the active source port; data_bound() hears of it. 0 or
  * negative. */
 int worker_bind(struct worker *w, const struct session *s);
+/* Asks the master whether s may probe its client's port now, and for a socket to do it from;
+ * probe_allowed() hears of it. 0 or negative. */
+int worker_probe(struct worker *w, const struct session *s);
 /* The client of s will call the shared passive port: data_expected(), then data_called(), or
  * caller.c finds it. What it expected before is forgotten. 0 or negative. */
 int worker_expect(struct worker *w, struct session *s);

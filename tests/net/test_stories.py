@@ -5,12 +5,13 @@ import contextlib
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import tempfile
 
 import pytest
 
-from harness import certs, net, netclients
+from harness import certs, ftp, net, netclients
 from harness.server import wait_until
 from harness.terminal import Terminal
 from networks import KEEP, MASQUERADE, RANGE, only_outward, only_to
@@ -324,3 +325,69 @@ def test_a_private_address_in_port(place, way, fix):
     assert run.worked == fix, run
     if not fix:
         assert f"names {net.CLIENT_INNER} but you come from {net.CLIENT_ROUTER} (NAT?)" in flat(run.out + run.err), run
+
+
+# ---- what the server tells of it ----
+
+
+def asked(session, words, code=200):
+    _, lines = session.command("SITE FERRY " + words, code)
+    return dict(word.split("=", 1) for word in lines[0][4:].decode().split() if "=" in word)
+
+
+@pytest.fixture
+def diagnosis(place):
+    @contextlib.contextmanager
+    def begin(**world):
+        p = place(families=(4,), options={"anon_diagnosis_enable": "YES", **world.pop("options", {})}, **world)
+        with p.world.client:
+            session = ftp.Session(21, p.world.target).login()
+        yield p, session
+        session.close()
+    return begin
+
+
+def test_the_server_probes_the_clients_port(diagnosis):
+    with diagnosis(client=only_outward("reject with tcp reset").rules()) as (p, session):
+        assert asked(session, "PROBE 5000")["result"] == "ECONNREFUSED"
+        told = asked(session, "PROBE 5001")
+        assert told["to"] == net.CLIENT_OUTER and told["port"] == "5001", told
+    with diagnosis(options={"connect_from_port_20": "YES"}) as (p, session):
+        with p.world.client:
+            listener = socket.create_server((net.CLIENT_OUTER, 5000))
+        with listener:
+            assert asked(session, "PROBE 5000")["result"] == "OK"
+            caller, address = listener.accept()
+            # As active mode would, and not a byte.
+            assert address == (p.world.target, 20)
+            assert caller.recv(1) == b""
+    with diagnosis(client=only_outward("drop").rules()) as (p, session):
+        assert asked(session, "PROBE 5000")["result"] == "ETIMEDOUT"
+
+
+def test_probes_have_limits(diagnosis):
+    with diagnosis(client=only_outward("reject with tcp reset").rules()) as (p, first):
+        sessions = [first]
+        with p.world.client:
+            sessions += [ftp.Session(21, p.world.target).login() for _ in range(3)]
+        for session in sessions[:3]:
+            for _ in range(6):
+                asked(session, "PROBE 5000")
+            asked(session, "PROBE 5000", 450)
+        asked(sessions[3], "PROBE 5000")
+        asked(sessions[3], "PROBE 5000")
+        asked(sessions[3], "PROBE 5000", 450)  # twenty an hour for an address
+        for session in sessions[1:]:
+            session.close()
+
+
+def test_the_server_knows_who_came_and_who_did_not(diagnosis):
+    """A pool of addresses: seen from here it is a refusal."""
+    with diagnosis(client_hidden=True, client=only_outward(snat=POOL).rules()) as (p, session):
+        assert asked(session, "WHOAMI")["peer"].startswith(net.CLIENT_ROUTER + ":")
+        with p.world.client:
+            session.passive("EPSV")
+        assert session.data.recv(1) == b""
+        told = asked(session, "LASTDATA")
+        assert told["mode"] == "EPSV" and told["accepted"] == "0" and told["rejected"] == "1", told
+        assert told["why"] == "address" and told["from"].startswith(net.CLIENT_ROUTER_2 + ":"), told

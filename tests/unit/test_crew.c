@@ -654,6 +654,27 @@ test_a_session_that_ends_leaves_the_line(void **state)
 }
 
 static void
+test_probes_are_counted_by_address_and_hour(void **state)
+{
+	const uint64_t hour = 60 * 60 * 1000;
+	struct endpoint a = address("192.0.2.1"), b = address("192.0.2.2");
+
+	for (unsigned i = 0; i < PROBES_AN_HOUR; i++)
+		assert_true(probes_allow(&w.peers.probes, &a, 1000 + i));
+	assert_false(probes_allow(&w.peers.probes, &a, hour));
+	assert_true(probes_allow(&w.peers.probes, &b, hour));
+	assert_true(probes_allow(&w.peers.probes, &a, hour + 1000));
+	/* A full table lets nobody new in. */
+	for (uint32_t i = 0; i < PROBES_ADDRESSES; i++) {
+		b.v4.s_addr = htonl(0x0a000000 + i);
+		(void)probes_allow(&w.peers.probes, &b, hour + 2000);
+	}
+	b = address("192.0.2.3");
+	assert_false(probes_allow(&w.peers.probes, &b, hour + 3000));
+	assert_true(probes_allow(&w.peers.probes, &b, 2 * hour + 3000));
+}
+
+static void
 test_a_range_has_no_calls(void **state)
 {
 	size_t worker;
@@ -769,6 +790,7 @@ main(void)
 	    TEST(test_a_turn_ends_when_others_wait),
 	    TEST(test_a_session_that_ends_leaves_the_line),
 	    TEST(test_a_range_has_no_calls),
+	    TEST(test_probes_are_counted_by_address_and_hour),
 	    TEST(test_the_data_port_is_bound_at_the_sessions_address_only),
 	    TEST(test_a_login_from_another_network_ends_the_worker),
 	    TEST(test_workers_and_auth_hear_of_sections_and_agents_do_not),
