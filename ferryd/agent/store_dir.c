@@ -15,6 +15,7 @@
 #include "buf.h"
 #include "jail.h"
 #include "path.h"
+#include "quota.h"
 #include "util.h"
 
 static int
@@ -288,16 +289,21 @@ dir_part_find(int root, const char *path, struct part *p)
 	return result(faccessat(p->entry, "", W_OK, AT_EACCESS | AT_EMPTY_PATH));
 }
 
+/* The smaller of what the file system has left, and the quota. */
 static int
 room_at(int fd, uint64_t *ret_bytes)
 {
 	struct statvfs vfs;
+	uint64_t quota;
 
 	if (fstatvfs(fd, &vfs) < 0)
 		return -errno;
 	if (__builtin_mul_overflow(
 		(uint64_t)vfs.f_bavail, (uint64_t)vfs.f_frsize, ret_bytes))
 		*ret_bytes = UINT64_MAX;
+	quota = quota_room(fd);
+	if (quota < *ret_bytes)
+		*ret_bytes = quota;
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cert_user.h"
 #include "conf_honour.h"
 #include "endpoint.h"
 #include "log.h"
@@ -417,6 +418,35 @@ check_tls(const struct conf *c, struct conf_teller *t)
 		    "(allow_anon_ssl=NO)");
 }
 
+/* Whoever may log in without a password must have shown what nobody can make up. */
+static void
+check_cert_user(const struct conf *c, struct conf_teller *t)
+{
+	enum cert_user how = CERT_USER_NONE;
+	char shown[SHOWN_MAX];
+
+	if (cert_user_parse(c, &how) < 0)
+		conf_tell(t, CONF_ERROR,
+		    "cert_user=%s: it is CN, SAN or none, for the part of a certificate "
+		    "that has to be the user's name",
+		    show(c->cert_user, shown));
+	if (how == CERT_USER_NONE)
+		return;
+	if (!c->ssl_enable)
+		conf_tell(t, CONF_ERROR,
+		    "cert_user=%s needs ssl_enable=YES: certificates come with TLS",
+		    c->cert_user);
+	else if (!c->validate_cert || c->ca_certs_file == NULL)
+		conf_tell(t, CONF_ERROR,
+		    "cert_user=%s needs validate_cert=YES and ca_certs_file: without "
+		    "them anybody could make a certificate with any name in it",
+		    c->cert_user);
+	if (!c->local_enable)
+		conf_tell(t, CONF_WARNING,
+		    "cert_user has no effect without local_enable=YES: anonymous users "
+		    "need no certificate");
+}
+
 static check_fn *const checks[] = {
     check_listen,
     check_logins,
@@ -430,6 +460,7 @@ static check_fn *const checks[] = {
     check_writing,
     check_command_lists,
     check_tls,
+    check_cert_user,
     conf_check_honoured,
 };
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "become.h"
+#include "cert_user.h"
 #include "fdpass.h"
 #include "keychain.h"
 #include "load.h"
@@ -245,6 +246,18 @@ unlinked(struct child *child, int r)
 	return r;
 }
 
+/* Auth verifies certificates itself: a worker's word is not enough. */
+static int
+tell_auth_keys(struct crew *crew, size_t host)
+{
+	struct msg m = {.type = MSG_AUTH_KEYS, .auth_keys = {.host = (uint32_t)host}};
+
+	if (cert_user_of(&crew->conf) == CERT_USER_NONE)
+		return 0;
+	int fd = keychain_seal_authorities(crew->keys, host);
+	return fd >= 0 ? child_tell(&crew->auth.child, &m, fd) : fd;
+}
+
 static int
 auth_start(struct crew *crew)
 {
@@ -255,6 +268,8 @@ auth_start(struct crew *crew)
 	crew->auth.child =
 	    (struct child){.crew = crew, .role = ROLE_AUTH, .wanted = true};
 	r = child_start(&crew->auth.child, &start, NULL, 0, auth_message);
+	for (size_t i = 0; i < keychain_size(crew->keys) && r == 0; i++)
+		r = tell_auth_keys(crew, i);
 	for (size_t i = 0; i < crew->workers && r == 0; i++)
 		r = link_auth(crew, &crew->worker[i]);
 	return unlinked(&crew->auth.child, r);
@@ -459,6 +474,7 @@ crew_renew_keys(struct crew *crew)
 	for (size_t host = 0; host < hosts; host++) {
 		if (!keychain_renew(crew->keys, &crew->conf, host))
 			continue;
+		(void)tell_auth_keys(crew, host);
 		for (size_t i = 0; i < crew->workers; i++)
 			(void)tell_keys(&crew->worker[i], host);
 	}

@@ -99,6 +99,12 @@ keychain_seal(const struct keychain *k, size_t host)
 	return keyring_seal(k->ring[host]);
 }
 
+int
+keychain_seal_authorities(const struct keychain *k, size_t host)
+{
+	return keyring_seal_authorities(k->ring[host]);
+}
+
 bool
 keychain_renew(struct keychain *k, const struct conf *conf, size_t host)
 {

@@ -22,6 +22,8 @@ void keychain_free(struct keychain *k);
 size_t keychain_size(const struct keychain *k);
 /* A sealed memory file for a worker: a descriptor, or -FERRY_ESYS. */
 int keychain_seal(const struct keychain *k, size_t host);
+/* The same for auth, with the authorities alone. */
+int keychain_seal_authorities(const struct keychain *k, size_t host);
 
 /* Has a file of that host changed, and is what it holds now of use? Then it counts from
  * here on. If it is of no use the log says so, once, and what there was stays. */

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certificate.h"
+
 /* RFC 9325 4.2: ephemeral keys and authenticated encryption only. */
 #define CIPHERS                                                                          \
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                     \
@@ -270,28 +272,18 @@ believe(int ok, X509_STORE_CTX *store)
 }
 
 static int
+add_client_ca(X509 *cert, void *user)
+{
+	return SSL_CTX_add_client_CA(user, cert);
+}
+
+static int
 load_authorities(SSL_CTX *ctx, struct bytes pem, char why[TLS_WHY_MAX])
 {
-	_cleanup_(bio_freep)
-	BIO *bio = bio_of(pem);
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	unsigned found = 0;
-	X509 *cert;
-
-	while (bio != NULL &&
-	       (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
-		int ok = X509_STORE_add_cert(store, cert) == 1 &&
-			 SSL_CTX_add_client_CA(ctx, cert) == 1;
-
-		X509_free(cert);
-		if (!ok)
-			return wrong(why, "ca_certs_file cannot be used");
-		found++;
-	}
-	if (found == 0)
-		return wrong(why, "ca_certs_file holds no certificate in PEM");
-	ERR_clear_error();
-	return 0;
+	if (authorities_load(SSL_CTX_get_cert_store(ctx), pem, add_client_ca, ctx) == 0)
+		return 0;
+	return wrong(why,
+	    "ca_certs_file holds no certificate in PEM, or something in it is broken");
 }
 
 static int

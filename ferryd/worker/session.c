@@ -566,6 +566,7 @@ session_logout(struct session *s)
 	copy_forget(s);
 	s->user = s->cwd = s->pending = s->rename_from = NULL;
 	s->rights = 0;
+	s->certified = false;
 	memset(s->entered, 0, sizeof(s->entered));
 }
 

@@ -37,8 +37,8 @@ enum session_state {
 	/* The control connection changes to TLS or back. Ended by: the handshake, its
 	   failure, the clock. */
 	SESSION_SECURING,
-	/* Auth has the password. Ended by: a grant, a refusal, a denial, auth's end, the
-	   login timer. */
+	/* Auth has the password, or the certificate. Ended by: a grant, a refusal, a
+	   denial, auth's end, the login timer. */
 	SESSION_CHECKING,
 	/* The reply to PASS is held back for its delay. Ended by: the pause timer. */
 	SESSION_PAUSED,
@@ -118,8 +118,10 @@ struct session {
 	/* login */
 	char *user; /* what USER said, then what the grant says; NULL: nobody */
 	unsigned failures;
-	uint64_t asked_at;   /* when PASS came, for replies that take equally long */
-	struct agent *agent; /* set exactly while logged in */
+	bool certified;         /* the login is by certificate: asked for, then granted */
+	bool certificate_spent; /* it was refused: not tried again on this connection */
+	uint64_t asked_at;      /* when PASS came, for replies that take equally long */
+	struct agent *agent;    /* set exactly while logged in */
 	uint32_t grant;
 	uint32_t rights; /* of the grant; the agent enforces them */
 	bool anonymous;

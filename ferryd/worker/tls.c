@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "certificate.h"
 #include "hostname.h"
 #include "msg.h"
 #include "section.h"
@@ -291,6 +292,17 @@ take_context(SSL *ssl, SSL_SESSION *session)
 	SSL_set_session_id_context(ssl, context, n);
 }
 
+/* A ticket stands for a signature that was made days ago, perhaps: where a certificate
+ * may stand for a password it has to be shown with each control connection. */
+static bool
+must_show_certificate(SSL *ssl, SSL_SESSION *session)
+{
+	const struct tls *t = SSL_get_app_data(ssl);
+
+	return t->use == TLS_CONTROL && cert_user_of(t->conf) != CERT_USER_NONE &&
+	       SSL_SESSION_get0_peer(session) != NULL;
+}
+
 static SSL_TICKET_RETURN
 on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_len,
     SSL_TICKET_STATUS status, void *arg)
@@ -298,6 +310,9 @@ on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t
 	if (session != NULL &&
 	    ((const struct tls *)SSL_get_app_data(ssl))->use == TLS_CALL)
 		take_context(ssl, session);
+	if ((status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW) &&
+	    must_show_certificate(ssl, session))
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	switch (status) {
 	case SSL_TICKET_SUCCESS:
 		return SSL_TICKET_RETURN_USE;
@@ -621,6 +636,23 @@ tls_resumes(const struct tls *t, const struct tls *control)
 {
 	return SSL_session_reused(t->ssl) &&
 	       CRYPTO_memcmp(t->session, control->session, SESSION_ID) == 0;
+}
+
+bool
+tls_client_is(const struct tls *t, const char *user, struct buf *ret_chain)
+{
+	const X509 *cert = SSL_get0_peer_certificate(t->ssl);
+	const STACK_OF(X509) *behind = SSL_get_peer_cert_chain(t->ssl);
+	int r;
+
+	if (cert == NULL || SSL_session_reused(t->ssl) ||
+	    SSL_get_verify_result(t->ssl) != X509_V_OK ||
+	    !certificate_names(cert, cert_user_of(t->conf), user))
+		return false;
+	r = chain_append(ret_chain, cert);
+	for (int i = 0; i < sk_X509_num(behind) && r == 0; i++)
+		r = chain_append(ret_chain, sk_X509_value(behind, i));
+	return r == 0;
 }
 
 void

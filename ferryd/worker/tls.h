@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "tls_identity.h"
 
 enum tls_use {
@@ -67,6 +68,9 @@ bool tls_write_waits_to_read(const struct tls *t);
 const char *tls_why(const struct tls *t);
 /* Does the data connection t resume the session of `control`? After both handshakes. */
 bool tls_resumes(const struct tls *t, const struct tls *control);
+/* Has the client proved in this very handshake, with a certificate that is good, to be
+ * this user? Then true, and its certificates are in ret_chain (empty, of CHAIN_MAX). */
+bool tls_client_is(const struct tls *t, const char *user, struct buf *ret_chain);
 /* A fresh ticket for the client, with the next bytes that are sent. For a control
  * connection: clients that use a ticket once need one per data connection, and one that
  * uploads may close its data connection without reading it. */

@@ -183,6 +183,27 @@ worker_login(
 	return w->auth != NULL ? chan_send(w->auth, &m, -1) : -FERRY_EOF;
 }
 
+int
+worker_login_certified(
+    struct worker *w, const struct session *s, struct bytes user, struct bytes chain)
+{
+	char peer[ENDPOINT_TEXT_MAX];
+	const struct msg m = {
+	    .type = MSG_AUTH_CERTIFICATE,
+	    .auth_certificate =
+		{
+		    .session = s->id,
+		    .user = user,
+		    .chain = chain,
+		    .peer = {.p = (uint8_t *)peer,
+			.n = endpoint_format_address(&s->peer, peer)},
+		    .host = (uint32_t)s->host,
+		},
+	};
+
+	return w->auth != NULL ? chan_send(w->auth, &m, -1) : -FERRY_EOF;
+}
+
 void
 worker_logout(struct worker *w, const struct session *s)
 {

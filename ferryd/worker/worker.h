@@ -76,6 +76,9 @@ bool worker_has_keys(const struct worker *w);
 /* Asks auth who this is. 0, or a negative code when auth cannot be asked now. */
 int worker_login(
     struct worker *w, const struct session *s, struct bytes user, struct bytes password);
+/* The same with the certificates that the client has shown. */
+int worker_login_certified(
+    struct worker *w, const struct session *s, struct bytes user, struct bytes chain);
 /* Tells the master that the grant is not needed any more. */
 void worker_logout(struct worker *w, const struct session *s);
 /* Asks the master for a socket on the active source port; data_bound() hears of it. 0 or

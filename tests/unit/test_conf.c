@@ -704,6 +704,9 @@ nearest_names(void **state)
 
 /* ---- the whole ---- */
 
+#define CERT_USER \
+	"ssl_enable=YES\nvalidate_cert=YES\nca_certs_file=x\ncert_user=CN\n"
+
 struct check_case {
 	const char *text;
 	enum expect expect;
@@ -786,6 +789,15 @@ static const struct check_case check_cases[] = {
 	{ "ssl_enable=YES\nvalidate_cert=YES\n", ERROR, "needs ca_certs_file" },
 	{ "ssl_enable=YES\nca_certs_file=x\n", WARN, "ca_certs_file has no effect" },
 	{ "ssl_enable=YES\nrequire_cert=YES\n", WARN, "any certificate is accepted" },
+	{ "cert_user=none\n", FINE },
+	{ "cert_user=\n", FINE },
+	{ "cert_user=uid\n", ERROR, "cert_user=uid/CN, SAN or none" },
+	{ "cert_user=CN\n", ERROR, "cert_user=CN needs ssl_enable=YES" },
+	{ "ssl_enable=YES\ncert_user=san\n", ERROR, "needs validate_cert=YES and ca_certs_file" },
+	{ "ssl_enable=YES\ncert_user=CN\nrequire_cert=YES\nca_certs_file=x\n", ERROR,
+	    "needs validate_cert=YES" },
+	{ CERT_USER "local_enable=YES\n", FINE },
+	{ CERT_USER, WARN, "cert_user has no effect without local_enable" },
 	{ "ssl_enable=YES\nec_ocsp_file=x\n", WARN, "no effect without ec_cert_file" },
 	{ "ssl_enable=YES\nimplicit_ssl_port=21\n", ERROR, "is listen_port" },
 	{ "ssl_enable=YES\nforce_anon_logins_ssl=YES\n", ERROR, "must use TLS/may not" },

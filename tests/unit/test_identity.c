@@ -254,12 +254,25 @@ static const struct row rows[] = {
 	{ .who = USER, .user = "bob", .options = GUEST, .unprivileged = true,
 	    .account = "", .uid = OWN_UID, .gid = OWN_GID, .prefix = "/srv/v",
 	    .root = "/srv/v/bob", .cwd = "/", .rights = LOOK, .umask = 077 },
+	/* ftpusers: the same, and for guests too */
+	{ .who = USER, .user = "denied", .options = GUEST, .unjudged = true,
+	    .result = -FERRY_EREFUSED, .why = "the name is in /etc/ftpusers" },
+	{ .who = USER, .user = "denied", .options = GUEST, .account = "ftp", .uid = 101,
+	    .gid = 102, .prefix = "/srv/v", .root = "/srv/v/denied", .cwd = "/",
+	    .rights = LOOK, .umask = 077 },
 	/* check_shell is for local users */
 	{ .who = USER, .user = "bob", .options = GUEST, .unjudged = true, .account = "ftp",
 	    .uid = 101, .gid = 102, .prefix = "/srv/v", .root = "/srv/v/bob", .cwd = "/",
 	    .rights = LOOK, .umask = 077 },
 };
 /* clang-format on */
+
+/* In ftpusers(5). */
+static bool
+denied(const char *name)
+{
+	return strcmp(name, "denied") == 0;
+}
 
 static int
 run(const struct row *row, const struct conf *c, struct identity *ret, struct buf *why)
@@ -271,6 +284,7 @@ run(const struct row *row, const struct conf *c, struct identity *ret, struct bu
 	    .gid = OWN_GID,
 	    .find = row->no_ftp ? find_no_ftp : find,
 	    .shell_listed = listed,
+	    .denied = denied,
 	};
 
 	if (row->who == ANON)
