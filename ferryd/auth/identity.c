@@ -47,7 +47,7 @@ rights_local(const struct conf *c)
 		  RIGHT_MKDIR | RIGHT_RMDIR;
 	if (c->chmod_enable)
 		rights |= RIGHT_CHMOD;
-	if (c->mdtm_write)
+	if (c->mfmt_enable || c->mdtm_write)
 		rights |= RIGHT_MTIME;
 	return rights;
 }
@@ -69,7 +69,7 @@ rights_anonymous(const struct conf *c)
 		rights |= RIGHT_DELETE | RIGHT_RENAME | RIGHT_RMDIR;
 		if (c->anon_upload_enable)
 			rights |= RIGHT_REPLACE;
-		if (c->mdtm_write)
+		if (c->mfmt_enable || c->mdtm_write)
 			rights |= RIGHT_MTIME;
 	}
 	return rights;

@@ -65,8 +65,8 @@ could_be_its(const struct session *s, const struct caller *c)
 static bool
 resumes(const struct caller *c, const struct session *s)
 {
-	return s->data.state == DATA_LISTENING && conn_tls(s->control) != NULL &&
-	       tls_resumes(conn_tls(c->conn), conn_tls(s->control)) &&
+	return s->data.state == DATA_LISTENING &&
+	       tls_resumes(conn_tls(c->conn), s->tls_number) &&
 	       (conf_trusts_resumed(s->conf) ||
 		   endpoint_same_address(&s->peer, &c->peer));
 }

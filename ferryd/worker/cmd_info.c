@@ -6,7 +6,7 @@
  *   HELP [<SP> <command>]     214, from verbs.def
  *   NOOP                      200
  *   STAT                      211: the session; while a transfer or a HASH runs, how far it is
- *   STAT <SP> <path>          213: a listing (cmd_list.c)
+ *   STAT <SP> <path>          212, 213: a listing (cmd_list.c)
  */
 #include <ferry/ferry.h>
 #include <stdio.h>
@@ -77,12 +77,14 @@ works_here(const struct session *s, const struct verb *v)
 
 	if ((v->run == cmd_pasv || v->run == cmd_epsv) && !conf->pasv_enable)
 		return false;
+	if (v->run == cmd_pasv && s->local.family != AF_INET)
+		return false;
 	if ((v->run == cmd_port || v->run == cmd_eprt) && !conf->port_enable)
 		return false;
 	if ((v->run == cmd_auth || v->run == cmd_pbsz || v->run == cmd_prot) &&
 	    !conf->ssl_enable)
 		return false;
-	if (v->run == cmd_mfmt && !conf->mdtm_write)
+	if (v->run == cmd_mfmt && !conf->mfmt_enable)
 		return false;
 	if (v->run == cmd_mff && !mff_works(s))
 		return false;

@@ -5,7 +5,7 @@
  *                             (cert_user; RFC 4217 4.2 and 12)
  *   PASS <SP> <password>      230, or 530 after a delay that does not tell why; 202
  *                             behind 232
- *   ACCT <SP> <account>       502: accounts mean nothing here
+ *   ACCT <SP> <account>       202: accounts mean nothing here
  *   REIN                      220: as after connecting
  *   QUIT                      221, when what came before it is done
  *
@@ -123,7 +123,7 @@ cmd_pass(struct session *s, struct bytes arg)
 void
 cmd_acct(struct session *s, struct bytes arg)
 {
-	answer(s, 502, "No accounts are used here: USER and PASS are enough.");
+	answer(s, 202, "No accounts are used here: USER and PASS are enough.");
 }
 
 void

@@ -107,7 +107,7 @@ cmd_pasv(struct session *s, struct bytes arg)
 		return;
 	}
 	if (s->local.family != AF_INET) {
-		answer(s, 425, "PASV cannot carry an IPv6 address. Use EPSV.");
+		answer(s, 501, "PASV cannot carry an IPv6 address. Use EPSV.");
 		return;
 	}
 	listen_and(s, tell_pasv);

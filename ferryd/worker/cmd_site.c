@@ -170,9 +170,9 @@ site_utime(struct session *s, struct bytes arg)
 	struct bytes path = arg, word;
 	int64_t when;
 
-	if (!s->conf->mdtm_write) {
+	if (!s->conf->mfmt_enable) {
 		answer(s, 550,
-		    "Setting times is switched off on this server (mdtm_write=NO).");
+		    "Setting times is switched off on this server (mfmt_enable=NO).");
 		return;
 	}
 	if (!cut_times(&path, &when)) {

@@ -224,7 +224,7 @@ read_secure(struct conn *c, void *p, size_t n, size_t *ret_n)
 	if (r == -FERRY_ESHORT) {
 		c->cut = true;
 		errno = ECONNABORTED;
-		return c->forgiving ? -FERRY_EOF : r;
+		return c->forgiving && !tls_is_torn(c->tls) ? -FERRY_EOF : r;
 	}
 	c->over |= r == -FERRY_EOF;
 	return under_tls(r);

@@ -113,11 +113,8 @@ on_handshake_timeout(uv_timer_t *timer)
 static bool
 is_proved(struct session *s)
 {
-	const struct tls *control = conn_tls(s->control);
-
-	/* After CCC nothing is left to compare with. */
-	if (!s->conf->require_ssl_reuse || control == NULL ||
-	    tls_resumes(conn_tls(s->data.conn), control))
+	if (!s->conf->require_ssl_reuse ||
+	    tls_resumes(conn_tls(s->data.conn), s->tls_number))
 		return true;
 	log_event(
 	    LOG_NOTICE, s->id, "tls failed channel=data why=\"session not resumed\"");
@@ -152,6 +149,8 @@ take_over(struct session *s)
 	transfer_opened(s);
 }
 
+static void hand_over(struct session *s);
+
 static void
 secured(struct session *s)
 {
@@ -162,7 +161,7 @@ secured(struct session *s)
 	    tls_describe(conn_tls(s->data.conn), words, sizeof(words)));
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
-		take_over(s);
+		hand_over(s);
 }
 
 static void
@@ -185,9 +184,10 @@ secure(struct session *s)
 	struct tls *control = conn_tls(s->control);
 	enum tls_use use = download ? TLS_DOWNLOAD : TLS_UPLOAD;
 	int fd = conn_fd(s->data.conn);
+	/* Behind CCC the ticket tells with which host TLS was begun. */
 	struct tls *t = control != NULL ? tls_new_beside(control, fd, use)
 					: tls_new(s->worker->identity, s->host,
-					      s->worker->conf, fd, use);
+					      s->worker->conf, fd, TLS_CALL);
 
 	if (t == NULL) {
 		could_not_secure(s, "memory is short");
@@ -252,7 +252,8 @@ opened(struct session *s, const struct endpoint *peer)
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
 		hand_over(s);
-	else if (s->private && conn_tls(s->data.conn) == NULL)
+	else if ((s->private || conn_tls(s->control) != NULL) &&
+		 conn_tls(s->data.conn) == NULL)
 		conn_want(s->data.conn, CONN_READABLE);
 	session_run(s);
 }
@@ -334,7 +335,7 @@ accept_failed(struct session *s, int error)
 static bool
 may_prove_itself(const struct session *s)
 {
-	return conf_trusts_resumed(s->conf) && s->private && conn_tls(s->control) != NULL;
+	return conf_trusts_resumed(s->conf) && s->private;
 }
 
 /* Takes fd. */

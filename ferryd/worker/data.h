@@ -70,6 +70,14 @@ data_is_set(const struct data *d)
 	return d->state != DATA_NONE;
 }
 
+/* Is there none yet, but one on its way, to us or from us? */
+static inline bool
+data_is_awaited(const struct data *d)
+{
+	return d->state == DATA_LISTENING || d->state == DATA_BINDING ||
+	       d->state == DATA_DIALLING;
+}
+
 /* MODE B: is there a connection that has carried a file already? Looks for an end or
  * unasked bytes that the loop has not come to yet, and closes it then. */
 bool data_is_kept(struct session *s);

@@ -22,7 +22,6 @@
 #include "listing.h"
 #include "replylist.h"
 #include "section.h"
-#include "tls.h"
 #include "transfer.h"
 
 static void on_control(struct conn *c, unsigned events, void *user);
@@ -153,6 +152,7 @@ read_control(struct session *s)
 	/* Whole lines that came before it are true; no more can be told by a cut. */
 	if (r == -FERRY_EOF || r == -FERRY_ESHORT) {
 		s->input_ended = true;
+		s->last_active = uv_now(s->worker->loop);
 		return;
 	}
 	if (r < 0) {
@@ -207,11 +207,13 @@ switched(struct session *s)
 {
 	char words[160];
 
-	if (conn_tls(s->control) != NULL)
+	if (conn_tls(s->control) != NULL) {
+		tls_get_number(conn_tls(s->control), s->tls_number);
 		log_event(LOG_INFO, s->id, "tls ok %s",
 		    tls_describe(conn_tls(s->control), words, sizeof(words)));
-	else
+	} else {
 		log_event(LOG_INFO, s->id, "tls ended");
+	}
 	if (conn_tls(s->control) != NULL &&
 	    !session_choose(s, tls_host(conn_tls(s->control)))) {
 		session_end(s, "out of memory");
@@ -256,6 +258,8 @@ session_peer_left(const struct session *s)
 {
 	char byte;
 
+	if (s->quitting)
+		return false;
 	return s->input_ended ||
 	       recv(conn_fd(s->control), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }

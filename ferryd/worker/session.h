@@ -27,6 +27,7 @@
 #include "line.h"
 #include "listplan.h"
 #include "scoreboard.h"
+#include "tls.h"
 #include "util.h"
 #include "worker.h"
 
@@ -106,6 +107,7 @@ struct session {
 	const struct verb *verb; /* row of the last command that was run in its turn */
 	bool running;            /* session_run() or the reader is on the stack */
 	bool input_ended;        /* the client will send nothing more */
+	bool quitting;           /* ... and has said so: QUIT has come */
 	bool doomed;             /* the control connection cannot be written to */
 	bool finished;           /* our side is shut down after the last reply */
 	uv_timer_t clock;        /* idle, login, closing: whichever comes first */
@@ -138,6 +140,7 @@ struct session {
 	bool greeted;
 	bool pbsz;    /* PBSZ was said: PROT may follow */
 	bool private; /* PROT P */
+	uint8_t tls_number[TLS_NUMBER]; /* of its session, also behind CCC */
 
 	/* what the user has set */
 	bool ascii;            /* TYPE A; false: TYPE I and L 8 */
@@ -230,8 +233,8 @@ bool session_secure(struct session *s, size_t host);
 void session_clear(struct session *s);
 /* Has the client sent anything that has not been run yet, as far as can be known now? */
 bool session_has_input(const struct session *s);
-/* Has the client gone away? Looks at the control connection without taking anything from
- * it. */
+/* Has the client gone away without QUIT? Looks at the control connection without taking
+ * anything from it. */
 bool session_peer_left(const struct session *s);
 
 /* The client wants that host (0: none): its options count from here on. For before the

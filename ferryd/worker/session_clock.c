@@ -7,6 +7,7 @@
 
 #include "diagnosis.h"
 #include "session.h"
+#include "transfer.h"
 
 /* A connection that has not logged in by then makes room for another. */
 #define LOGIN_SECONDS 120
@@ -16,6 +17,9 @@
 /* How much longer a file is hashed or copied for a client that will say nothing more: it
  * may only have finished its side, or it may be gone. */
 #define LEFT_SECONDS 10
+/* How long the data connection may still take to come then: it would have been on its way
+ * already, and a port is not kept open for nobody. */
+#define COMING_SECONDS 2
 /* An agent whose disk does not answer for so long ends the session, not the user's
  * patience. */
 #define ANSWER_SECONDS 900
@@ -49,8 +53,11 @@ deadline_of(const struct session *s)
 		return s->last_active + s->conf->data_connection_timeout * 1000;
 	case SESSION_WORKING:
 		return s->input_ended ? s->last_active + LEFT_SECONDS * 1000 : 0;
-	case SESSION_PAUSED:   /* has the pause timer */
-	case SESSION_TRANSFER: /* has the timers of data.c and pump.c */
+	case SESSION_TRANSFER: /* has the timers of data.c and pump.c as well */
+		return s->input_ended && data_is_awaited(&s->data)
+			   ? s->last_active + COMING_SECONDS * 1000
+			   : 0;
+	case SESSION_PAUSED: /* has the pause timer */
 	case SESSION_ENDED:
 		break;
 	}
@@ -95,9 +102,12 @@ time_is_up(struct session *s)
 	case SESSION_SECURING:
 		session_end(s, "the TLS handshake took too long");
 		break;
+	case SESSION_TRANSFER:
+		transfer_failed(
+		    s, "The control connection has ended, and no data connection came.");
+		break;
 	case SESSION_CLOSING:
 	case SESSION_PAUSED:
-	case SESSION_TRANSFER:
 	case SESSION_ENDED:
 		session_end(s, "closed");
 		break;

@@ -17,13 +17,13 @@
 #include "hostname.h"
 #include "msg.h"
 #include "section.h"
+#include "tls_identity.h"
 #include "util.h"
 
 /* A record holds 16 KiB at most; as many of them are made in one go. */
 #define FILE_CHUNK (128 * 1024)
 /* Uploads are read from the socket in such pieces instead of record by record. */
 #define READ_CHUNK (64 * 1024)
-#define SESSION_ID 16
 
 static void set_callbacks(SSL_CTX *ctx);
 
@@ -36,11 +36,12 @@ struct tls {
 	char *name;                           /* that the client asked for, or NULL */
 	SSL *ssl;
 	enum tls_use use;
-	uint8_t session[SESSION_ID];
+	uint8_t session[TLS_NUMBER];
 	bool read_waits_to_write, write_waits_to_read;
 	bool more;
 	int late, late_errno; /* what the next tls_read() returns, and ever after */
 	bool broken;          /* OpenSSL must not be called on it any more */
+	bool torn;            /* the connection ended within a record */
 	bool ended;           /* our close_notify is on its way */
 	uint8_t *chunk;       /* of a file, without kernel TLS */
 	size_t used, len;
@@ -57,6 +58,13 @@ alert_words(unsigned long error)
 	return reason != NULL ? reason : "the connection was broken off";
 }
 
+/* Is a part of a record here, its header or more? */
+static bool
+has_part(const SSL *ssl)
+{
+	return SSL_has_pending(ssl) == 1 || strcmp(SSL_rstate_string(ssl), "RB") == 0;
+}
+
 static int
 failed(struct tls *t, int what)
 {
@@ -69,6 +77,7 @@ failed(struct tls *t, int what)
 	    ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		snprintf(t->why, sizeof(t->why),
 		    "the connection ended without TLS's end mark (close_notify)");
+		t->torn = has_part(t->ssl);
 		return -FERRY_ESHORT;
 	}
 	if (what == SSL_ERROR_SYSCALL && saved != 0) {
@@ -264,7 +273,7 @@ number_of(SSL_SESSION *session)
 	size_t n = 0;
 
 	if (session == NULL || SSL_SESSION_get0_ticket_appdata(session, &p, &n) != 1 ||
-	    n != SESSION_ID)
+	    n != TLS_NUMBER)
 		return NULL;
 	return p;
 }
@@ -278,7 +287,7 @@ on_ticket_made(SSL *ssl, void *arg)
 
 	if (number_of(session) != NULL)
 		return 1;
-	return SSL_SESSION_set1_ticket_appdata(session, t->session, SESSION_ID);
+	return SSL_SESSION_set1_ticket_appdata(session, t->session, TLS_NUMBER);
 }
 
 /* Whose call it is, and so of which host, the number in its ticket will tell: the
@@ -365,7 +374,7 @@ make(struct tls_identity *first, struct tls_identity *id, size_t host, int fd,
 	set_callbacks(first->ctx);
 	t->ssl = SSL_new(first->ctx);
 	if (t->ssl == NULL || SSL_set_fd(t->ssl, fd) != 1 ||
-	    RAND_bytes(t->session, SESSION_ID) != 1) {
+	    RAND_bytes(t->session, TLS_NUMBER) != 1) {
 		tls_free(t);
 		return NULL;
 	}
@@ -434,9 +443,9 @@ take_number(struct tls *t)
 	const uint8_t *number = SSL_session_reused(t->ssl) ? number_of(session) : NULL;
 
 	if (number != NULL)
-		memcpy(t->session, number, SESSION_ID);
+		memcpy(t->session, number, TLS_NUMBER);
 	else if (session != NULL)
-		SSL_SESSION_set1_ticket_appdata(session, t->session, SESSION_ID);
+		SSL_SESSION_set1_ticket_appdata(session, t->session, TLS_NUMBER);
 }
 
 int
@@ -625,17 +634,29 @@ tls_write_waits_to_read(const struct tls *t)
 	return t->write_waits_to_read;
 }
 
+bool
+tls_is_torn(const struct tls *t)
+{
+	return t->torn;
+}
+
 const char *
 tls_why(const struct tls *t)
 {
 	return t->why;
 }
 
+void
+tls_get_number(const struct tls *t, uint8_t ret_number[TLS_NUMBER])
+{
+	memcpy(ret_number, t->session, TLS_NUMBER);
+}
+
 bool
-tls_resumes(const struct tls *t, const struct tls *control)
+tls_resumes(const struct tls *t, const uint8_t number[TLS_NUMBER])
 {
 	return SSL_session_reused(t->ssl) &&
-	       CRYPTO_memcmp(t->session, control->session, SESSION_ID) == 0;
+	       CRYPTO_memcmp(t->session, number, TLS_NUMBER) == 0;
 }
 
 bool

@@ -697,7 +697,7 @@ configure(struct fuzz *f)
 	conf->log_ftp_protocol = (set & SET_LOG) != 0;
 	conf->delay_failed_login = (set & SET_DELAY) != 0 ? 2 : 0;
 	conf->pasv_promiscuous = conf->port_promiscuous = (set & SET_PROMISCUOUS) != 0;
-	conf->mdtm_write = (set & SET_READ_ONLY_TIMES) == 0;
+	conf->mdtm_write = conf->mfmt_enable = (set & SET_READ_ONLY_TIMES) == 0;
 	if ((set & SET_SECTIONS) != 0)
 		add_sections(conf);
 	f->w.bind_error = (set & SET_NO_PORT_20) != 0 ? EACCES : 0;

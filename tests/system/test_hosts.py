@@ -241,6 +241,25 @@ def test_rein_behind_ccc_has_no_name_left(secure):
         s.command("PWD", 257)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_data_connections_behind_ccc(secure, version):
+    server = secure(ssl_ccc_enable="YES")
+    for name, host, which in (("a.example", None, "a"), ("", "b.example", "b")):
+        with connect(server, tls=tls_context(version=version), name=name) as s:
+            s.secure()
+            if host:
+                s.command(f"HOST {host}", 220)
+            anonymous(s)
+            session = s.sock.session
+            s.command("CCC", 200)
+            s.sock = s.sock.unwrap()
+            s.passive()
+            s.command("RETR whose", 150)
+            s.data = s.tls.wrap_socket(s.data, server_hostname=name or None, session=session)
+            assert s.read_data().decode() == which
+            assert s.reply()[0] == 226
+
+
 def test_strict_names(secure, keys):
     server = secure(ssl_sni_hostname="head.example")
     for name, which in (("head.example", "head"), ("a.example", "a")):

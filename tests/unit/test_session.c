@@ -68,7 +68,7 @@ test_login_sequence(void **state)
 	world_ask(w, "PASS right", "503 ");
 	world_ask(w, "USER nobody", "331 ");
 	world_ask(w, "USER somebody", "331 ");
-	world_ask(w, "ACCT x", "502 ");
+	world_ask(w, "ACCT x", "202 ");
 	world_ask(w, "USER somebody", "331 ");
 	world_ask(w, "PASS right", "230 ");
 }
@@ -202,7 +202,7 @@ static const char replies[] =
     "257 \"/home/a\"\"b\xff\xff" "c\r\0d/x\ny\" created.\r\n"
     "200 NOOP ok.\r\n"
     "200 TYPE is I: every byte as it is.\r\n"
-    "501 That is no TYPE.\r\n"
+    "504 Only TYPE A N, I and L 8 are offered.\r\n"
     "504 Only TYPE A N, I and L 8 are offered.\r\n"
     "504 Only STRU F is offered.\r\n"
     "200 MODE is B.\r\n"
@@ -766,7 +766,7 @@ test_stor_that_fails(void **state)
 	data = world_epsv(w);
 	world_ask(w, "STOR up", "150 ");
 	close(data);
-	world_expect(w, "452 ");
+	world_expect(w, "552 ");
 	w->commit_error = 0;
 	/* Aborted. */
 	data = world_epsv(w);
@@ -894,7 +894,7 @@ test_blocks_that_fail(void **state)
 	w->commit_error = ENOSPC;
 	world_ask(w, "STOR up", "125 ");
 	send_all(w, data, (const uint8_t *)"\x40\0\x01" "c", 4);
-	world_expect(w, "452 ");
+	world_expect(w, "552 ");
 	w->commit_error = 0;
 	/* Nothing can be written at all. What is sent nevertheless is thrown away. */
 	w->stores_read_only = true;
@@ -1255,7 +1255,7 @@ test_ipv6(void **state)
 	world_add_file(w, "/f", "0123456789", 10);
 	world_login(w);
 	assert_string_equal(w->asked_peer, "::1");
-	world_ask(w, "PASV", "425 PASV cannot carry an IPv6 address. Use EPSV.");
+	world_ask(w, "PASV", "501 PASV cannot carry an IPv6 address. Use EPSV.");
 	world_ask(w, "EPSV 1", "522 You are connected over another protocol, use (2)");
 	world_ask(w, "PORT 127,0,0,1,50,0", "500 PORT names 127.0.0.1 but you come from ::1");
 	int data = world_epsv(w);
@@ -1444,6 +1444,7 @@ test_mdtm_that_sets(void **state)
 	struct world *w = *state;
 
 	world_add_file(w, "/home/20240101000000 x", "", 0);
+	w->conf.mdtm_write = true;
 	world_login(w);
 	world_ask(w, "MDTM 20240101000000 x", "213 20010909014640");
 	world_ask(w, "MDTM 20240101000000 y", "213 ");
@@ -1452,6 +1453,8 @@ test_mdtm_that_sets(void **state)
 	assert_string_equal(w->asked_path, "/home/y");
 	w->conf.mdtm_write = false;
 	world_ask(w, "MDTM 20240101000000 z", "550 ");
+	world_ask(w, "MFMT 20240101000000 z", "213 ");
+	w->conf.mfmt_enable = false;
 	world_ask(w, "MFMT 20240101000000 z", "550 ");
 }
 
