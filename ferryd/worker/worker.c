@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caller.h"
+#include "diagnosis.h"
 #include "log.h"
+#include "section.h"
 #include "session.h"
 #include "tls_identity.h"
 
@@ -173,6 +176,28 @@ worker_login(
 		    .password = password,
 		    .peer = {.p = (uint8_t *)peer,
 			.n = endpoint_format_address(&s->peer, peer)},
+		    .host = (uint32_t)s->host,
+		},
+	};
+
+	return w->auth != NULL ? chan_send(w->auth, &m, -1) : -FERRY_EOF;
+}
+
+int
+worker_login_certified(
+    struct worker *w, const struct session *s, struct bytes user, struct bytes chain)
+{
+	char peer[ENDPOINT_TEXT_MAX];
+	const struct msg m = {
+	    .type = MSG_AUTH_CERTIFICATE,
+	    .auth_certificate =
+		{
+		    .session = s->id,
+		    .user = user,
+		    .chain = chain,
+		    .peer = {.p = (uint8_t *)peer,
+			.n = endpoint_format_address(&s->peer, peer)},
+		    .host = (uint32_t)s->host,
 		},
 	};
 
@@ -188,7 +213,32 @@ worker_logout(struct worker *w, const struct session *s)
 		       });
 }
 
-/* ---- the active source port ---- */
+/* ---- what the master answers ---- */
+
+/* Asks what is answered by a message with the question's id. */
+static int
+ask_master(struct worker *w, const struct session *s, struct msg *m)
+{
+	int r;
+
+	do {
+		m->id = ++w->last_bind;
+	} while (m->id == 0 || idtable_get(&w->binds, m->id) != NULL);
+	r = idtable_put(&w->binds, m->id, idtable_number(s->id));
+	if (r < 0)
+		return r;
+	r = w->master != NULL ? chan_send(w->master, m, -1) : -FERRY_EOF;
+	if (r < 0)
+		idtable_take(&w->binds, m->id);
+	return r;
+}
+
+/* Who asked it; NULL: it has left. */
+static struct session *
+session_that_asked(struct worker *w, const struct msg *m)
+{
+	return worker_session(w, idtable_to_number(idtable_take(&w->binds, m->id)));
+}
 
 int
 worker_bind(struct worker *w, const struct session *s)
@@ -197,29 +247,18 @@ worker_bind(struct worker *w, const struct session *s)
 	    .type = MSG_MASTER_BIND,
 	    .master_bind = {.session = s->id, .scope = s->local.scope},
 	};
-	int r;
 
 	if (s->local.family == AF_INET)
 		m.master_bind.address = (struct bytes){(const uint8_t *)&s->local.v4, 4};
 	else
 		m.master_bind.address = (struct bytes){(const uint8_t *)&s->local.v6, 16};
-	do {
-		m.id = ++w->last_bind;
-	} while (m.id == 0 || idtable_get(&w->binds, m.id) != NULL);
-	r = idtable_put(&w->binds, m.id, idtable_number(s->id));
-	if (r < 0)
-		return r;
-	r = w->master != NULL ? chan_send(w->master, &m, -1) : -FERRY_EOF;
-	if (r < 0)
-		idtable_take(&w->binds, m.id);
-	return r;
+	return ask_master(w, s, &m);
 }
 
 static void
 on_worker_bound(struct worker *w, const struct msg *m, int *fd)
 {
-	struct session *s =
-	    worker_session(w, idtable_to_number(idtable_take(&w->binds, m->id)));
+	struct session *s = session_that_asked(w, m);
 
 	if (s == NULL)
 		return;
@@ -227,11 +266,160 @@ on_worker_bound(struct worker *w, const struct msg *m, int *fd)
 	session_run(s);
 }
 
+int
+worker_probe(struct worker *w, const struct session *s)
+{
+	struct msg m = {
+	    .type = MSG_MASTER_PROBE,
+	    .master_probe = {.session = s->id},
+	};
+
+	return ask_master(w, s, &m);
+}
+
+static void
+on_worker_probe(struct worker *w, const struct msg *m, int *fd)
+{
+	struct session *s = session_that_asked(w, m);
+
+	if (s == NULL)
+		return;
+	probe_allowed(s, (int)m->worker_probe.error, fd);
+	session_run(s);
+}
+
+/* ---- one passive port for all ---- */
+
+int
+worker_expect(struct worker *w, struct session *s)
+{
+	struct msg m = {
+	    .type = MSG_MASTER_EXPECT,
+	    .master_expect = {.session = s->id, .secure = s->private},
+	};
+	int r;
+
+	worker_unexpect(w, s);
+	if (++w->last_call == 0)
+		w->last_call = 1; /* 0 is none */
+	m.id = w->last_call;
+	r = w->master != NULL ? chan_send(w->master, &m, -1) : -FERRY_EOF;
+	if (r < 0)
+		return r;
+	s->data.call = m.id;
+	s->data.secure_call = s->private;
+	LIST_INSERT_HEAD(&w->expecting, s, expecting);
+	return 0;
+}
+
+/* Without a word to the master. */
+static void
+expectation_over(struct session *s)
+{
+	LIST_REMOVE(s, expecting);
+	s->data.call = 0;
+}
+
+void
+worker_unexpect(struct worker *w, struct session *s)
+{
+	const struct msg m = {
+	    .type = MSG_MASTER_UNEXPECT,
+	    .id = s->data.call,
+	    .master_unexpect = {.session = s->id},
+	};
+
+	if (s->data.call == 0)
+		return;
+	expectation_over(s);
+	worker_tell(w, &m);
+}
+
+/* NULL: it has changed its mind meanwhile. */
+static struct session *
+session_expecting(const struct worker *w, uint32_t call)
+{
+	struct session *s;
+
+	LIST_FOREACH(s, &w->expecting, expecting) {
+		if (s->data.call == call)
+			return s;
+	}
+	return NULL;
+}
+
+static void
+on_worker_expected(struct worker *w, uint32_t call)
+{
+	struct session *s = session_expecting(w, call);
+
+	if (s != NULL)
+		data_expected(s);
+}
+
+static void
+on_worker_unexpected(struct worker *w, uint32_t call)
+{
+	struct session *s = session_expecting(w, call);
+
+	if (s == NULL)
+		return;
+	expectation_over(s);
+	data_unexpected(s);
+}
+
+static void
+on_worker_call(struct worker *w, uint32_t call, int *fd)
+{
+	struct session *s;
+
+	if (call == 0) {
+		caller_new(w, fd_take(fd), 0);
+		return;
+	}
+	s = session_expecting(w, call);
+	if (s == NULL)
+		return;
+	expectation_over(s);
+	data_called(s, fd_take(fd));
+}
+
 /* ---- TLS ---- */
+
+bool
+worker_has_keys(const struct worker *w)
+{
+	return w->identity != NULL && w->identity[0] != NULL;
+}
+
+static int
+identity_for(struct worker *w, size_t host, const struct keys *keys,
+    struct tls_identity **ret, char why[TLS_WHY_MAX])
+{
+	const struct conf *conf = section_view(w->conf, host, 0);
+
+	if (w->identity == NULL)
+		w->identity = calloc(
+		    section_count(w->conf, SECTION_HOST) + 1, sizeof(*w->identity));
+	if (w->identity == NULL || conf == NULL)
+		return -FERRY_ENOMEM;
+	return tls_identity_new(conf, host, keys, ret, why);
+}
+
+static void
+free_identities(struct worker *w)
+{
+	size_t hosts = section_count(w->conf, SECTION_HOST);
+
+	for (size_t i = 0; w->identity != NULL && i <= hosts; i++)
+		tls_identity_unref(w->identity[i]);
+	free(w->identity);
+	w->identity = NULL;
+}
 
 /* New certificates: connections that are open keep the ones they have. */
 static void
-on_worker_keys(struct worker *w, int fd)
+on_worker_keys(struct worker *w, size_t host, int fd)
 {
 	_cleanup_(buf_wipe)
 	struct buf packed = BUF_INIT(KEYS_PACKED_MAX);
@@ -239,17 +427,33 @@ on_worker_keys(struct worker *w, int fd)
 	char why[TLS_WHY_MAX] = "they cannot be read";
 	struct keys keys;
 
-	int r = keys_unseal(fd, &packed);
+	int r = host <= section_count(w->conf, SECTION_HOST) ? keys_unseal(fd, &packed)
+							     : -FERRY_EPROTO;
 	if (r == 0)
 		r = keys_parse(buf_data(&packed), buf_len(&packed), &keys);
 	if (r == 0)
-		r = tls_identity_new(w->conf, &keys, &id, why);
+		r = identity_for(w, host, &keys, &id, why);
 	if (r < 0) {
 		log_event(LOG_ERR, 0, "tls keys=refused why=\"%s\"", why);
 		return;
 	}
-	tls_identity_unref(w->identity);
-	w->identity = id;
+	tls_identity_unref(w->identity[host]);
+	w->identity[host] = id;
+}
+
+/* ---- the address that PASV tells ---- */
+
+static void
+on_worker_address(struct worker *w, const struct msg_worker_address *m)
+{
+	struct section *s =
+	    m->place > 0 ? section_get(w->conf, m->place - 1, m->number) : NULL;
+	_cleanup_free_ char *address = bytes_dup(m->address);
+
+	if ((m->place > 0 && s == NULL) || address == NULL)
+		return;
+	(void)section_put(w->conf, s, "pasv_address", address);
+	section_refresh(w->conf);
 }
 
 /* ---- messages from the master ---- */
@@ -330,7 +534,10 @@ on_master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, vo
 		on_worker_session(w, &m->worker_session, fd);
 		break;
 	case MSG_WORKER_KEYS:
-		on_worker_keys(w, *fd);
+		on_worker_keys(w, m->worker_keys.host, *fd);
+		break;
+	case MSG_WORKER_ADDRESS:
+		on_worker_address(w, &m->worker_address);
 		break;
 	case MSG_WORKER_GRANT:
 		on_worker_grant(w, &m->worker_grant, fd);
@@ -340,6 +547,18 @@ on_master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, vo
 		break;
 	case MSG_WORKER_BOUND:
 		on_worker_bound(w, m, fd);
+		break;
+	case MSG_WORKER_PROBE:
+		on_worker_probe(w, m, fd);
+		break;
+	case MSG_WORKER_EXPECTED:
+		on_worker_expected(w, m->id);
+		break;
+	case MSG_WORKER_UNEXPECTED:
+		on_worker_unexpected(w, m->id);
+		break;
+	case MSG_WORKER_CALL:
+		on_worker_call(w, m->id, fd);
 		break;
 	case MSG_WORKER_DRAIN:
 		on_worker_drain(w, &m->worker_drain);
@@ -392,11 +611,13 @@ worker_slot_end(struct worker *w, const struct session *s)
 /* ---- birth and death ---- */
 
 int
-worker_init(struct worker *w, uv_loop_t *loop, const struct conf *conf,
+worker_init(struct worker *w, uv_loop_t *loop, struct conf *conf,
     const struct scoreboard *board, int master_fd, worker_end_cb *on_end, void *user)
 {
 	*w = (struct worker){.loop = loop, .conf = conf, .on_end = on_end, .user = user};
 	LIST_INIT(&w->all);
+	LIST_INIT(&w->expecting);
+	LIST_INIT(&w->callers);
 	if (board != NULL)
 		w->board = *board;
 	uv_timer_init(loop, &w->drain);
@@ -419,6 +640,7 @@ worker_free(struct worker *w)
 	w->ended = true;
 	while (!LIST_EMPTY(&w->all))
 		session_end(LIST_FIRST(&w->all), "the server ends");
+	callers_end(w);
 	log_to(NULL, NULL);
 	while (w->agents.count > 0)
 		agent_end(idtable_any(&w->agents), "the server ends");
@@ -428,6 +650,6 @@ worker_free(struct worker *w)
 	idtable_free(&w->agents);
 	idtable_free(&w->sessions);
 	portqueue_free(w);
-	tls_identity_unref(w->identity);
+	free_identities(w);
 	uv_close((uv_handle_t *)&w->drain, NULL);
 }

@@ -27,6 +27,7 @@
 #include "memory_net.h"
 #include "pump.h"
 #include "reply_model.h"
+#include "section.h"
 #include "session.h"
 #include "transfer.h"
 #include "transfer_model.h"
@@ -69,8 +70,9 @@ enum setting {
 	SET_OFFERED = 1 << 13,
 	SET_IMPLICIT = SET_EXPLICIT | SET_OFFERED,
 	SET_OLD_TLS = 1 << 14,
-	SET_LENIENT = 1 << 15, /* ends without close_notify are forgiven, CCC is allowed,
-				  sessions need not be resumed */
+	SET_LENIENT = 1 << 15,  /* ends without close_notify are forgiven, CCC is allowed,
+				   sessions need not be resumed */
+	SET_SECTIONS = 1 << 16, /* a host, and a network that the client is in */
 };
 
 struct held {
@@ -794,6 +796,22 @@ take_down(struct fuzz *f)
 
 /* ---- the beginning ---- */
 
+/* All views are made now: what a session leaves behind is then a leak. */
+static void
+add_sections(struct conf *conf)
+{
+	static const char text[] =
+	    "[host "
+	    "f.example]\npasv_address=198.51.100.1\nidle_session_timeout=40\ncmds_denied="
+	    "MKD\n"
+	    "[network 192.0.2.2]\npasv_address=198.51.100.2\nport_enable=NO\n"
+	    "[network 2001:db8::2]\nidle_session_timeout=50\npasv_enable=NO\n";
+
+	assert_int_equal(conf_parse(conf, "f", text, sizeof(text) - 1, NULL, NULL), 0);
+	for (size_t i = 0; i < 6; i++)
+		assert_non_null(section_view(conf, i / 3, i % 3));
+}
+
 static void
 configure(struct fuzz *f)
 {
@@ -809,12 +827,14 @@ configure(struct fuzz *f)
 	conf->log_ftp_protocol = (set & SET_LOG) != 0;
 	conf->delay_failed_login = (set & SET_DELAY) != 0 ? 2 : 0;
 	conf->pasv_promiscuous = conf->port_promiscuous = (set & SET_PROMISCUOUS) != 0;
-	conf->mdtm_write = (set & SET_READ_ONLY_TIMES) == 0;
+	conf->mdtm_write = conf->mfmt_enable = (set & SET_READ_ONLY_TIMES) == 0;
 	conf->ssl_enable = (set & SET_IMPLICIT) != 0;
 	conf->force_local_logins_ssl = (set & SET_EXPLICIT) != 0;
 	conf->force_local_data_ssl = false;
 	conf->ssl_ccc_enable = conf->strict_ssl_write_shutdown = (set & SET_LENIENT) != 0;
 	conf->require_ssl_reuse = conf->strict_ssl_read_eof = (set & SET_LENIENT) == 0;
+	if ((set & SET_SECTIONS) != 0)
+		add_sections(conf);
 	f->w.bind_error = (set & SET_NO_PORT_20) != 0 ? EACCES : 0;
 	memnet_set_ports_taken((set & SET_NO_PORTS_LEFT) != 0);
 }
@@ -883,8 +903,8 @@ set_up(struct fuzz *f, const uint8_t *data, size_t size)
 
 	memset(f, 0, sizeof(*f));
 	memcpy(&f->w.loop, &loop, sizeof(loop));
-	f->settings = data[0] | (unsigned)data[1] << 8;
-	far_begin(&f->far, data + 2, size - 2);
+	f->settings = data[0] | (unsigned)data[1] << 8 | (unsigned)data[2] << 16;
+	far_begin(&f->far, data + 3, size - 3);
 	transfer_model_init(
 	    &f->transfers, &f->w, &f->far, (f->settings & SET_LENIENT) != 0);
 	f->w.client = f->w.stored = f->w.listing_end = f->w.listener = -1;
@@ -904,7 +924,7 @@ set_up(struct fuzz *f, const uint8_t *data, size_t size)
 	tls_kit_version(kit.client, (f->settings & SET_OLD_TLS) != 0);
 	f->heap = far_heap();
 	world_open_channels(&f->w);
-	f->w.worker.identity = tls_identity_ref(identity);
+	world_give_identity(&f->w, identity);
 }
 
 /* As long as that: a text, and behind it bytes of all kinds. */
@@ -944,7 +964,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz *f = fuzz;
 
-	if (size < 2 || size > INPUT_MAX_BYTES)
+	if (size < 3 || size > INPUT_MAX_BYTES)
 		return 0;
 	size_t descriptors = far_descriptors();
 	set_up(f, data, size);

@@ -146,7 +146,7 @@ setup(void **state, bool old)
 	c->w = world_new("127.0.0.1");
 	world_start_tick(c->w);
 	c->id = world_identity(&c->kit);
-	c->w->worker.identity = tls_identity_ref(c->id);
+	world_give_identity(c->w, c->id);
 	c->w->conf.ssl_enable = true;
 	wire_open(&c->control, -1);
 	wire_open(&c->data, -1);

@@ -7,6 +7,7 @@
 
 #include "worker_world.h"
 
+#include "section.h"
 #include "tls_identity.h"
 #include "tls_kit.h"
 
@@ -33,9 +34,21 @@ world_identity(const struct tls_kit *kit)
 	keys.item[KEYS_EC_KEY] = world_pem(kit->key_pem);
 	keys.item[KEYS_TICKET] = (struct bytes){ticket, sizeof(ticket)};
 	assert_int_equal(conf_init(&conf), 0);
-	assert_int_equal(tls_identity_new(&conf, &keys, &id, why), 0);
+	assert_int_equal(tls_identity_new(&conf, 0, &keys, &id, why), 0);
 	conf_free(&conf);
 	return id;
+}
+
+/* Every host of the configuration shows it. */
+static inline void
+world_give_identity(struct world *w, struct tls_identity *id)
+{
+	size_t hosts = section_count(&w->conf, SECTION_HOST) + 1;
+
+	w->worker.identity = calloc(hosts, sizeof(struct tls_identity *));
+	assert_non_null(w->worker.identity);
+	for (size_t i = 0; i < hosts; i++)
+		w->worker.identity[i] = tls_identity_ref(id);
 }
 
 #endif
