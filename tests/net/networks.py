@@ -121,7 +121,8 @@ NETWORKS = [
     Network("only 21 forwarded, others dropped",        "a..ep", "...ep", "....p", "D..ep",
             server=forwarded("21", input=['iifname "wan0" drop']), server_hidden=True, codes="P01 P11"),
     Network("range forwarded from other numbers",       "a..ep", "...ep", "....p", "D..ep",
-            server=forwarded("21", more=[f"tcp dport 40000-40999 dnat ip to {net.SERVER_INNER}:{RANGE}"]),
+            server=forwarded("21", more=[f'iifname "wan0" tcp dport 40000-40999 dnat ip to '
+                                           f"{net.SERVER_INNER}:{RANGE}"]),
             server_hidden=True, options=ADVERTISED, codes="P12"),
     Network("only 21 forwarded, FTP helper",            "AEPep", "DEPep", "DEP.p", "DEPep",
             server=forwarded("21", helper_port=21), server_hidden=True),
