@@ -170,7 +170,6 @@ explain_on_command(struct explain *x, const struct ferry_event *ev)
 	snprintf(
 	    x->command, sizeof x->command, "%.*s", (int)strcspn(line, " \r\n"), line);
 	explain_replace(&x->line, line);
-	x->sent_at = ev->time;
 	x->in_story = x->titled && verb_is_story(x->command);
 	if (!x->in_story) {
 		add_chore(x, x->command);
@@ -186,7 +185,6 @@ explain_on_command(struct explain *x, const struct ferry_event *ev)
 static void
 explain_refusal(struct explain *x, int code)
 {
-	struct attempt *a = explain_attempt(x);
 	char own[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX];
 
 	if (strcmp(x->command, "MODE") == 0)
@@ -194,11 +192,9 @@ explain_refusal(struct explain *x, int code)
 		    "The server does not do that: files travel as they "
 		    "are, each over a data connection of its own.");
 	else if (strcmp(x->command, "EPSV") == 0 || strcmp(x->command, "PASV") == 0) {
-		a->refused = code;
 		draw_sentence(
 		    &x->draw, "The server will not, or cannot, open a port this way.");
 	} else if (strcmp(x->command, "PORT") == 0 || strcmp(x->command, "EPRT") == 0) {
-		a->refused = code;
 		if (address_is_inner(&x->own) && !address_is_inner(&x->peer))
 			draw_sentence(&x->draw,
 			    "The server is told to call %s, but that address exists only "
@@ -212,7 +208,6 @@ explain_refusal(struct explain *x, int code)
 			draw_sentence(&x->draw, "The server %s will not call you.",
 			    address_text(&x->peer, peer));
 	} else if (verb_is_transfer(x->command) && (code == 425 || code == 426)) {
-		a->answer = code;
 		draw_sentence(&x->draw,
 		    x->active ? "The server says that its call to you did not succeed."
 			      : "The server says that the data connection failed.");
@@ -226,12 +221,9 @@ explain_refusal(struct explain *x, int code)
 static void
 explain_reply(struct explain *x, int code)
 {
-	struct attempt *a = explain_attempt(x);
-
 	if (code >= 400) {
 		explain_refusal(x, code);
 	} else if (strcmp(x->command, "PORT") == 0 || strcmp(x->command, "EPRT") == 0) {
-		a->agreed = true;
 		draw_sentence(&x->draw, "The server has noted your port; it calls when "
 					"it is asked for something.");
 	} else if (strcmp(x->command, "MODE") == 0) {
@@ -304,7 +296,6 @@ void
 explain_on_reply(struct explain *x, const struct ferry_event *ev)
 {
 	const char *text = ev->text == NULL ? "" : ev->text;
-	struct attempt *a = explain_attempt(x);
 
 	explain_replace(&x->reply, text);
 	x->reply_code = ev->code;
@@ -312,8 +303,6 @@ explain_on_reply(struct explain *x, const struct ferry_event *ev)
 		note_answered(x, ev->command, ev->code);
 	if (!x->in_story)
 		return;
-	snprintf(a->words, sizeof a->words, "%s", text);
-	a->answered_after = ev->time - x->sent_at;
 	explain_replace(&x->reply, NULL);
 	if (x->data_open && verb_is_transfer(x->command) && ev->code >= 200 &&
 	    ev->code < 300) {
