@@ -14,7 +14,9 @@ enum option_user {
 	FOR_LS = 4,
 	FOR_CAT = 8,
 	FOR_PROMPT = 16,
-	FOR_ALL = 31,
+	FOR_FILES = 31, /* all that move files or list them */
+	FOR_DOCTOR = 32,
+	FOR_ALL = 63,
 };
 
 enum colour_choice { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
@@ -42,6 +44,7 @@ struct options {
 	enum colour_choice colour;
 	const char *output;
 	bool long_listing;
+	bool json, allow_plaintext; /* the doctor's */
 	/* the prompt's */
 	bool no_ask, no_glob, no_edit, anonymous;
 	uint16_t port;

@@ -156,6 +156,8 @@ view_event(const struct ferry_event *ev, void *user)
 
 	v->clock = ev->time;
 	waynote_event(&v->way, ev);
+	if (v->witness != NULL)
+		witness_event(v->witness, ev);
 	if (v->quiet && (v->mute || ev->kind != FERRY_EV_WARNING))
 		return;
 	if ((size_t)ev->kind < ARRAY_LEN(handlers) && handlers[ev->kind] != NULL)

@@ -9,6 +9,7 @@
 #include "explain.h"
 #include "progress.h"
 #include "waynote.h"
+#include "witness.h"
 
 #include <stdbool.h>
 
@@ -39,6 +40,7 @@ struct view {
 	uint64_t data_bytes;
 	bool moved; /* did the last transfer have a data connection? */
 	struct waynote way;
+	struct witness *witness; /* or NULL */
 };
 
 /* A ferry_event_cb; user is the view. */
