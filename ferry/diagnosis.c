@@ -8,10 +8,12 @@
 #include "address.h"
 #include "own.h"
 
+#include <netinet/in.h>
 #include <stdarg.h>
 
 #define SLOW_DIAL 0.9  /* such a call was repeated: the first packet was lost */
 #define QUICK_DIAL 0.5 /* ... if others take less than this */
+#define ABSENT_SECONDS 2.5
 #define PORTS_SHOWN 6
 
 enum way { WAY_EPSV, WAY_PASV, WAY_ACTIVE };
@@ -324,6 +326,11 @@ describe_place(const struct location *l, enum outcome outcome, char *out, size_t
 		snprintf(out, cap,
 		    " These calls do not even reach the first router, while those to "
 		    "the command port do.");
+	else if (outcome != OUTCOME_SILENT && !told)
+		snprintf(out, cap,
+		    " The answer comes from the server or the last router before it, at "
+		    "hop %u of %u.",
+		    l->hop, l->distance);
 	else
 		snprintf(out, cap, " %s hop %u of %u%s%s%s, %s.",
 		    outcome == OUTCOME_SILENT
@@ -346,14 +353,14 @@ usual_outcome(const struct tally *e, const struct tally *p)
 	return best;
 }
 
+/* The way of calls is the same in clear and encrypted, so it is measured once. */
 static const struct visit *
 measured_visit(const struct work *w, const struct pick *p)
 {
 	for (size_t i = 0; i < w->c->n_visits; i++) {
 		const struct visit *v = &w->c->visits[i];
 
-		if (v->hops.measured && v->family == p->family && v->port == p->port &&
-		    (p->tls < 0 || v->tls == (p->tls == 1)))
+		if (v->hops.measured && v->family == p->family && v->port == p->port)
 			return v;
 	}
 	return NULL;
@@ -368,6 +375,22 @@ look_at(struct work *w, const struct visit *v)
 	locate(&v->hops, &v->peer, &w->d->where);
 }
 
+/* A router that looks for a neighbour in vain says so after three seconds. */
+static bool
+is_absent(const struct work *w, const struct pick *p)
+{
+	static const enum way ways[] = {WAY_EPSV, WAY_PASV};
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		const struct trial *t = example(w, p, ways[i], OUTCOME_REJECTED);
+
+		if (t != NULL && t->a.sys_errno == EHOSTUNREACH &&
+		    t->a.seconds >= ABSENT_SECONDS)
+			return true;
+	}
+	return false;
+}
+
 static void
 judge_shut_kind(struct work *w, const struct pick *p, enum outcome outcome)
 {
@@ -377,8 +400,9 @@ judge_shut_kind(struct work *w, const struct pick *p, enum outcome outcome)
 	    [OUTCOME_REJECTED] = VERDICT_P13,
 	};
 	const struct location *l = &w->d->where;
+	bool absent = outcome == OUTCOME_REJECTED && is_absent(w, p);
 	enum verdict_certainty certainty =
-	    outcome == OUTCOME_REJECTED ||
+	    (outcome == OUTCOME_REJECTED && !absent) ||
 		    (outcome == OUTCOME_REFUSED && l->router_itself)
 		? VERDICT_CERTAIN
 		: VERDICT_LIKELY;
@@ -390,9 +414,12 @@ judge_shut_kind(struct work *w, const struct pick *p, enum outcome outcome)
 		found(w, VERDICT_P21, VERDICT_CERTAIN, "%s.%s", calls, place);
 		return;
 	}
-	found(w, codes[outcome], certainty, "%s%s. The command connection works.%s",
-	    calls,
-	    outcome == OUTCOME_REFUSED    ? ", refused"
+	found(w, absent ? VERDICT_P12 : codes[outcome], certainty,
+	    "%s%s. The command connection works.%s", calls,
+	    absent
+		? ", \"host unreachable\": so long looks a router for a machine that is "
+		  "not there; these ports may be forwarded to a wrong address"
+	    : outcome == OUTCOME_REFUSED  ? ", refused"
 	    : outcome == OUTCOME_REJECTED ? ", rejected by ICMP"
 					  : "",
 	    place);
@@ -499,20 +526,21 @@ is_block(const struct samples *s, bool good)
 	return true;
 }
 
-/* First some that work, then none any more. */
+/* First some that work at once, then none any more, or only when it is repeated. */
 static bool
-is_used_up(const struct samples *s)
+is_used_up(const struct samples *s, bool slow_too, size_t least)
 {
 	size_t i = 0;
 
-	while (i < s->n && s->at[i].good)
+	while (i < s->n && s->at[i].good && s->at[i].seconds < SLOW_DIAL)
 		i++;
 	for (size_t k = i; k < s->n; k++)
-		if (s->at[k].good)
+		if (s->at[k].good && (!slow_too || s->at[k].seconds < SLOW_DIAL))
 			return false;
-	return i > 0 && s->n - i >= 2;
+	return i >= least && s->n - i >= least;
 }
 
+/* Some of those that got through had to be repeated. */
 static bool
 has_losses(const struct samples *s)
 {
@@ -525,7 +553,19 @@ has_losses(const struct samples *s)
 		slow += s->at[i].seconds >= SLOW_DIAL;
 		best = s->at[i].seconds < best ? s->at[i].seconds : best;
 	}
-	return slow > 0 && (best < QUICK_DIAL || slow > 1);
+	return best < QUICK_DIAL && slow > (s->bad > 0 ? 0 : 1);
+}
+
+static void
+judge_losses(struct work *w, const struct samples *s)
+{
+	struct finding *f = found(w, VERDICT_L07, VERDICT_LIKELY,
+	    "%u of %u calls to passive ports got through, some of them only when they "
+	    "were repeated after a second.",
+	    s->good, s->good + s->bad);
+
+	if (f != NULL && s->bad == 0)
+		f->weight = WEIGHT_ODDITY;
 }
 
 static void
@@ -542,22 +582,19 @@ judge_partly(struct work *w, const struct pick *p)
 	block = is_block(&s, true) || is_block(&s, false);
 	if (judge_second_connection(w, v))
 		return;
-	if (has_losses(&s))
-		found(w, VERDICT_L07, VERDICT_LIKELY,
-		    "%u of %u calls to passive ports got through, some of them only when "
-		    "they were repeated after a second.",
-		    s.good, s.good + s.bad);
-	else if (block)
+	if (has_losses(&s) && !is_used_up(&s, true, 3))
+		judge_losses(w, &s);
+	else if (block && !has_losses(&s))
 		found(w, VERDICT_P14,
 		    s.good > 1 && s.bad > 1 ? VERDICT_CERTAIN : VERDICT_LIKELY,
 		    "%u of %u calls to passive ports got through: those to ports %u to "
 		    "%u. Those to ports %u to %u did not.",
 		    s.good, s.good + s.bad, good_low, good_high, bad_low, bad_high);
-	else if (is_used_up(&s))
+	else if (is_used_up(&s, true, 2))
 		found(w, VERDICT_L05, VERDICT_LIKELY,
-		    "The first %u calls to passive ports got through and no later one, "
-		    "whatever the port.",
-		    s.good);
+		    "The first calls to passive ports got through at once, and later "
+		    "ones late or never, whatever the port: %u of %u in all.",
+		    s.good, s.good + s.bad);
 	else
 		found(w, VERDICT_H06, VERDICT_LIKELY,
 		    "%u of %u calls to passive ports got through, and the numbers of the "
@@ -611,6 +648,17 @@ is_mixed(const struct tally *a)
 	return through(a) > 0 && shut(a) > 0;
 }
 
+/* All calls get through, if late. */
+static void
+judge_delays(struct work *w, const struct pick *p)
+{
+	struct samples s;
+
+	collect(w, p, &s);
+	if (has_losses(&s))
+		judge_losses(w, &s);
+}
+
 /* Passive mode as it was found in clear, or encrypted. */
 static void
 judge_security(struct work *w, const struct pick *p)
@@ -626,8 +674,8 @@ judge_security(struct work *w, const struct pick *p)
 		    t->a.words);
 	}
 	if (shut(&e) + shut(&s) == 0)
-		return;
-	if (is_mixed(&e) || is_mixed(&s))
+		judge_delays(w, p);
+	else if (is_mixed(&e) || is_mixed(&s))
 		judge_partly(w, p);
 	else if (through(&e) + through(&s) == 0)
 		judge_shut(w, p, usual_outcome(&e, &s));
@@ -787,6 +835,17 @@ was_rewritten(const struct attempt *a)
 	return address_find(a->words, all, 2) == 2 && !address_same(&all[0], &a->told);
 }
 
+/* In the same small network. */
+static bool
+is_near(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *x = (const struct sockaddr_in *)a;
+	const struct sockaddr_in *y = (const struct sockaddr_in *)b;
+
+	return a->ss_family == AF_INET && b->ss_family == AF_INET &&
+	       (ntohl(x->sin_addr.s_addr) ^ ntohl(y->sin_addr.s_addr)) < 256;
+}
+
 static void
 judge_declined(struct work *w, const struct attempt *a)
 {
@@ -803,7 +862,8 @@ judge_declined(struct work *w, const struct attempt *a)
 		found(w, VERDICT_M01, VERDICT_CERTAIN,
 		    "You sent the address %s, and the server says \"%s\".", told,
 		    a->words);
-	else if (has_seen && outside && address_is_inner(&seen))
+	else if (has_seen && outside &&
+		 (address_is_inner(&seen) || (!inner && is_near(&seen, &a->peer))))
 		found(w, VERDICT_A11, VERDICT_CERTAIN,
 		    "The server says that you come from %s: \"%s\".", by, a->words);
 	else if (has_seen && !w->c->outer_given)
@@ -814,7 +874,7 @@ judge_declined(struct work *w, const struct attempt *a)
 	else if (w->c->outer_given)
 		found(w, VERDICT_A13, VERDICT_LIKELY,
 		    "To the address %s the server says \"%s\".", told, a->words);
-	else if (inner || a->refused != 502)
+	else if (a->refused != 502 && address_kind(&a->told) != ADDRESS_LOOPBACK)
 		found(w, VERDICT_A01, VERDICT_LIKELY,
 		    "Your own address %s %s, and the server says \"%s\".", told,
 		    inner && outside ? "is private and the server's is not"
@@ -887,6 +947,15 @@ judge_active(struct work *w)
 
 /* ---------------------------------------------------------------- connected, and then */
 
+static bool
+some_get_through(const struct work *w)
+{
+	struct tally e = count(w, &w->home, WAY_EPSV), s = count(w, &w->home, WAY_PASV);
+
+	return e.of[OUTCOME_WORKS] + s.of[OUTCOME_WORKS] >
+	       e.of[OUTCOME_DENIED] + s.of[OUTCOME_DENIED];
+}
+
 static void
 judge_denied(struct work *w, const struct attempt *a)
 {
@@ -895,10 +964,19 @@ judge_denied(struct work *w, const struct attempt *a)
 	if (judge_words(w, a))
 		return;
 	verdict_judge(a, 1, &v);
-	if (v.found[VERDICT_H11] != VERDICT_NO || v.found[VERDICT_H03] != VERDICT_NO)
-		found(w, v.found[VERDICT_H11] != VERDICT_NO ? VERDICT_H11 : VERDICT_H03,
-		    VERDICT_CERTAIN, "Your call got through, and the server says \"%s\".",
+	if (v.found[VERDICT_H11] != VERDICT_NO)
+		found(w, VERDICT_H11, v.found[VERDICT_H11],
+		    "Your call got through, and the server says \"%s\".", a->words);
+	else if (v.found[VERDICT_H03] != VERDICT_NO)
+		found(w, VERDICT_H03, v.found[VERDICT_H03],
+		    "Your call got through, and the server says \"%s\". Your own address "
+		    "is a public one, which your router need not replace.",
 		    a->words);
+	else if (some_get_through(w))
+		found(w, VERDICT_L07, VERDICT_LIKELY,
+		    "Your call to port %u seemed to be taken, and the server says "
+		    "\"%s\", while others get through.",
+		    (unsigned)address_port(&a->used), a->words);
 	else if (a->tls)
 		found(w, VERDICT_T03, VERDICT_LIKELY,
 		    "The encrypted data connection came about, and the server says "
@@ -1070,6 +1148,19 @@ judge_first_visit(struct work *w)
 		judge_visit(w, &w->c->visits[0]);
 }
 
+/* Passive mode was begun and neither failed for a reason that we know nor worked. */
+static void
+judge_nothing(struct work *w, const struct visit *home)
+{
+	for (size_t i = 0; i < w->d->n; i++)
+		if (w->d->findings[i].weight <= WEIGHT_TRANSFER)
+			return;
+	if (home != NULL && !w->d->passive_works)
+		found(w, VERDICT_C06, VERDICT_LIKELY,
+		    "The session ended before a data connection could be tested%s%s.",
+		    *home->words != '\0' ? ": " : "", home->words);
+}
+
 void
 diagnose(const struct checkup *c, struct diagnosis *ret)
 {
@@ -1086,6 +1177,8 @@ diagnose(const struct checkup *c, struct diagnosis *ret)
 		w.home =
 		    (struct pick){.family = home->family, .port = home->port, .tls = -1};
 		ret->visit = home;
+		if (passive_state(&w, &w.home) == STATE_UNTESTED)
+			judge_conversation(&w, home);
 		note_ports(&w);
 		judge_families(&w);
 		judge_passive(&w);
@@ -1096,5 +1189,6 @@ diagnose(const struct checkup *c, struct diagnosis *ret)
 				     passive_state(&w, &own) == STATE_PARTLY;
 	}
 	judge_first_visit(&w);
+	judge_nothing(&w, home);
 	sort_findings(ret);
 }

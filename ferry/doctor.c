@@ -22,11 +22,12 @@
 #include <stdarg.h>
 #include <time.h>
 
-#define BUDGET 56.0    /* seconds for everything */
-#define GRACE 8.0      /* ... for what follows a data connection, or its failure */
-#define FIRST_DIAL 4.0 /* until silence is believed: five tries of the kernel */
-#define NEXT_DIAL 3.2  /* ... again */
-#define CALL_WAIT 10.0 /* for the server's call */
+#define BUDGET 56.0        /* seconds for everything */
+#define GRACE 8.0          /* ... for what follows a data connection, or its failure */
+#define FIRST_DIAL 4.0     /* until silence is believed: five tries of the kernel */
+#define NEXT_DIAL 3.2      /* ... again */
+#define CALL_WAIT 10.0     /* for the server's call */
+#define NEXT_CALL_WAIT 5.0 /* ... in another session */
 #define HOPS_SECONDS 9.0
 #define REPLY_MS 8000
 #define STALL_MS 9000 /* a server that finds out about a small MTU takes so long */
@@ -170,7 +171,6 @@ prepare(struct doctor *d, enum security security, int family)
 	ferry_set_timer(h, FERRY_TIMER_CONNECT, CONNECT_MS);
 	ferry_set_timer(h, FERRY_TIMER_REPLY, REPLY_MS);
 	ferry_set_timer(h, FERRY_TIMER_STALL, STALL_MS);
-	ferry_set_timer(h, FERRY_TIMER_ACCEPT, (unsigned)(CALL_WAIT * 1000));
 	d->witness.own = d->witness.peer = (struct sockaddr_storage){.ss_family = 0};
 	d->witness.tls = false;
 }
@@ -199,10 +199,14 @@ static void
 ask_system(struct doctor *d, struct visit *v)
 {
 	const char *text;
+	int rc;
 
 	limit(d, GRACE);
-	if (session_run(&d->s, ferry_command(d->s.h, "SYST")) < 0)
+	rc = session_run(&d->s, ferry_command(d->s.h, "SYST"));
+	if (rc < 0) {
+		note_trouble(d, v, rc);
 		return;
+	}
 	text = ferry_reply_text(d->s.h);
 	text += strspn(text, "0123456789 ");
 	v->masked = ferry_reply_code(d->s.h) == 215 && *text != '\0' &&
@@ -362,8 +366,10 @@ try(struct doctor *d, enum ferry_mode mode, enum trial_kind kind, double seconds
 	witness_forget(&d->witness);
 	limit(d, seconds + GRACE + (kind == TRIAL_BIG ? STALL_MS / 1000.0 : 0));
 	rc = run_trial(d, kind);
-	if (d->witness.n == 0)
+	if (d->witness.n == 0) {
+		note_trouble(d, visit_now(d), rc);
 		return NULL;
+	}
 	*t = (struct trial){.visit = d->c.n_visits - 1, .kind = kind};
 	t->a = *witness_attempt(&d->witness);
 	t->a.result = rc;
@@ -394,7 +400,7 @@ try_series(struct doctor *d, enum ferry_mode mode, unsigned max, unsigned max_si
 		if (o == OUTCOME_SILENT || o == OUTCOME_REFUSED ||
 		    o == OUTCOME_REJECTED) {
 			score->shut++;
-			silent += o == OUTCOME_SILENT;
+			silent += t->a.seconds > 1;
 			score->port = address_port(&t->a.used);
 		} else if (o == OUTCOME_WORKS) {
 			score->through++;
@@ -407,13 +413,23 @@ try_series(struct doctor *d, enum ferry_mode mode, unsigned max, unsigned max_si
 	}
 }
 
+static bool
+is_measured(const struct doctor *d, const struct visit *v)
+{
+	for (size_t i = 0; i < d->c.n_visits; i++)
+		if (d->c.visits[i].hops.measured && d->c.visits[i].family == v->family &&
+		    d->c.visits[i].port == v->port)
+			return true;
+	return false;
+}
+
 static void
 measure_hops(struct doctor *d, unsigned port)
 {
 	struct visit *v = visit_now(d);
 	double left = time_left(d) - CALL_WAIT;
 
-	if (!is_in(d) || left < 2)
+	if (!is_in(d) || left < 2 || is_measured(d, v))
 		return;
 	tell(d, "looking where on the way the calls end");
 	hops_measure(&v->own, &v->peer, (uint16_t)port,
@@ -534,16 +550,18 @@ ask_consent(const struct doctor *d)
 static void
 try_active(struct doctor *d)
 {
+	double wait;
 	bool v6;
 
 	if (!d->may_listen || !is_in(d))
 		return;
 	v6 = visit_now(d)->family == AF_INET6;
-	if (time_left(d) < CALL_WAIT + 2)
+	wait = d->c.n_visits == 1 ? CALL_WAIT : NEXT_CALL_WAIT;
+	ferry_set_timer(d->s.h, FERRY_TIMER_ACCEPT, (unsigned)(wait * 1000));
+	if (time_left(d) < wait + 2)
 		untested(d, "active mode in one of the sessions: there was no time left");
 	else
-		(void)try(
-		    d, v6 ? FERRY_MODE_EPRT : FERRY_MODE_PORT, TRIAL_LISTING, CALL_WAIT);
+		(void)try(d, v6 ? FERRY_MODE_EPRT : FERRY_MODE_PORT, TRIAL_LISTING, wait);
 }
 
 static bool
@@ -666,8 +684,12 @@ compare_families(struct doctor *d)
 	int other = now == AF_INET ? AF_INET6 : AF_INET;
 
 	if (had_enough(d) || d->given->family != AF_UNSPEC || d->given->source != NULL ||
-	    is_numeric(d->t.host) || time_left(d) < 2 * GRACE)
+	    is_numeric(d->t.host))
 		return;
+	if (time_left(d) < 2 * GRACE) {
+		untested(d, "the other address family: there was no time left");
+		return;
+	}
 	if (!visit_begin(d,
 		d->c.visits[0].tls                 ? AS_ASKED
 		: d->given->tls == FERRY_TLS_NEVER ? IN_CLEAR
@@ -750,6 +772,8 @@ examine(struct doctor *d)
 	ask_system(d, visit_now(d));
 	try_passive(d, true);
 	try_big(d);
+	if (d->may_listen && !is_in(d))
+		untested(d, "active mode: the session had ended before");
 	try_active(d);
 	visit_end(d);
 	ask_otherwise(d, AS_ASKED);

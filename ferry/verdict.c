@@ -76,12 +76,24 @@ sees_own_gateway(const struct attempt *a)
 	       !address_is_inner(&a->peer) && !address_same(&seen, &a->own);
 }
 
+/* Our side replaces addresses if ours is an inner one; else it is the server's. */
+static void
+judge_elsewhere(const struct attempt *a, struct verdict *v)
+{
+	if (sees_own_gateway(a))
+		find(v, VERDICT_H03, VERDICT_CERTAIN);
+	else if (address_is_inner(&a->own) || address_is_inner(&a->peer))
+		find(v, VERDICT_H11, VERDICT_CERTAIN);
+	else
+		find(v, VERDICT_H03, VERDICT_LIKELY);
+}
+
 static void
 judge_passive(const struct attempt *a, struct verdict *v)
 {
 	judge_announced(a, v);
 	if (attempt_came_from_elsewhere(a)) {
-		find(v, sees_own_gateway(a) ? VERDICT_H03 : VERDICT_H11, VERDICT_CERTAIN);
+		judge_elsewhere(a, v);
 		v->elsewhere = a;
 	}
 	if (!a->dial_failed)
@@ -121,7 +133,8 @@ outcome_of_open(const struct attempt *a)
 	if (!a->done && a->bytes == 0 && a->result == -FERRY_ESTALLED)
 		return OUTCOME_STALLED;
 	/* we had seen enough (ELOCAL), or something else went wrong */
-	if (a->result < 0 && a->result != -FERRY_ELOCAL && a->answer == 0 && !a->done)
+	if (a->result < 0 && a->result != -FERRY_ELOCAL && a->answer == 0 && !a->done &&
+	    a->bytes == 0)
 		return OUTCOME_UNKNOWN;
 	return OUTCOME_WORKS;
 }
@@ -151,7 +164,8 @@ attempt_outcome(const struct attempt *a)
 		return OUTCOME_NO_CALL;
 	if (!asked && (a->result == -FERRY_ETIMEOUT || a->result == -FERRY_ECLOSED))
 		return OUTCOME_UNANSWERED;
-	if (!asked && !attempt_is_active(a) && a->result == -FERRY_EDATA)
+	/* what is answered with a port that nobody should call is no better */
+	if (!attempt_is_active(a) && a->result == -FERRY_EDATA)
 		return OUTCOME_GARBLED;
 	return OUTCOME_UNKNOWN;
 }
@@ -331,6 +345,15 @@ draw_active_advice(const struct verdict *v, struct draw *d)
 static void
 draw_elsewhere_advice(const struct verdict *v, struct draw *d)
 {
+	if (v->found[VERDICT_H03] != VERDICT_NO) {
+		draw_advice(d, "The cause:",
+		    "the server lets only the caller of the first connection in, and a "
+		    "router or proxy on its side puts its own address in place of "
+		    "yours.");
+		draw_advice(
+		    d, "Admin, do:", "let the server see its clients' own addresses.");
+		return;
+	}
 	draw_advice(d, "The cause:",
 	    "your router or provider has several outer addresses and took another one "
 	    "for the second call; the server lets only the caller of the first in.");

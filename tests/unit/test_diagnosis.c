@@ -5,9 +5,9 @@
  *
  * What was seen is written as visits, "4c E~ E~ P~ A+; 4t E~": family, c in clear or t
  * encrypted, a port if it is not 21; then the attempts: E EPSV, P PASV, A active, B a
- * large file; + works, ~ silence, R refused, X rejected, 5 declined, 0 unanswered, G
+ * large file; + works, ~ silence, R refused, X rejected, Y the same late, 5 declined, 0 unanswered, G
  * garbled, D connected and then a 425, N nobody called, F the same and at once, S not one
- * byte, L all bytes and no 226, W worked but slowly. "@" a passive port.
+ * byte, L all bytes and no 226, W worked but slowly, U stopped. "@" a passive port.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,6 +72,7 @@ static const struct row rows[] = {
     {"row 14: another address", "4c ED PD; 4t ED", "H11!", .own = INNER, .words = FOREIGN},
     {"row 14: the server's own gateway", "4c ED PD", "H03!",
      .words = "425 Rejected data connection from foreign address 172.17.0.1:46194."},
+    {"row 14: we are outside ourselves", "4c ED PD", "H03?", .words = FOREIGN},
     {"row 15: only PASV is understood", "4c E~ E~ P+ P+", "P22!"},
     {"row 15: after one silence", "4c E~ P+", "P22?"},
     {"row 16: full packets", "4c E+ P+ BS", "L03!"},
@@ -82,6 +83,9 @@ static const struct row rows[] = {
     {"row 18: the middle", "4c E~@50001 E+@50400 E+@50500 E~@50900", "P14!"},
     {"row 18: no pattern", "4c E+@50001 ER@50002 E+@50003 ER@50004 E+@50005 ER@50006", "H06?"},
     {"row 18: no more after some", "4c E+@50001 E+@50900 E+@50500 E~@50600 E~@50003", "L05?"},
+    {"row 18: slower and slower", "4c E+@50001 E+@50900 E+@50500 EW@50600 E~@50003 EW@50004", "L05?"},
+    {"row 18: packets are lost, and repeated", "4c E+@50001 EW@50300 E+@50100 EW@50002", "L07?"},
+    {"row 18: the last packet of a call is lost", "4c E+ E+ E+ ED", "L07?", .words = "425 Nobody came to my port."},
     {"row 18: packets are lost", "4c E+@50001 E~@50300 EW@50200 E+@50100 E~@50002", "L07?"},
 
     /* well */
@@ -93,10 +97,12 @@ static const struct row rows[] = {
 
     /* passive mode */
     {"rejected", "4c EX EX PX", "P13!"},
+    {"forwarded to nobody", "4c EY PY", "P12?"},
     {"neither of the commands", "4c E5 P5", "P23!", .words = "550 Permission denied."},
     {"no port is left", "4c E5 P5", "P15! P23!", .words = "425 All of my passive ports (61000-61199) are taken."},
     {"wrong setting", "4c E5 P5", "P08! P23!", .words = "500 OOPS: invalid pasv_address"},
     {"no address", "4c EG P+", "P09!", .words = "229 Entering Extended Passive Mode 50001"},
+    {"stopped", "4c EU", "C06?"},
     {"a proxy takes the calls", "4c ED PD", "P25?", .words = "425 Nobody came to my port 50001 in 20 s."},
     {"TLS only: it may be a helper too", "4t E~ E~ P~", "P11? T01?"},
     {"TLS only, at our router", "4t E~ E~ P~", "P21!", .between = "198.51.100.1 192.0.2.2", .calls = "p~~"},
@@ -134,7 +140,10 @@ static const struct row rows[] = {
     {"... and we are outside", "4c E+ A5", "A01!", .words = "500 I won't open a connection to 198.51.100.2 (only to 192.0.2.1)"},
     {"the router changed it", "4c E+ A5", "M01!", .own = INNER, .words = "500 PORT names 192.0.2.99 but you come from 192.0.2.1 (NAT?)."},
     {"the server's gateway", "4c E+ A5", "A11!", .words = "500 I won't open a connection to 198.51.100.2 (only to 172.17.0.1)"},
+    {"our router, beside the server", "4c E+ A5", "A01!", .own = INNER, .words = "500 PORT names 192.168.11.2 but you come from 203.0.113.1."},
+    {"the server's gateway, outside", "4c E+ A5", "A11!", .words = "500 PORT names 198.51.100.2 but you come from 203.0.113.1."},
     {"the outer address will not do", "4c E+ A5", "A13?", .own = INNER, .outer_given = true, .words = "500 Illegal PORT command."},
+    {"not done for oneself", "4c E+ A5", "A09!", .own = "127.0.0.1", .peer = "127.0.0.1", .words = "500 No."},
     {"not done", "4c E+ A5", "A09!", .words = "501 Active mode is disabled"},
     {"port 20", "4c E+ AF", "A06!", .words = "425 Unable to build data connection: Permission denied"},
     {"a stranger", "4c E+ AN", "A14!", .words = "425 Failed to establish connection.", .stranger = "203.0.113.11"},
@@ -199,10 +208,12 @@ set_outcome(struct attempt *a, char outcome, const struct row *r)
 	case '~':
 	case 'R':
 	case 'X':
+	case 'Y':
 		a->dial_failed = true;
 		a->sys_errno = outcome == '~'   ? ETIMEDOUT
 			       : outcome == 'R' ? ECONNREFUSED
 						: EHOSTUNREACH;
+		a->seconds = outcome == 'Y' ? 3.1 : 0;
 		a->result = -FERRY_EDATA;
 		break;
 	case '5':
@@ -232,6 +243,10 @@ set_outcome(struct attempt *a, char outcome, const struct row *r)
 		a->answered_after = outcome == 'F' ? 0.1 : 9;
 		a->result = -FERRY_EDATA;
 		say_words(a, r->words);
+		break;
+	case 'U':
+		a->open = true;
+		a->result = -FERRY_ETIMEOUT;
 		break;
 	case 'S':
 		a->open = true;
@@ -432,6 +447,7 @@ static const struct {
     {"C06!", {.result = -FERRY_ETIMEOUT, .stage = VISIT_CONNECTED}},
     {"J03!", {.result = -FERRY_EPROTO, .stage = VISIT_CONNECTED}},
     {"L04!", {.result = -FERRY_ETEMPORARY, .stage = VISIT_CONNECTED, .code = 421}},
+    {"C06!", {.result = -FERRY_ETIMEOUT, .stage = VISIT_LOGGED_IN, .words = "no answer"}},
     {"T08?", {.result = -FERRY_ETLS, .stage = VISIT_CONNECTED}},
     {"T08!", {.result = -FERRY_ETLSCERT, .stage = VISIT_CONNECTED}},
 };
