@@ -262,7 +262,7 @@ judge_visit(struct work *w, const struct visit *v)
 
 /* ---------------------------------------------------------------- passive ports shut */
 
-/* "EPSV to port 50001, 50002, PASV to port 50003: no answer, after 4.0 s." */
+/* "Calls to ports 50001 (EPSV), 50003 (PASV): no answer in 4.0 s" */
 static void
 describe_calls(const struct work *w, const struct pick *p, enum outcome outcome,
     char *out, size_t cap)
@@ -283,14 +283,17 @@ describe_calls(const struct work *w, const struct pick *p, enum outcome outcome,
 			continue;
 		}
 		n += (size_t)snprintf(out + n, cap - n, "%s%u (%s)",
-		    shown > 1 ? ", " : "ports ", (unsigned)address_port(&a->used),
+		    shown > 1 ? ", " : "Calls to ports ",
+		    (unsigned)address_port(&a->used),
 		    way_of(a) == WAY_PASV ? "PASV" : "EPSV");
 	}
 	if (more > 0)
 		n += (size_t)snprintf(out + n, cap - n, " and %u more", more);
-	snprintf(out + n, cap - n,
-	    outcome == OUTCOME_SILENT ? ": no answer in %.1f s" : ": within %.1f s",
-	    longest);
+	snprintf(out + n, cap - n, ": %s %.*f s",
+	    outcome == OUTCOME_SILENT    ? "no answer in"
+	    : outcome == OUTCOME_REFUSED ? "refused within"
+					 : "rejected (ICMP) within",
+	    longest < 0.1 ? 2 : 1, longest < 0.01 ? 0.01 : longest);
 }
 
 static const char *
@@ -417,11 +420,9 @@ judge_shut_kind(struct work *w, const struct pick *p, enum outcome outcome)
 	found(w, absent ? VERDICT_P12 : codes[outcome], certainty,
 	    "%s%s. The command connection works.%s", calls,
 	    absent
-		? ", \"host unreachable\": so long looks a router for a machine that is "
-		  "not there; these ports may be forwarded to a wrong address"
-	    : outcome == OUTCOME_REFUSED  ? ", refused"
-	    : outcome == OUTCOME_REJECTED ? ", rejected by ICMP"
-					  : "",
+		? ": so long looks a router for a machine that is not there; these ports "
+		  "may be forwarded to a wrong address"
+		: "",
 	    place);
 }
 

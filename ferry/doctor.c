@@ -49,7 +49,8 @@ struct doctor {
 	struct checkup c;
 	double begun;
 	bool may_listen, may_speak_clear;
-	char *big; /* a file that needs more than one packet, or NULL */
+	bool stopped; /* by ^C */
+	char *big;    /* a file that needs more than one packet, or NULL */
 };
 
 static double
@@ -64,7 +65,17 @@ monotonic(void)
 static double
 time_left(const struct doctor *d)
 {
-	return interrupt_seen() ? 0 : d->begun + BUDGET - monotonic();
+	return d->stopped || interrupt_seen() ? 0 : d->begun + BUDGET - monotonic();
+}
+
+/* To its end; ^C ends everything. */
+static int
+run(struct doctor *d, int result)
+{
+	int rc = session_run(&d->s, result);
+
+	d->stopped = d->stopped || rc == -FERRY_EABORTED;
+	return rc;
 }
 
 /* The next operation ends at the latest then. */
@@ -157,6 +168,15 @@ visit_failed(struct doctor *d, struct visit *v, int rc)
 		session_drop(&d->s);
 }
 
+/* --timeout makes it shorter. */
+static unsigned
+at_most(const struct doctor *d, unsigned ms)
+{
+	unsigned given = d->given->timeout_ms;
+
+	return given != 0 && given < ms ? given : ms;
+}
+
 /* The person's settings, but for how the connections are to be made this time. */
 static void
 prepare(struct doctor *d, enum security security, int family)
@@ -168,9 +188,9 @@ prepare(struct doctor *d, enum security security, int family)
 					     : d->given->tls;
 	d->opt.family = family;
 	ferry_set_family(h, family);
-	ferry_set_timer(h, FERRY_TIMER_CONNECT, CONNECT_MS);
-	ferry_set_timer(h, FERRY_TIMER_REPLY, REPLY_MS);
-	ferry_set_timer(h, FERRY_TIMER_STALL, STALL_MS);
+	ferry_set_timer(h, FERRY_TIMER_CONNECT, at_most(d, CONNECT_MS));
+	ferry_set_timer(h, FERRY_TIMER_REPLY, at_most(d, REPLY_MS));
+	ferry_set_timer(h, FERRY_TIMER_STALL, at_most(d, STALL_MS));
 	d->witness.own = d->witness.peer = (struct sockaddr_storage){.ss_family = 0};
 	d->witness.tls = false;
 }
@@ -202,7 +222,7 @@ ask_system(struct doctor *d, struct visit *v)
 	int rc;
 
 	limit(d, GRACE);
-	rc = session_run(&d->s, ferry_command(d->s.h, "SYST"));
+	rc = run(d, ferry_command(d->s.h, "SYST"));
 	if (rc < 0) {
 		note_trouble(d, v, rc);
 		return;
@@ -243,6 +263,7 @@ visit_begin(struct doctor *d, enum security security, int family, uint16_t port)
 	v->stage = v->family != AF_UNSPEC ? VISIT_CONNECTED : VISIT_NOWHERE;
 	if (rc == 0)
 		rc = log_in(d, v);
+	d->stopped = d->stopped || rc == -FERRY_EABORTED;
 	if (rc < 0) {
 		visit_failed(d, v, rc);
 		return false;
@@ -256,7 +277,7 @@ static void
 visit_end(struct doctor *d)
 {
 	limit(d, 3);
-	if (ferry_is_connected(d->s.h) && session_run(&d->s, ferry_quit(d->s.h)) < 0)
+	if (ferry_is_connected(d->s.h) && run(d, ferry_quit(d->s.h)) < 0)
 		session_drop(&d->s);
 }
 
@@ -286,9 +307,8 @@ run_trial(struct doctor *d, enum trial_kind kind)
 	struct ferry *h = d->s.h;
 
 	if (kind == TRIAL_BIG)
-		return session_run(&d->s, ferry_get(h, d->big, 0, count_bytes, &left));
-	return session_run(
-	    &d->s, ferry_list_raw(h, "NLST", directory(d), count_bytes, &left));
+		return run(d, ferry_get(h, d->big, 0, count_bytes, &left));
+	return run(d, ferry_list_raw(h, "NLST", directory(d), count_bytes, &left));
 }
 
 static const char *
@@ -362,7 +382,8 @@ try(struct doctor *d, enum ferry_mode mode, enum trial_kind kind, double seconds
 		return NULL;
 	d->s.mode = mode;
 	session_apply(&d->s);
-	ferry_set_timer(d->s.h, FERRY_TIMER_DATA_CONNECT, (unsigned)(seconds * 1000));
+	ferry_set_timer(d->s.h, FERRY_TIMER_DATA_CONNECT,
+	    at_most(d, (unsigned)(seconds * 1000)));
 	witness_forget(&d->witness);
 	limit(d, seconds + GRACE + (kind == TRIAL_BIG ? STALL_MS / 1000.0 : 0));
 	rc = run_trial(d, kind);
@@ -497,7 +518,7 @@ find_big(struct doctor *d)
 		return;
 	}
 	limit(d, GRACE);
-	(void)session_run(&d->s, ferry_list(d->s.h, dir, choose, &c));
+	(void)run(d, ferry_list(d->s.h, dir, choose, &c));
 	if (c.name == NULL ||
 	    asprintf(&d->big, "%s%s", dir == NULL ? "" : dir, c.name) < 0)
 		d->big = NULL;
@@ -660,7 +681,8 @@ compare_security(struct doctor *d)
 		return;
 	if (first->tls && d->may_speak_clear)
 		visit_other_security(d, IN_CLEAR, "unencrypted sessions: there was none");
-	else if (first->tls && (passive_count(d, false) > 0 || active_failed(d)))
+	else if (first->tls && (passive_count(d, false) > 0 ||
+				   passive_count(d, true) == 0 || active_failed(d)))
 		untested(d,
 		    "unencrypted FTP, to compare: your password would travel in clear; "
 		    "--allow-plaintext does it");
@@ -759,13 +781,22 @@ compare_announced(struct doctor *d)
 		freeaddrinfo(list);
 }
 
+/* It was the encryption that failed, as far as one can see. */
+static bool
+failed_in_tls(const struct visit *v)
+{
+	return v->stage == VISIT_CONNECTED &&
+	       (v->result == -FERRY_ETLS || v->result == -FERRY_ETLSCERT ||
+		   v->result == -FERRY_ETLSNONE || v->code == 220);
+}
+
 static void
 examine(struct doctor *d)
 {
 	bool in = visit_begin(d, AS_ASKED, d->given->family, d->c.port);
 
-	if (!in && d->c.visits[0].stage == VISIT_CONNECTED && d->may_speak_clear &&
-	    !had_enough(d) && d->c.visits[0].result != -FERRY_EPROTO)
+	if (!in && d->may_speak_clear && d->c.n_visits > 0 &&
+	    failed_in_tls(&d->c.visits[0]))
 		in = visit_begin(d, IN_CLEAR, d->given->family, d->c.port);
 	if (!in)
 		return;
@@ -817,7 +848,7 @@ begin(struct doctor *d, char *text)
 						     : 21;
 	d->opt = *d->given;
 	rc = session_init(&d->s, &d->opt);
-	d->s.may_ask = d->s.keeps_password = true;
+	d->s.may_ask = d->s.keeps_password = d->s.drops_at_once = true;
 	d->s.view.talk = d->given->verbose ? TALK_ALL : TALK_NONE;
 	d->s.view.quiet = d->s.view.mute = !d->given->verbose;
 	d->s.view.witness = &d->witness;
@@ -849,8 +880,10 @@ report(struct doctor *d)
 	struct diagnosis g;
 	enum exitcode code;
 
-	if (interrupt_seen())
+	if (d->stopped || interrupt_seen()) {
+		fprintf(stderr, "ferry: doctor: interrupted\n");
 		return EXITCODE_INTERRUPTED;
+	}
 	d->c.seconds = monotonic() - d->begun;
 	diagnose(&d->c, &g);
 	code = exit_code_of(&d->c, &g);

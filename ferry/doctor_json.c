@@ -8,24 +8,42 @@
 #include "own.h"
 #include "remedy.h"
 
-/* The bytes of one character of UTF-8, or 0. */
+/* One character of UTF-8 at s: how many bytes, and which; 0: it is broken. */
 static size_t
-utf8_length(const unsigned char *s)
+read_utf8(const unsigned char *s, uint32_t *ret)
 {
-	size_t n = *s < 0x80                 ? 1
-		   : *s >= 0xc2 && *s < 0xe0 ? 2
-		   : *s >= 0xe0 && *s < 0xf0 ? 3
-		   : *s >= 0xf0 && *s < 0xf5 ? 4
-					     : 0;
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t n = *s < 0x80             ? 1
+		   : (*s & 0xe0) == 0xc0 ? 2
+		   : (*s & 0xf0) == 0xe0 ? 3
+		   : (*s & 0xf8) == 0xf0 ? 4
+					 : 0;
+	uint32_t c = n < 2 ? *s : *s & (0x7fu >> n);
 
-	for (size_t i = 1; i < n; i++)
+	for (size_t i = 1; i < n; i++) {
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-	/* surrogates, what has a shorter form, and what lies behind the last character */
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (n == 0 || c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
 		return 0;
+	*ret = c;
 	return n;
+}
+
+/* Whatever is not plain ASCII becomes a number: a result may be shown on a terminal. */
+static void
+put_character(FILE *f, uint32_t c)
+{
+	if (c == '"' || c == '\\')
+		fprintf(f, "\\%c", (int)c);
+	else if (c >= ' ' && c < 0x7f)
+		putc((int)c, f);
+	else if (c < 0x10000)
+		fprintf(f, "\\u%04x", (unsigned)c);
+	else
+		fprintf(f, "\\u%04x\\u%04x", 0xd800 + (unsigned)((c - 0x10000) >> 10),
+		    0xdc00 + (unsigned)((c - 0x10000) & 0x3ff));
 }
 
 static void
@@ -35,16 +53,10 @@ put_string(FILE *f, const char *text)
 
 	putc('"', f);
 	while (*s != '\0') {
-		size_t n = utf8_length(s);
+		uint32_t c = 0xfffd;
+		size_t n = read_utf8(s, &c);
 
-		if (n == 0)
-			fputs("\\ufffd", f);
-		else if (*s == '"' || *s == '\\')
-			fprintf(f, "\\%c", *s);
-		else if (*s < 0x20 || *s == 0x7f)
-			fprintf(f, "\\u%04x", *s);
-		else
-			fwrite(s, 1, n, f);
+		put_character(f, c);
 		s += n == 0 ? 1 : n;
 	}
 	putc('"', f);

@@ -198,7 +198,7 @@ give_clouds(const struct pen *p)
 	    "spec: {type: LoadBalancer, externalTrafficPolicy: Local, sessionAffinity: "
 	    "ClientIP, ports: [\n"
 	    "  {name: control, port: 21, targetPort: 21},\n"
-	    "  {name: d%d, port: %d, targetPort: %d}, # and so on, one for each port",
+	    "  {name: d%d, port: %d, targetPort: %d}]} # and so on, one for each port",
 	    LOW, LOW, LOW);
 }
 
@@ -502,8 +502,9 @@ static void
 one_machine(const struct pen *p)
 {
 	say(p, ADMIN,
-	    "All calls of one client must reach the same machine: one replica, or "
-	    "affinity by the client's address, or a passive range for each machine.");
+	    "All calls of one client must reach the same machine, and a proxy must pass "
+	    "the passive ports on too: one replica, or affinity by the client's address, "
+	    "or a passive range for each machine.");
 	give(p, ADMIN, SERVER, "Kubernetes", false,
 	    "spec: {sessionAffinity: ClientIP, externalTrafficPolicy: Local}");
 	open_range(p);
@@ -531,7 +532,7 @@ static const struct {
     {VERDICT_P12, open_range, NULL},
     {VERDICT_P13, open_range, NULL},
     {VERDICT_P14, open_range, NULL},
-    {VERDICT_P25, open_range, NULL},
+    {VERDICT_P25, one_machine, NULL},
     {VERDICT_V03, other_family, NULL},
     {VERDICT_P15, more_ports, NULL},
     {VERDICT_P19, no_helper, NULL},

@@ -196,7 +196,7 @@ static int
 stop(struct session *s)
 {
 	interrupt_clear();
-	if (!s->stopping && ferry_is_logged_in(s->h)) {
+	if (!s->stopping && !s->drops_at_once && ferry_is_logged_in(s->h)) {
 		s->stopping = true;
 		ferry_abort(s->h);
 		return FERRY_AGAIN;

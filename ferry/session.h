@@ -27,6 +27,7 @@ struct session {
 					password */
 	struct trust trust;          /* what is known of the server */
 	bool stopping;               /* ^C was typed once in this operation */
+	bool drops_at_once;          /* the first ^C ends the connection too */
 	const char *prompt_password; /* text of the question */
 	bool keeps_password;         /* a person is asked for it once only */
 	char *kept_password;         /* then this one; or NULL */
