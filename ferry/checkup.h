@@ -20,7 +20,6 @@ struct visit {
 	int family;
 	uint16_t port;
 	bool tls;         /* it was encrypted */
-	bool tls_wanted;  /* ... or should have been */
 	bool tls_offered; /* FEAT says so */
 	enum visit_stage stage;
 	struct sockaddr_storage own, peer;

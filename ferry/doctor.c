@@ -20,7 +20,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdarg.h>
-#include <time.h>
 
 #define BUDGET 56.0        /* seconds for everything */
 #define GRACE 8.0          /* ... for what follows a data connection, or its failure */
@@ -53,19 +52,17 @@ struct doctor {
 	char *big;    /* a file that needs more than one packet, or NULL */
 };
 
+/* A person's time is not counted. */
 static double
-monotonic(void)
+time_spent(const struct doctor *d)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+	return monotonic() - d->begun - d->s.asked_seconds;
 }
 
 static double
 time_left(const struct doctor *d)
 {
-	return d->stopped || interrupt_seen() ? 0 : d->begun + BUDGET - monotonic();
+	return d->stopped || interrupt_seen() ? 0 : BUDGET - time_spent(d);
 }
 
 /* To its end; ^C ends everything. */
@@ -82,7 +79,7 @@ run(struct doctor *d, int result)
 static void
 limit(struct doctor *d, double seconds)
 {
-	double left = d->begun + BUDGET - monotonic();
+	double left = BUDGET - time_spent(d);
 
 	d->s.limit = monotonic() + (seconds < left ? seconds : left > 0.1 ? left : 0.1);
 }
@@ -198,15 +195,10 @@ prepare(struct doctor *d, enum security security, int family)
 static int
 log_in(struct doctor *d, struct visit *v)
 {
-	bool typed = d->login.password == NULL && d->c.n_visits == 1;
 	int rc;
 
 	limit(d, 2 * GRACE);
-	if (typed) /* by a person, who takes the time that it takes */
-		d->s.limit = 0;
 	rc = session_login(&d->s, d->login.user, d->login.password, d->login.account);
-	if (typed)
-		d->begun = monotonic();
 	if (rc < 0)
 		return rc;
 	v->stage = VISIT_LOGGED_IN;
@@ -252,7 +244,6 @@ visit_begin(struct doctor *d, enum security security, int family, uint16_t port)
 	v = &d->c.visits[d->c.n_visits++];
 	*v = (struct visit){.port = port};
 	prepare(d, security, family);
-	v->tls_wanted = security == ENCRYPTED || d->t.tls != FERRY_TLS_AUTO;
 	limit(d, 3 * GRACE);
 	rc = session_connect(
 	    &d->s, d->t.host, port, security == IN_CLEAR ? FERRY_TLS_AUTO : d->t.tls);
@@ -382,8 +373,8 @@ try(struct doctor *d, enum ferry_mode mode, enum trial_kind kind, double seconds
 		return NULL;
 	d->s.mode = mode;
 	session_apply(&d->s);
-	ferry_set_timer(d->s.h, FERRY_TIMER_DATA_CONNECT,
-	    at_most(d, (unsigned)(seconds * 1000)));
+	ferry_set_timer(
+	    d->s.h, FERRY_TIMER_DATA_CONNECT, at_most(d, (unsigned)(seconds * 1000)));
 	witness_forget(&d->witness);
 	limit(d, seconds + GRACE + (kind == TRIAL_BIG ? STALL_MS / 1000.0 : 0));
 	rc = run_trial(d, kind);
@@ -704,6 +695,9 @@ compare_families(struct doctor *d)
 {
 	int now = d->c.visits[0].family;
 	int other = now == AF_INET ? AF_INET6 : AF_INET;
+	/* not again in a way that was not possible */
+	enum security security =
+	    d->c.visits[0].stage == VISIT_LOGGED_IN ? AS_ASKED : IN_CLEAR;
 
 	if (had_enough(d) || d->given->family != AF_UNSPEC || d->given->source != NULL ||
 	    is_numeric(d->t.host))
@@ -712,11 +706,7 @@ compare_families(struct doctor *d)
 		untested(d, "the other address family: there was no time left");
 		return;
 	}
-	if (!visit_begin(d,
-		d->c.visits[0].tls                 ? AS_ASKED
-		: d->given->tls == FERRY_TLS_NEVER ? IN_CLEAR
-						   : AS_ASKED,
-		other, d->c.port)) {
+	if (!visit_begin(d, security, other, d->c.port)) {
 		if (visit_now(d)->result == -FERRY_ERESOLVE)
 			d->c.n_visits--;
 		else
@@ -884,7 +874,7 @@ report(struct doctor *d)
 		fprintf(stderr, "ferry: doctor: interrupted\n");
 		return EXITCODE_INTERRUPTED;
 	}
-	d->c.seconds = monotonic() - d->begun;
+	d->c.seconds = time_spent(d);
 	diagnose(&d->c, &g);
 	code = exit_code_of(&d->c, &g);
 	if (o->json)

@@ -12,20 +12,11 @@
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
-#include <time.h>
 
-#define STEP_SECONDS 1.3 /* for one router's answer; a call is repeated after a second   \
-			  */
-#define QUIET_MAX 4      /* routers in a row that say nothing, until we give up */
-
-static double
-monotonic(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
+#define STEP_SECONDS                                                                     \
+	1.3         /* for one router's answer; a call is repeated after a second        \
+		     */
+#define QUIET_MAX 4 /* routers in a row that say nothing, until we give up */
 
 static socklen_t
 length(const struct sockaddr_storage *a)

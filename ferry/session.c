@@ -10,7 +10,6 @@
 #include "secret.h"
 
 #include <stdarg.h>
-#include <time.h>
 
 #define ANONYMOUS_PASSWORD "ferry@"
 
@@ -57,6 +56,16 @@ session_error(const struct session *s, int result)
 
 /* ---------------------------------------------------------------- settings */
 
+void
+session_asked(struct session *s, double begun)
+{
+	double took = monotonic() - begun;
+
+	s->asked_seconds += took;
+	if (s->limit != 0)
+		s->limit += took;
+}
+
 static char *
 ask_person(struct session *s, int code)
 {
@@ -76,11 +85,14 @@ static char *
 ask_secret(int code, void *user)
 {
 	struct session *s = user;
+	double begun;
 	char *secret;
 
 	if (code == 331 && s->kept_password != NULL)
 		return strdup(s->kept_password);
+	begun = monotonic();
 	secret = ask_person(s, code);
+	session_asked(s, begun);
 	if (code == 331 && s->keeps_password && secret != NULL)
 		s->kept_password = strdup(secret);
 	return secret;
@@ -209,13 +221,10 @@ stop(struct session *s)
 static int
 limit_timeout(const struct session *s, int timeout)
 {
-	struct timespec ts;
-	double left;
+	double left = s->limit - monotonic();
 
 	if (s->limit == 0)
 		return timeout;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	left = s->limit - (double)ts.tv_sec - (double)ts.tv_nsec / 1e9;
 	if (left <= 0)
 		return 0;
 	return timeout >= 0 && timeout / 1000.0 < left ? timeout : (int)(left * 1000) + 1;

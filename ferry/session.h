@@ -31,6 +31,7 @@ struct session {
 	const char *prompt_password; /* text of the question */
 	bool keeps_password;         /* a person is asked for it once only */
 	char *kept_password;         /* then this one; or NULL */
+	double asked_seconds;        /* that a person took to answer questions */
 	double limit;      /* on the monotonic clock: whatever runs then is ended, and the
 			      connection; 0: none */
 	char message[600]; /* a failure on our side, in words; "" when the handle has the
@@ -75,6 +76,8 @@ int session_netrc(
  */
 int session_password(struct session *s, char **ret);
 
+/* A person was asked something since then: no limit is hurt by that. */
+void session_asked(struct session *s, double begun);
 /* The sentence for the last failure: harmless text; free(). */
 char *session_error(const struct session *s, int result);
 __attribute__((format(printf, 3, 4))) int session_fail(
