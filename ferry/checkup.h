@@ -27,6 +27,7 @@ struct visit {
 	int sys_errno;
 	int code;        /* of the last reply, or 0 */
 	char words[256]; /* that reply, or the library's sentence */
+	unsigned idle;   /* seconds for which it was left alone; 0: it was not */
 	bool masked;     /* the reply to SYST was blotted out */
 	bool web;        /* no answer, but port 443 of the same address answers */
 	struct hops hops;

@@ -1091,6 +1091,25 @@ judge_oddities(struct work *w)
 		f->weight = WEIGHT_PASSIVE;
 }
 
+/* ---------------------------------------------------------------- left alone */
+
+static void
+judge_idle(struct work *w, const struct visit *v)
+{
+	if (v->idle == 0 || v->result == 0)
+		return;
+	if (v->code == 421)
+		found(w, VERDICT_L02, VERDICT_CERTAIN,
+		    "A command connection was left alone for %u seconds. Then the server "
+		    "said \"%s\".",
+		    v->idle, v->words);
+	else
+		found(w, VERDICT_L01, VERDICT_LIKELY,
+		    "A command connection was left alone for %u seconds, and then it was "
+		    "dead: a router on the way has forgotten it.",
+		    v->idle);
+}
+
 /* ---------------------------------------------------------------- all of it */
 
 static void
@@ -1186,6 +1205,8 @@ diagnose(const struct checkup *c, struct diagnosis *ret)
 		judge_active(&w);
 		judge_transfers(&w);
 		judge_oddities(&w);
+		for (size_t i = 0; i < c->n_visits; i++)
+			judge_idle(&w, &c->visits[i]);
 		ret->passive_works = passive_state(&w, &own) == STATE_WORKS ||
 				     passive_state(&w, &own) == STATE_PARTLY;
 	}

@@ -668,7 +668,7 @@ compare_security(struct doctor *d)
 {
 	const struct visit *first = &d->c.visits[0];
 
-	if (had_enough(d))
+	if (had_enough(d) || d->t.tls == FERRY_TLS_IMPLICIT)
 		return;
 	if (first->tls && d->may_speak_clear)
 		visit_other_security(d, IN_CLEAR, "unencrypted sessions: there was none");
@@ -679,6 +679,13 @@ compare_security(struct doctor *d)
 		    "--allow-plaintext does it");
 	else if (!first->tls && first->tls_offered && d->given->tls == FERRY_TLS_NEVER)
 		visit_other_security(d, ENCRYPTED, "encrypted sessions: there was none");
+}
+
+/* Not again in a way that was not possible. */
+static enum security
+home_security(const struct doctor *d)
+{
+	return d->c.visits[0].stage == VISIT_LOGGED_IN ? AS_ASKED : IN_CLEAR;
 }
 
 static bool
@@ -695,10 +702,6 @@ compare_families(struct doctor *d)
 {
 	int now = d->c.visits[0].family;
 	int other = now == AF_INET ? AF_INET6 : AF_INET;
-	/* not again in a way that was not possible */
-	enum security security =
-	    d->c.visits[0].stage == VISIT_LOGGED_IN ? AS_ASKED : IN_CLEAR;
-
 	if (had_enough(d) || d->given->family != AF_UNSPEC || d->given->source != NULL ||
 	    is_numeric(d->t.host))
 		return;
@@ -706,7 +709,7 @@ compare_families(struct doctor *d)
 		untested(d, "the other address family: there was no time left");
 		return;
 	}
-	if (!visit_begin(d, security, other, d->c.port)) {
+	if (!visit_begin(d, home_security(d), other, d->c.port)) {
 		if (visit_now(d)->result == -FERRY_ERESOLVE)
 			d->c.n_visits--;
 		else
@@ -725,6 +728,33 @@ is_anonymous(const struct login *l)
 {
 	return l->user == NULL || strcmp(l->user, "anonymous") == 0 ||
 	       strcmp(l->user, "ftp") == 0;
+}
+
+/* Is a command connection that is left alone still there afterwards? That time is the
+ * person's wish, and no part of the limits. */
+static void
+leave_alone(struct doctor *d)
+{
+	double begun;
+	struct visit *v;
+	int rc;
+
+	if (d->given->idle_seconds == 0 || had_enough(d) ||
+	    !visit_begin(d, home_security(d), d->c.visits[0].family, d->c.port))
+		return;
+	v = visit_now(d);
+	tell(d, "leaving the command connection alone for %u seconds",
+	    d->given->idle_seconds);
+	begun = monotonic();
+	(void)interrupt_poll(NULL, 0, (int)d->given->idle_seconds * 1000);
+	session_asked(&d->s, begun);
+	v->idle = (unsigned)(monotonic() - begun);
+	limit(d, GRACE + 2);
+	rc = run(d, ferry_command(d->s.h, "NOOP"));
+	if (rc < 0)
+		note_trouble(d, v, rc);
+	tell(d, "it is %s", rc < 0 ? "dead" : "alive");
+	visit_end(d);
 }
 
 /* A helper may know FTP at its usual port only. The name and password of a person are not
@@ -802,6 +832,7 @@ examine(struct doctor *d)
 		compare_security(d);
 	compare_families(d);
 	compare_ports(d);
+	leave_alone(d);
 	compare_announced(d);
 }
 

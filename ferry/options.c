@@ -319,6 +319,17 @@ set_allow_plaintext(struct options *o, const char *arg)
 }
 
 static int
+set_idle(struct options *o, const char *arg)
+{
+	unsigned long s;
+
+	if (parse_number(arg, 1, 86400, &s) < 0)
+		return -FERRY_EINVAL;
+	o->idle_seconds = (unsigned)s;
+	return 0;
+}
+
+static int
 set_json(struct options *o, const char *arg)
 {
 	o->json = true;
@@ -401,6 +412,7 @@ static const struct row rows[] = {
     {'l', "long", NULL, FOR_LS, set_long, "with type, permissions, size and time"},
     {0, "color", "WHEN", FOR_ALL, set_colour, "auto (default), always, never"},
     {0, "allow-plaintext", NULL, FOR_DOCTOR, set_allow_plaintext, "test in clear too: the password travels in clear then"},
+    {0, "idle", "SECONDS", FOR_DOCTOR, set_idle, "also leave a command connection alone for so long"},
     {0, "json", NULL, FOR_DOCTOR, set_json, "the result for machines"},
     {'i', "no-prompt", NULL, FOR_PROMPT, set_no_ask, "do not ask for each file of mget, mput, mdelete"},
     {'g', "no-glob", NULL, FOR_PROMPT, set_no_glob, "* and ? in file names mean themselves"},

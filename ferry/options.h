@@ -44,7 +44,9 @@ struct options {
 	enum colour_choice colour;
 	const char *output;
 	bool long_listing;
-	bool json, allow_plaintext; /* the doctor's */
+	/* the doctor's */
+	bool json, allow_plaintext;
+	unsigned idle_seconds; /* 0: not asked for */
 	/* the prompt's */
 	bool no_ask, no_glob, no_edit, anonymous;
 	uint16_t port;

@@ -12,6 +12,12 @@
 
 #define LOW 61000 /* the proposed passive range; the default of ferryd */
 #define HIGH 61199
+#define SMALL_SEGMENT 1220 /* what fits into the smallest packets of IPv6 */
+#define CLAMP                                                                            \
+	"nft add table inet ferry_mss\n"                                                 \
+	"nft 'add chain inet ferry_mss clamp { type filter hook forward priority "       \
+	"mangle; }'\n"                                                                   \
+	"nft add rule inet ferry_mss clamp tcp flags syn tcp option maxseg size set "
 #define ACTIVE_LOW 50000 /* the proposed ports for the server's calls */
 #define ACTIVE_HIGH 50010
 
@@ -450,12 +456,9 @@ mtu(const struct pen *p)
 	    "is filtered: let ICMP \"fragmentation needed\" and \"packet too big\" "
 	    "pass.");
 	give(p, ADMIN, SERVER, "sysctl", false, "sysctl -w net.ipv4.tcp_mtu_probing=1");
-	give(p, ADMIN, SERVER_ROUTER, "nftables", false,
-	    "nft add table inet ferry_mss\n"
-	    "nft 'add chain inet ferry_mss clamp { type filter hook forward priority "
-	    "mangle; }'\n"
-	    "nft add rule inet ferry_mss clamp tcp flags syn tcp option maxseg size set "
-	    "rt mtu");
+	/* any router may tell both ends to keep to what every link takes */
+	give(p, ADMIN, SERVER_ROUTER, "nftables", false, CLAMP "%d", SMALL_SEGMENT);
+	give(p, YOU, OWN_ROUTER, "nftables", false, CLAMP "rt mtu");
 	give(p, ADMIN, SERVER_ROUTER, "iptables", false,
 	    "%s -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS "
 	    "--clamp-mss-to-pmtu",
@@ -466,10 +469,19 @@ static void
 idle(const struct pen *p)
 {
 	say(p, YOU,
-	    "Compare the sizes: all bytes came, only the server's word for it is "
-	    "missing.");
+	    "After a long transfer compare the sizes: all bytes came, only the server's "
+	    "word for it is missing. A router on the way forgets connections that are "
+	    "silent for long; both ferry and ferryd make themselves heard every 60 "
+	    "seconds.");
 	give(p, YOU, OWN_ROUTER, "sysctl", false,
 	    "sysctl -w net.netfilter.nf_conntrack_tcp_timeout_established=7440");
+}
+
+static void
+serve_longer(const struct pen *p)
+{
+	say(p, ADMIN, "The server should wait longer, and count a transfer as activity:");
+	give(p, ADMIN, SERVER, "ferryd and vsftpd", false, "idle_session_timeout=900");
 }
 
 static void
@@ -566,6 +578,7 @@ static const struct {
     {VERDICT_P07, announce_inside, NULL},
     {VERDICT_P08, fix_announced, NULL},
     {VERDICT_L01, idle, NULL},
+    {VERDICT_L02, serve_longer, NULL},
     {VERDICT_L03, mtu, NULL},
     {VERDICT_T03, resume, NULL},
     {VERDICT_C02, command_port, NULL},

@@ -5,9 +5,10 @@
  *
  * What was seen is written as visits, "4c E~ E~ P~ A+; 4t E~": family, c in clear or t
  * encrypted, a port if it is not 21; then the attempts: E EPSV, P PASV, A active, B a
- * large file; + works, ~ silence, R refused, X rejected, Y the same late, 5 declined, 0 unanswered, G
- * garbled, D connected and then a 425, N nobody called, F the same and at once, S not one
- * byte, L all bytes and no 226, W worked but slowly, U stopped. "@" a passive port.
+ * large file; + works, ~ silence, R refused, X rejected, Y the same late, 5 declined, 0
+ * unanswered, G garbled, D connected and then a 425, N nobody called, F the same and at
+ * once, S not one byte, L all bytes and no 226, W worked but slowly, U stopped. "@" a
+ * passive port.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -483,6 +484,35 @@ test_a_masked_system(void **state)
 	assert_string_equal(got, "P11? M03!");
 }
 
+/* The connection that was left alone is a visit of its own. */
+static void
+test_left_alone(void **state)
+{
+	static const struct {
+		int result, code;
+		const char *want;
+	} ends[] = {
+	    {0, 200, ""},
+	    {-FERRY_ETIMEOUT, 0, "L01?"},
+	    {-FERRY_ECLOSED, 421, "L02!"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		static struct checkup c;
+		static struct diagnosis d;
+		const struct row well = {.seen = "4c E+ P+; 4c"};
+		char got[128];
+
+		read_row(&well, &c);
+		c.visits[1].idle = 65;
+		c.visits[1].result = ends[i].result;
+		c.visits[1].code = ends[i].code;
+		diagnose(&c, &d);
+		codes(&d, got, sizeof got);
+		assert_string_equal(got, ends[i].want);
+	}
+}
+
 /* No session at all, and one more attempt than fits, do no harm. */
 static void
 test_edges(void **state)
@@ -509,6 +539,7 @@ main(void)
 	    cmocka_unit_test(test_every_code_has_a_remedy),
 	    cmocka_unit_test(test_no_conversation),
 	    cmocka_unit_test(test_a_masked_system),
+	    cmocka_unit_test(test_left_alone),
 	    cmocka_unit_test(test_edges),
 	};
 
