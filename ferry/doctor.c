@@ -302,8 +302,8 @@ run_trial(struct doctor *d, enum trial_kind kind)
 	return run(d, ferry_list_raw(h, "NLST", directory(d), count_bytes, &left));
 }
 
-static const char *
-mode_name(enum ferry_mode mode)
+const char *
+doctor_mode_name(enum ferry_mode mode)
 {
 	static const char *const names[] = {
 	    [FERRY_MODE_EPSV] = "EPSV",
@@ -342,7 +342,7 @@ tell_trial(const struct doctor *d, const struct trial *t)
 
 	if (port != 0)
 		snprintf(place, sizeof place, " port %u", port);
-	tell(d, "%s%s%s: %s%s%s", mode_name(a->mode), place,
+	tell(d, "%s%s%s: %s%s%s", doctor_mode_name(a->mode), place,
 	    t->kind == TRIAL_BIG ? ", a larger file" : "", words[outcome],
 	    said ? ": " : "", said ? a->words : "");
 }
@@ -908,9 +908,9 @@ report(struct doctor *d)
 	d->c.seconds = time_spent(d);
 	diagnose(&d->c, &g);
 	code = exit_code_of(&d->c, &g);
-	if (o->json)
-		doctor_json(stdout, &d->c, &g, code);
-	else
+	if (o->json && doctor_json(stdout, &d->c, &g, code) < 0)
+		return EXITCODE_LOCAL;
+	if (!o->json)
 		doctor_page(stdout, options_colour(o, stdout), &d->c, &g);
 	return code;
 }
@@ -936,6 +936,8 @@ doctor_main(const struct options *opt, int n, char **args)
 	} else {
 		code = exitcode_of(rc);
 	}
+	if (d->s.h != NULL && session_save_trace(&d->s) < 0 && code == EXITCODE_OK)
+		code = EXITCODE_LOCAL;
 	if (d->s.h != NULL)
 		session_free(&d->s);
 	login_clear(&d->login);

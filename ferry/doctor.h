@@ -14,7 +14,10 @@ oneshot_fn doctor_main;
 /* The result: a page for people, or JSON. exit_code: what the program ends with. */
 void doctor_page(
     FILE *out, bool colour, const struct checkup *c, const struct diagnosis *d);
-void doctor_json(FILE *out, const struct checkup *c, const struct diagnosis *d,
+/* 0 or -FERRY_ENOMEM. */
+int doctor_json(FILE *out, const struct checkup *c, const struct diagnosis *d,
     enum exitcode exit_code);
+/* "EPSV" */
+const char *doctor_mode_name(enum ferry_mode mode);
 
 #endif

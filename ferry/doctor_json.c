@@ -1,100 +1,85 @@
 /*
- * The doctor's result as JSON (RFC 8259): one object. Names are not renamed; new ones may
- * come.
+ * The doctor's result as JSON: one object. Names are not renamed; new ones may come. A
+ * server's words pass safe_string() first, and all that is not ASCII is a number: a
+ * result may be shown on a terminal.
  */
 #include "doctor.h"
 
 #include "address.h"
 #include "own.h"
 #include "remedy.h"
+#include "safe.h"
 
-/* One character of UTF-8 at s: how many bytes, and which; 0: it is broken. */
-static size_t
-read_utf8(const unsigned char *s, uint32_t *ret)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = *s < 0x80             ? 1
-		   : (*s & 0xe0) == 0xc0 ? 2
-		   : (*s & 0xf0) == 0xe0 ? 3
-		   : (*s & 0xf8) == 0xf0 ? 4
-					 : 0;
-	uint32_t c = n < 2 ? *s : *s & (0x7fu >> n);
+#include <jansson.h>
 
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (n == 0 || c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	*ret = c;
-	return n;
-}
-
-/* Whatever is not plain ASCII becomes a number: a result may be shown on a terminal. */
 static void
-put_character(FILE *f, uint32_t c)
+put_text(json_t *o, const char *name, const char *text)
 {
-	if (c == '"' || c == '\\')
-		fprintf(f, "\\%c", (int)c);
-	else if (c >= ' ' && c < 0x7f)
-		putc((int)c, f);
-	else if (c < 0x10000)
-		fprintf(f, "\\u%04x", (unsigned)c);
-	else
-		fprintf(f, "\\u%04x\\u%04x", 0xd800 + (unsigned)((c - 0x10000) >> 10),
-		    0xdc00 + (unsigned)((c - 0x10000) & 0x3ff));
+	_cleanup_free_ char *safe = safe_string(text);
+
+	json_object_set_new(o, name, json_string(safe == NULL ? "" : safe));
 }
 
 static void
-put_string(FILE *f, const char *text)
+put_number(json_t *o, const char *name, uint64_t n)
 {
-	const unsigned char *s = (const unsigned char *)text;
-
-	putc('"', f);
-	while (*s != '\0') {
-		uint32_t c = 0xfffd;
-		size_t n = read_utf8(s, &c);
-
-		put_character(f, c);
-		s += n == 0 ? 1 : n;
-	}
-	putc('"', f);
-}
-
-/* "name": "text", with a comma before it unless it is the first. */
-static void
-put_text(FILE *f, const char *before, const char *name, const char *text)
-{
-	fprintf(f, "%s\"%s\": ", before, name);
-	put_string(f, text);
+	json_object_set_new(o, name, json_integer((json_int_t)n));
 }
 
 static void
-put_bool(FILE *f, const char *name, bool value)
+put_seconds(json_t *o, const char *name, double s)
 {
-	fprintf(f, ", \"%s\": %s", name, value ? "true" : "false");
+	json_object_set_new(o, name, json_real(s));
 }
 
 static void
-put_address(FILE *f, const char *name, const struct sockaddr_storage *a)
+put_bool(json_t *o, const char *name, bool value)
 {
-	char text[ADDRESS_TEXT_MAX];
+	json_object_set_new(o, name, json_boolean(value));
+}
+
+/* "name": "192.0.2.1", "name_port": 21; nothing if there is none. */
+static void
+put_address(json_t *o, const char *name, const struct sockaddr_storage *a)
+{
+	char text[ADDRESS_TEXT_MAX], port[32];
 
 	if (a->ss_family == AF_UNSPEC)
 		return;
-	put_text(f, ", ", name, address_text(a, text));
-	fprintf(f, ", \"%s_port\": %u", name, (unsigned)address_port(a));
+	snprintf(port, sizeof port, "%s_port", name);
+	put_text(o, name, address_text(a, text));
+	put_number(o, port, address_port(a));
 }
 
-static void
-put_finding(FILE *f, const struct finding *one)
+static json_t *
+finding_of(const struct finding *f)
 {
-	put_text(f, "{", "code", verdict_name(one->code));
-	put_text(f, ", ", "certainty", verdict_certainty_name(one->certainty));
-	put_text(f, ", ", "headline", verdict_headline(one->code));
-	put_text(f, ", ", "evidence", one->evidence);
-	putc('}', f);
+	json_t *o = json_object();
+
+	put_text(o, "code", verdict_name(f->code));
+	put_text(o, "certainty", verdict_certainty_name(f->certainty));
+	put_text(o, "headline", verdict_headline(f->code));
+	put_text(o, "evidence", f->evidence);
+	return o;
+}
+
+static json_t *
+session_of(const struct visit *v)
+{
+	static const char *const stages[] = {"nowhere", "connected", "logged in"};
+	json_t *o = json_object();
+
+	put_text(o, "stage", stages[v->stage]);
+	put_bool(o, "tls", v->tls);
+	put_address(o, "own", &v->own);
+	put_address(o, "server", &v->peer);
+	if (v->hops.distance > 0)
+		put_number(o, "hops", v->hops.distance);
+	if (v->idle > 0)
+		put_number(o, "idle", v->idle);
+	if (v->words[0] != '\0')
+		put_text(o, "said", v->words);
+	return o;
 }
 
 static const char *
@@ -117,131 +102,108 @@ outcome_name(enum outcome outcome)
 	return names[outcome];
 }
 
-static void
-put_trial(FILE *f, const struct trial *t)
+static json_t *
+attempt_of(const struct trial *t)
 {
-	static const char *const modes[] = {
-	    [FERRY_MODE_EPSV] = "EPSV",
-	    [FERRY_MODE_PASV] = "PASV",
-	    [FERRY_MODE_EPRT] = "EPRT",
-	    [FERRY_MODE_PORT] = "PORT",
-	};
 	const struct attempt *a = &t->a;
+	json_t *o = json_object();
 
-	put_text(f, "{", "mode", modes[a->mode]);
-	fprintf(f, ", \"session\": %zu", t->visit);
-	put_bool(f, "tls", a->tls);
-	put_bool(f, "large", t->kind == TRIAL_BIG);
-	put_text(f, ", ", "outcome", outcome_name(attempt_outcome(a)));
-	fprintf(f, ", \"seconds\": %.3f", a->seconds);
-	put_address(f, "announced", &a->sent);
-	put_address(f, "called", &a->used);
-	put_address(f, "told", &a->told);
-	put_address(f, "caller", &a->caller);
+	put_text(o, "mode", doctor_mode_name(a->mode));
+	put_number(o, "session", t->visit);
+	put_bool(o, "tls", a->tls);
+	put_bool(o, "large", t->kind == TRIAL_BIG);
+	put_text(o, "outcome", outcome_name(attempt_outcome(a)));
+	put_seconds(o, "seconds", a->seconds);
+	put_address(o, "announced", &a->sent);
+	put_address(o, "called", &a->used);
+	put_address(o, "told", &a->told);
+	put_address(o, "caller", &a->caller);
 	if (a->words[0] != '\0')
-		put_text(f, ", ", "reply", a->words);
+		put_text(o, "reply", a->words);
 	if (a->sys_errno != 0)
-		put_text(f, ", ", "error", strerror(a->sys_errno));
-	putc('}', f);
+		put_text(o, "error", strerror(a->sys_errno));
+	return o;
 }
 
-static void
-put_visit(FILE *f, const struct visit *v)
+static json_t *
+lines_of(const char *text)
 {
-	static const char *const stages[] = {"nowhere", "connected", "logged in"};
+	json_t *lines = json_array();
 
-	put_text(f, "{", "stage", stages[v->stage]);
-	put_bool(f, "tls", v->tls);
-	put_address(f, "own", &v->own);
-	put_address(f, "server", &v->peer);
-	if (v->hops.distance > 0)
-		fprintf(f, ", \"hops\": %u", v->hops.distance);
-	if (v->words[0] != '\0')
-		put_text(f, ", ", "said", v->words);
-	putc('}', f);
-}
+	while (*text != '\0') {
+		size_t n = strcspn(text, "\n");
+		_cleanup_free_ char *line = strndup(text, n);
 
-struct list {
-	FILE *f;
-	bool any;
-};
-
-static void
-put_remedy(const struct remedy *r, void *user)
-{
-	struct list *l = user;
-	bool sentence = *r->tool == '\0';
-	const char *p = r->text;
-
-	fputs(l->any ? ",\n  " : "\n  ", l->f);
-	l->any = true;
-	put_text(l->f, "{", "code", verdict_name(r->code));
-	put_text(l->f, ", ", "who", r->who);
-	if (sentence) {
-		put_text(l->f, ", ", "text", r->text);
-		putc('}', l->f);
-		return;
+		json_array_append_new(lines, json_string(line == NULL ? "" : line));
+		text += n + (text[n] == '\n');
 	}
-	put_text(l->f, ", ", "place", r->place);
-	put_text(l->f, ", ", "tool", r->tool);
-	put_bool(l->f, "nat", r->nat);
-	fputs(", \"lines\": [", l->f);
-	for (const char *comma = ""; *p != '\0'; comma = ", ") {
-		size_t n = strcspn(p, "\n");
-		_cleanup_free_ char *line = strndup(p, n);
-
-		fputs(comma, l->f);
-		put_string(l->f, line == NULL ? "" : line);
-		p += n + (p[n] == '\n');
-	}
-	fputs("]}", l->f);
+	return lines;
 }
 
 static void
-put_lists(FILE *f, const struct checkup *c, const struct diagnosis *d)
+add_remedy(const struct remedy *r, void *user)
 {
-	struct list remedies = {.f = f};
+	json_t *list = user, *o = json_object();
 
-	fputs(",\n \"findings\": [", f);
+	put_text(o, "code", verdict_name(r->code));
+	put_text(o, "who", r->who);
+	if (*r->tool == '\0') {
+		put_text(o, "text", r->text);
+	} else {
+		put_text(o, "place", r->place);
+		put_text(o, "tool", r->tool);
+		put_bool(o, "nat", r->nat);
+		json_object_set_new(o, "lines", lines_of(r->text));
+	}
+	json_array_append_new(list, o);
+}
+
+static void
+put_lists(json_t *top, const struct checkup *c, const struct diagnosis *d)
+{
+	json_t *findings = json_array(), *sessions = json_array(),
+	       *attempts = json_array(), *untested = json_array(),
+	       *remedies = json_array();
+
 	for (size_t i = 0; i < d->n; i++) {
-		fputs(i > 0 ? ",\n  " : "\n  ", f);
-		put_finding(f, &d->findings[i]);
+		json_array_append_new(findings, finding_of(&d->findings[i]));
+		remedy_each(c, d, &d->findings[i], add_remedy, remedies);
 	}
-	fputs("],\n \"sessions\": [", f);
-	for (size_t i = 0; i < c->n_visits; i++) {
-		fputs(i > 0 ? ",\n  " : "\n  ", f);
-		put_visit(f, &c->visits[i]);
-	}
-	fputs("],\n \"attempts\": [", f);
-	for (size_t i = 0; i < c->n_trials; i++) {
-		fputs(i > 0 ? ",\n  " : "\n  ", f);
-		put_trial(f, &c->trials[i]);
-	}
-	fputs("],\n \"not_tested\": [", f);
-	for (size_t i = 0; i < c->n_untested; i++) {
-		fputs(i > 0 ? ",\n  " : "\n  ", f);
-		put_string(f, c->untested[i]);
-	}
-	fputs("],\n \"remedies\": [", f);
-	for (size_t i = 0; i < d->n; i++)
-		remedy_each(c, d, &d->findings[i], put_remedy, &remedies);
-	fputs("]}\n", f);
+	for (size_t i = 0; i < c->n_visits; i++)
+		json_array_append_new(sessions, session_of(&c->visits[i]));
+	for (size_t i = 0; i < c->n_trials; i++)
+		json_array_append_new(attempts, attempt_of(&c->trials[i]));
+	for (size_t i = 0; i < c->n_untested; i++)
+		json_array_append_new(untested, json_string(c->untested[i]));
+	json_object_set_new(top, "findings", findings);
+	json_object_set_new(top, "sessions", sessions);
+	json_object_set_new(top, "attempts", attempts);
+	json_object_set_new(top, "not_tested", untested);
+	json_object_set_new(top, "remedies", remedies);
 }
 
-void
+int
 doctor_json(FILE *out, const struct checkup *c, const struct diagnosis *d,
     enum exitcode exit_code)
 {
-	put_text(out, "{", "host", c->host);
-	fprintf(out, ", \"port\": %u, \"seconds\": %.1f, \"exit\": %d", (unsigned)c->port,
-	    c->seconds, (int)exit_code);
-	put_bool(out, "passive_works", d->passive_works);
+	json_t *top = json_object();
+	int rc;
+
+	put_text(top, "host", c->host);
+	put_number(top, "port", c->port);
+	put_seconds(top, "seconds", c->seconds);
+	put_number(top, "exit", exit_code);
+	put_bool(top, "passive_works", d->passive_works);
 	if (d->active_tested)
-		put_bool(out, "active_works", d->active_works);
-	fputs(",\n \"verdict\": ", out);
-	if (d->n > 0)
-		put_finding(out, &d->findings[0]);
-	else
-		fputs("null", out);
-	put_lists(out, c, d);
+		put_bool(top, "active_works", d->active_works);
+	json_object_set_new(
+	    top, "verdict", d->n > 0 ? finding_of(&d->findings[0]) : json_null());
+	put_lists(top, c, d);
+	rc = json_dumpf(
+	    top, out, JSON_INDENT(1) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
+	json_decref(top);
+	if (rc < 0)
+		return -FERRY_ENOMEM;
+	putc('\n', out);
+	return 0;
 }

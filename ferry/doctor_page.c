@@ -78,23 +78,16 @@ is_first(const struct checkup *c, size_t i, const struct line *l)
 static void
 draw_ways(const struct checkup *c, size_t visit, struct draw *d)
 {
-	static const char *const names[] = {
-	    [FERRY_MODE_EPSV] = "EPSV:",
-	    [FERRY_MODE_PASV] = "PASV:",
-	    [FERRY_MODE_EPRT] = "EPRT:",
-	    [FERRY_MODE_PORT] = "PORT:",
-	};
-
 	for (size_t i = 0; i < c->n_trials; i++) {
 		const struct trial *t = &c->trials[i];
 		struct line l = {.visit = visit, .mode = t->a.mode, .kind = t->kind};
-		char text[256];
+		char text[256], way[16];
 
 		if (t->visit != visit || !is_first(c, i, &l))
 			continue;
 		sum_up(c, &l, text, sizeof text);
-		draw_advice(
-		    d, t->kind == TRIAL_BIG ? "larger file:" : names[t->a.mode], text);
+		snprintf(way, sizeof way, "%s:", doctor_mode_name(t->a.mode));
+		draw_advice(d, t->kind == TRIAL_BIG ? "larger file:" : way, text);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include "options.h"
 #include "own.h"
 #include "prompt.h"
+#include "replay.h"
 
 #include <locale.h>
 
@@ -28,6 +29,8 @@ static const struct subcommand {
     {"doctor", "[OPTION...] HOST | URL",
 	"find out what keeps data connections from working", FOR_DOCTOR, 1, 1,
 	doctor_main},
+    {"replay", "[OPTION...] FILE.json", "narrate a recorded session, or draw it (--trace)",
+	FOR_REPLAY, 1, 1, replay_main},
     {"", "[OPTION...] [[USER@]HOST[:PATH] [PORT] | URL]", "the ftp> prompt", FOR_PROMPT,
 	0, 2, prompt_main},
 };
@@ -109,5 +112,6 @@ main(int argc, char **argv)
 	enum exitcode code = run(c, argc - skip, argv + skip);
 	if (fflush(stdout) != 0 && code == EXITCODE_OK)
 		code = EXITCODE_LOCAL;
+	interrupt_obey_end();
 	return code;
 }

@@ -15,8 +15,9 @@ enum option_user {
 	FOR_CAT = 8,
 	FOR_PROMPT = 16,
 	FOR_FILES = 31, /* all that move files or list them */
-	FOR_DOCTOR = 32,
-	FOR_ALL = 63,
+	FOR_REPLAY = 32,
+	FOR_DOCTOR = 64,
+	FOR_ALL = FOR_FILES | FOR_DOCTOR,
 };
 
 enum colour_choice { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
@@ -31,6 +32,7 @@ struct options {
 	bool trust_pasv;
 	const char *source;
 	bool explain, verbose, quiet;
+	const char *trace;  /* file for the diagram, or NULL */
 	enum ferry_tls tls; /* --tls, --plain; FERRY_TLS_AUTO: neither */
 	const char *ca_file, *pin, *cert_file, *key_file, *known_hosts;
 	bool accept_new;

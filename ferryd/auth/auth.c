@@ -1,8 +1,8 @@
 /*
  * The life of a login in auth: it waits for a process if its backend may block, is
  * checked, becomes a session if the options say so, and is granted; then it is remembered
- * until the master says that it has ended. Every AUTH_LOGIN gets one answer:
- * MSG_WORKER_DENIED to the worker, or a verdict to the master.
+ * until the master says that it has ended. Every AUTH_LOGIN and every AUTH_CERTIFICATE
+ * gets one answer: MSG_WORKER_DENIED to the worker, or a verdict to the master.
  *
  * A session may have two logins for a moment: after REIN the worker's next AUTH_LOGIN can
  * overtake the master's AUTH_END of the last one. The older is always the one that ends.
@@ -10,12 +10,15 @@
 #include "auth.h"
 
 #include <ferry/ferry.h>
+#include <openssl/x509.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "certificate.h"
 #include "chan.h"
 #include "checker.h"
+#include "keys.h"
 #include "log.h"
 
 #define BUCKETS 256
@@ -49,6 +52,7 @@ struct login {
 	char *user;     /* as typed; these three until it is granted */
 	char *password; /* wiped as soon as it was used */
 	char *peer;
+	struct buf chain; /* certificates instead of the password, or empty */
 	const struct backend *backend;
 	struct checker *checker;
 	struct decision decision;
@@ -62,6 +66,7 @@ struct auth {
 	struct login_list waiting;
 	unsigned nwaiting;
 	LIST_HEAD(, worker) workers;
+	X509_STORE *authorities; /* who signs clients' certificates; NULL: nobody */
 };
 
 /* ---- logins as objects ---- */
@@ -101,6 +106,7 @@ login_shrink(struct login *l)
 	forget_password(l);
 	free(l->user);
 	free(l->peer);
+	buf_free(&l->chain);
 	l->user = l->peer = NULL;
 	decision_clear(&l->decision);
 	decision_init(&l->decision);
@@ -140,22 +146,30 @@ login_free(struct login *l)
 	free(l);
 }
 
+/* What a worker asks, with a password or with certificates. */
+struct question {
+	uint32_t session;
+	struct bytes user, password, chain, peer;
+};
+
 static struct login *
-login_new(struct worker *w, const struct msg_auth_login *m)
+login_new(struct worker *w, const struct question *q)
 {
 	struct login *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return NULL;
 	l->worker = w;
-	l->session = m->session;
-	l->user = bytes_dup(m->user);
-	l->password = bytes_dup(m->password);
-	l->peer = bytes_dup(m->peer);
+	l->session = q->session;
+	l->user = bytes_dup(q->user);
+	l->password = bytes_dup(q->password);
+	l->peer = bytes_dup(q->peer);
+	l->chain = BUF_INIT(CHAIN_MAX);
 	decision_init(&l->decision);
-	TAILQ_INSERT_TAIL(bucket_of(w, m->session), l, next);
+	TAILQ_INSERT_TAIL(bucket_of(w, q->session), l, next);
 	w->logins++;
-	if (l->user == NULL || l->password == NULL || l->peer == NULL) {
+	if (l->user == NULL || l->password == NULL || l->peer == NULL ||
+	    buf_append(&l->chain, q->chain.p, q->chain.n) < 0) {
 		login_free(l);
 		return NULL;
 	}
@@ -274,6 +288,20 @@ checker_gone(struct checker *c, void *user)
 	l->checker = NULL;
 }
 
+/* Borrowed from l. */
+static struct attempt
+login_attempt(const struct login *l)
+{
+	return (struct attempt){
+	    .session = l->session,
+	    .user = l->user,
+	    .password = l->password,
+	    .peer = l->peer,
+	    .chain = {.p = buf_data(&l->chain), .n = buf_len(&l->chain)},
+	    .authorities = l->worker->auth->authorities,
+	};
+}
+
 static void
 login_start(struct login *l)
 {
@@ -281,13 +309,7 @@ login_start(struct login *l)
 	const struct check_job job = {
 	    .setup = a->setup,
 	    .backend = l->backend,
-	    .attempt =
-		{
-		    .session = l->session,
-		    .user = l->user,
-		    .password = l->password,
-		    .peer = l->peer,
-		},
+	    .attempt = login_attempt(l),
 	    .worker = l->worker->index,
 	};
 	int r;
@@ -330,6 +352,14 @@ forget_others(void *user)
 	}
 }
 
+/* Certificates are read in a process of their own as well: it has a time limit, and what
+ * a taken-over worker could do to it ends with it. */
+static bool
+needs_process(const struct login *l)
+{
+	return (l->backend->flags & BACKEND_BLOCKS) != 0 || buf_len(&l->chain) > 0;
+}
+
 static void
 login_check(struct login *l)
 {
@@ -338,13 +368,8 @@ login_check(struct login *l)
 	l->backend = backend_choose(auth_backends, a->setup, l->user);
 	if (l->backend == NULL) {
 		login_deny(l, false, "no kind of login is enabled for this name");
-	} else if ((l->backend->flags & BACKEND_BLOCKS) == 0) {
-		const struct attempt attempt = {
-		    .session = l->session,
-		    .user = l->user,
-		    .password = l->password,
-		    .peer = l->peer,
-		};
+	} else if (!needs_process(l)) {
+		const struct attempt attempt = login_attempt(l);
 		void *state = NULL;
 
 		backend_decide(l->backend, a->setup, &attempt, &l->decision, &state);
@@ -403,29 +428,62 @@ worker_drop(struct worker *w)
 	}
 }
 
+/* All that a worker may send. */
+static struct question
+question_of(const struct msg *m)
+{
+	const struct msg_auth_certificate *c = &m->auth_certificate;
+	const struct msg_auth_login *l = &m->auth_login;
+
+	if (m->type == MSG_AUTH_CERTIFICATE)
+		return (struct question){
+		    .session = c->session,
+		    .user = c->user,
+		    .password = bytes_of(""),
+		    .chain = c->chain,
+		    .peer = c->peer,
+		};
+	return (struct question){
+	    .session = l->session,
+	    .user = l->user,
+	    .password = l->password,
+	    .peer = l->peer,
+	};
+}
+
+/* NULL, or the rule that a sound worker never breaks. */
+static const char *
+broken_rule(struct worker *w, const struct question *q)
+{
+	if (login_find(w, q->session, true) != NULL)
+		return "it asked a second time before the answer";
+	if (q->chain.n > 0 &&
+	    cert_user_of(w->auth->setup->conf) == CERT_USER_NONE)
+		return "it sent a certificate, and cert_user is off";
+	return NULL;
+}
+
 static void
 worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
 {
 	struct worker *w = user;
-	const struct msg_auth_login *login =
-	    &m->auth_login; /* all that a worker may send */
+	const struct question q = question_of(m);
+	const char *broken = broken_rule(w, &q);
 	struct login *l;
 
-	if (login_find(w, login->session, true) != NULL) {
-		log_event(LOG_ERR, login->session,
-		    "worker=%u ended=yes why=\"it sent a second AUTH_LOGIN before the "
-		    "answer\"",
-		    w->index);
+	if (broken != NULL) {
+		log_event(LOG_ERR, q.session, "worker=%u ended=yes why=\"%s\"", w->index,
+		    broken);
 		worker_drop(w);
 		worker_release(w);
 		return;
 	}
-	l = w->logins < w->auth->pool.limits->logins ? login_new(w, login) : NULL;
+	l = w->logins < w->auth->pool.limits->logins ? login_new(w, &q) : NULL;
 	if (l == NULL) {
-		log_event(LOG_ERR, login->session,
+		log_event(LOG_ERR, q.session,
 		    "login=failed worker=%u why=\"out of memory, or too many logins\"",
 		    w->index);
-		send_denied(w, login->session, true);
+		send_denied(w, q.session, true);
 		return;
 	}
 	login_check(l);
@@ -495,6 +553,33 @@ end_login(struct auth *a, const struct msg_auth_end *m)
 	worker_release(w);
 }
 
+static X509_STORE *
+read_authorities(int fd)
+{
+	_cleanup_(buf_free)
+	struct buf packed = BUF_INIT(KEYS_PACKED_MAX);
+	X509_STORE *store = X509_STORE_new();
+	struct keys keys;
+
+	if (store != NULL && keys_unseal(fd, &packed) == 0 &&
+	    keys_parse(buf_data(&packed), buf_len(&packed), &keys) == 0 &&
+	    authorities_load(store, keys.item[KEYS_AUTHORITIES], NULL, NULL) == 0)
+		return store;
+	X509_STORE_free(store);
+	return NULL;
+}
+
+/* Those who are gone from the file must not count any more, whatever the new one is. */
+static void
+take_authorities(struct auth *a, int fd)
+{
+	X509_STORE_free(a->authorities);
+	a->authorities = read_authorities(fd);
+	if (a->authorities == NULL)
+		log_event(LOG_ERR, 0,
+		    "authorities=refused why=\"no certificate logs anybody in\"");
+}
+
 static void
 master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
 {
@@ -503,6 +588,9 @@ master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	switch (m->type) {
 	case MSG_AUTH_WORKER:
 		worker_add(a, m->auth_worker.worker, fd_take(&fds[0]));
+		break;
+	case MSG_AUTH_KEYS:
+		take_authorities(a, fds[0]);
 		break;
 	case MSG_AUTH_END:
 		end_login(a, &m->auth_end);
@@ -556,6 +644,7 @@ auth_prepare(struct setup *ret, const struct conf *conf, bool root)
 	    .gid = getegid(),
 	    .find = account_find,
 	    .shell_listed = account_shell_listed,
+	    .denied = account_denied,
 	};
 	ret->anonymous_why = BUF_INIT(WHY_MAX);
 	if (ret->single.used && ret->single.anonymous)

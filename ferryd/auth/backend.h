@@ -10,6 +10,7 @@
 #ifndef FERRYD_AUTH_BACKEND_H
 #define FERRYD_AUTH_BACKEND_H
 
+#include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,10 @@ struct attempt {
 	const char *user;
 	const char *password;
 	const char *peer; /* numeric address, for PAM and the log */
+	/* Instead of a password: the client's certificates as certificate.h has them,
+	 * and who may have signed them (NULL: nobody). n 0: a password it is. */
+	struct bytes chain;
+	X509_STORE *authorities;
 };
 
 /* What all backends may look at; made once at the start, constant afterwards. */
@@ -80,6 +85,11 @@ struct backend {
 	/* Fills *ret. *ret_state is passed to the functions below; it may stay NULL. */
 	void (*check)(const struct setup *s, const struct attempt *a, struct finding *ret,
 	    void **ret_state);
+	/* The same for a user who is proved already, by a certificate: what is left is
+	 * whether the name is one, and what becomes of its account. NULL: no certificate
+	 * is good for such names. */
+	void (*vouched)(const struct setup *s, const struct attempt *a,
+	    struct finding *ret, void **ret_state);
 	/* After YES, when the login is wanted. 0, or -FERRY_EREFUSED with the cause in
 	 * why. */
 	int (*open_session)(void *state, struct buf *why);

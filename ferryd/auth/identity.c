@@ -47,7 +47,7 @@ rights_local(const struct conf *c)
 		  RIGHT_MKDIR | RIGHT_RMDIR;
 	if (c->chmod_enable)
 		rights |= RIGHT_CHMOD;
-	if (c->mdtm_write)
+	if (c->mfmt_enable || c->mdtm_write)
 		rights |= RIGHT_MTIME;
 	return rights;
 }
@@ -69,7 +69,7 @@ rights_anonymous(const struct conf *c)
 		rights |= RIGHT_DELETE | RIGHT_RENAME | RIGHT_RMDIR;
 		if (c->anon_upload_enable)
 			rights |= RIGHT_REPLACE;
-		if (c->mdtm_write)
+		if (c->mfmt_enable || c->mdtm_write)
 			rights |= RIGHT_MTIME;
 	}
 	return rights;
@@ -284,6 +284,16 @@ check_shell(const struct identity_source *s, const struct account *a, struct buf
 	return -FERRY_EREFUSED;
 }
 
+/* The file's readers are PAM services, who ask it in their auth lines. */
+static int
+check_denied(const struct identity_source *s, const char *user, struct buf *why)
+{
+	if (!s->denied(user))
+		return 0;
+	buf_append_str(why, "the name is in /etc/ftpusers");
+	return -FERRY_EREFUSED;
+}
+
 /* A guest is always shut into its own directory. */
 static int
 place_guest(const struct conf *c, const char *user, const char *home, struct identity *id,
@@ -340,6 +350,8 @@ identity_account(const struct identity_source *s, const char *user, bool judged,
 	    guest ? c->guest_username : user, &a, why);
 	if (r == 0)
 		r = refuse_root(&a, why);
+	if (r == 0 && !judged)
+		r = check_denied(s, user, why);
 	if (r == 0 && !guest && !judged)
 		r = check_shell(s, &a, why);
 	if (r == 0)

@@ -206,3 +206,9 @@ conf_tell(struct conf_teller *t, enum conf_severity severity, const char *fmt, .
 	va_end(ap);
 	t->cb(severity, t->file, t->line, text, t->user);
 }
+
+bool
+conf_trusts_resumed(const struct conf *c)
+{
+	return c->data_peer != NULL && strcmp(c->data_peer, "resumed") == 0;
+}

@@ -29,6 +29,16 @@ struct conf {
 #undef OPTION_STRING
 };
 
+/* Is one passive port to serve all sessions? */
+static inline bool
+conf_one_passive_port(const struct conf *c)
+{
+	return c->pasv_enable && c->pasv_min_port == c->pasv_max_port;
+}
+
+/* data_peer=resumed */
+bool conf_trusts_resumed(const struct conf *c);
+
 enum conf_severity { CONF_WARNING, CONF_ERROR };
 
 /* One thing to tell the operator, as a whole sentence: "listen_prot is not an option; did

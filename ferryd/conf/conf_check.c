@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cert_user.h"
 #include "conf_honour.h"
 #include "endpoint.h"
 #include "log.h"
@@ -197,7 +198,7 @@ check_port_range(const struct conf *c, struct conf_teller *t)
 		tell_empty_range(c, t);
 		return;
 	}
-	if (min < 1024)
+	if (min < 1024 && !conf_one_passive_port(c)) /* the one port is the master's */
 		conf_tell(t, CONF_ERROR,
 		    "pasv_min_port=%" PRIu64
 		    ": ports below 1024 are the system's, and the process that listens "
@@ -209,7 +210,7 @@ check_port_range(const struct conf *c, struct conf_teller *t)
 		    " to %" PRIu64 ", and a firewall must let all of them through",
 		    min_set ? "pasv_min_port" : "pasv_max_port",
 		    min_set ? "pasv_max_port" : "pasv_min_port", min, max);
-	if (c->max_clients > max - min + 1)
+	if (c->max_clients > max - min + 1 && !conf_one_passive_port(c))
 		conf_tell(t, CONF_WARNING,
 		    "max_clients=%" PRIu64 " sessions have %" PRIu64
 		    " passive ports between them; those that find none free get 425",
@@ -221,6 +222,23 @@ check_port_range(const struct conf *c, struct conf_teller *t)
 		    "connections (net.ipv4.ip_local_port_range): some may be busy at "
 		    "times, ferryd then tries others. A range above %d avoids it",
 		    min, max, EPHEMERAL_LOW, EPHEMERAL_HIGH, EPHEMERAL_HIGH);
+}
+
+static void
+check_data_peer(const struct conf *c, struct conf_teller *t)
+{
+	char shown[SHOWN_MAX];
+
+	if (conf_trusts_resumed(c)) {
+		if (!c->ssl_enable)
+			conf_tell(t, CONF_WARNING,
+			    "data_peer=resumed has no effect without ssl_enable=YES");
+		return;
+	}
+	if (c->data_peer == NULL || strcmp(c->data_peer, "same") == 0)
+		return;
+	show(c->data_peer, shown);
+	conf_tell(t, CONF_ERROR, "data_peer=%s: it is same or resumed", shown);
 }
 
 static void
@@ -398,6 +416,35 @@ check_tls(const struct conf *c, struct conf_teller *t)
 		    "(allow_anon_ssl=NO)");
 }
 
+/* Whoever may log in without a password must have shown what nobody can make up. */
+static void
+check_cert_user(const struct conf *c, struct conf_teller *t)
+{
+	enum cert_user how = CERT_USER_NONE;
+	char shown[SHOWN_MAX];
+
+	if (cert_user_parse(c, &how) < 0)
+		conf_tell(t, CONF_ERROR,
+		    "cert_user=%s: it is CN, SAN or none, for the part of a certificate "
+		    "that has to be the user's name",
+		    show(c->cert_user, shown));
+	if (how == CERT_USER_NONE)
+		return;
+	if (!c->ssl_enable)
+		conf_tell(t, CONF_ERROR,
+		    "cert_user=%s needs ssl_enable=YES: certificates come with TLS",
+		    c->cert_user);
+	else if (!c->validate_cert || c->ca_certs_file == NULL)
+		conf_tell(t, CONF_ERROR,
+		    "cert_user=%s needs validate_cert=YES and ca_certs_file: without "
+		    "them anybody could make a certificate with any name in it",
+		    c->cert_user);
+	if (!c->local_enable)
+		conf_tell(t, CONF_WARNING,
+		    "cert_user has no effect without local_enable=YES: anonymous users "
+		    "need no certificate");
+}
+
 int
 conf_check(const struct conf *c, conf_problem_cb *cb, void *user)
 {
@@ -409,10 +456,12 @@ conf_check(const struct conf *c, conf_problem_cb *cb, void *user)
 	    check_logs,
 	    check_modes,
 	    check_port_range,
+	    check_data_peer,
 	    check_pasv_address,
 	    check_writing,
 	    check_command_lists,
 	    check_tls,
+	    check_cert_user,
 	    conf_check_honoured,
 	};
 	struct conf_teller t = {.cb = cb, .user = user};

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "become.h"
+#include "cert_user.h"
 #include "fdpass.h"
 #include "keyring.h"
 #include "load.h"
@@ -202,6 +203,18 @@ unlinked(struct child *child, int r)
 	return r;
 }
 
+/* Auth verifies certificates itself: a worker's word is not enough. */
+static int
+tell_auth_keys(struct crew *crew)
+{
+	struct msg m = {.type = MSG_AUTH_KEYS};
+
+	if (crew->keyring == NULL || cert_user_of(&crew->conf) == CERT_USER_NONE)
+		return 0;
+	int fd = keyring_seal_authorities(crew->keyring);
+	return fd >= 0 ? child_tell(&crew->auth.child, &m, fd) : fd;
+}
+
 static int
 auth_start(struct crew *crew)
 {
@@ -212,6 +225,8 @@ auth_start(struct crew *crew)
 	crew->auth.child =
 	    (struct child){.crew = crew, .role = ROLE_AUTH, .wanted = true};
 	r = child_start(&crew->auth.child, &start, NULL, 0, auth_message);
+	if (r == 0)
+		r = tell_auth_keys(crew);
 	for (size_t i = 0; i < crew->workers && r == 0; i++)
 		r = link_auth(crew, &crew->worker[i]);
 	return unlinked(&crew->auth.child, r);
@@ -237,6 +252,7 @@ worker_session(struct worker *w, uint32_t id)
 static void
 session_displace(struct session *s)
 {
+	calls_forget(s->worker->child.crew->peers, s);
 	s->worker->session[s->id % s->worker->slots] = NULL;
 	s->worker->sessions--;
 }
@@ -304,6 +320,23 @@ answer_bind(struct worker *w, const struct msg *m)
 	child_tell(&w->child, &answer, fd);
 }
 
+/* A probe looks like a call of active mode: from the same port, if that can be had. */
+static void
+answer_probe(struct worker *w, const struct msg *m)
+{
+	const struct session *s = worker_session(w, m->master_probe.session);
+	struct crew *crew = w->child.crew;
+	struct msg answer = {.type = MSG_WORKER_PROBE, .id = m->id};
+	int fd = -1;
+
+	if (s == NULL || chan_queued(w->child.chan) > BIND_QUEUE_MAX ||
+	    !probes_allow(&crew->peers->probes, &s->peer, uv_now(crew->loop)))
+		answer.worker_probe.error = EDQUOT;
+	else if (crew->conf.connect_from_port_20)
+		fd = bind_data_port(&crew->conf, &s->local);
+	child_tell(&w->child, &answer, fd);
+}
+
 /* Are such numbers this worker's? A line may come when its session is over. */
 static bool
 worker_numbers(const struct worker *w, uint32_t id)
@@ -338,6 +371,20 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 		break;
 	case MSG_MASTER_BIND:
 		answer_bind(w, m);
+		break;
+	case MSG_MASTER_PROBE:
+		answer_probe(w, m);
+		break;
+	case MSG_MASTER_EXPECT:
+		s = worker_session(w, m->master_expect.session);
+		if (s != NULL && conf_one_passive_port(&w->child.crew->conf))
+			calls_expect(
+			    w->child.crew->peers, s, m->id, m->master_expect.secure);
+		break;
+	case MSG_MASTER_UNEXPECT:
+		s = worker_session(w, m->master_unexpect.session);
+		if (s != NULL && s->call.id == m->id)
+			calls_forget(w->child.crew->peers, s);
 		break;
 	case MSG_MASTER_LOGOUT:
 		s = worker_session(w, m->master_logout.session);
@@ -376,12 +423,14 @@ crew_renew_keys(struct crew *crew)
 	if (crew->keyring == NULL || !keyring_changed(crew->keyring, &crew->conf))
 		return;
 	if (keyring_load(&crew->conf, crew->keyring, &k, load_tell_log, NULL) < 0) {
-		log_event(LOG_ERR, 0, "tls keys=refused why=\"the old ones stay in use\"");
+		log_event(
+		    LOG_ERR, 0, "tls keys=refused why=\"the old ones stay in use\"");
 		return;
 	}
 	keyring_free(crew->keyring);
 	crew->keyring = k;
 	log_event(LOG_NOTICE, 0, "tls keys=renewed");
+	(void)tell_auth_keys(crew);
 	for (size_t i = 0; i < crew->workers; i++)
 		(void)tell_keys(&crew->worker[i]);
 }
@@ -443,6 +492,12 @@ worker_init(struct worker *w, size_t slots)
 
 /* ---- handing out ---- */
 
+static bool
+has_room(const struct worker *w)
+{
+	return w->child.chan != NULL && w->sessions < w->slots;
+}
+
 static struct worker *
 least_busy(struct crew *crew)
 {
@@ -451,12 +506,33 @@ least_busy(struct crew *crew)
 	for (size_t i = 0; i < crew->workers; i++) {
 		struct worker *w = &crew->worker[i];
 
-		if (w->child.chan == NULL || w->sessions == w->slots)
-			continue;
-		if (best == NULL || w->sessions < best->sessions)
+		if (has_room(w) && (best == NULL || w->sessions < best->sessions))
 			best = w;
 	}
 	return best;
+}
+
+/* Who serves a client of that address. */
+static struct worker *
+worker_for(struct crew *crew, const struct peer *who)
+{
+	unsigned home = conf_trusts_resumed(&crew->conf) ? 0 : who->home;
+
+	if (conf_one_passive_port(&crew->conf) && home < crew->workers &&
+	    has_room(&crew->worker[home]))
+		return &crew->worker[home];
+	return least_busy(crew);
+}
+
+bool
+crew_offer_call(struct crew *crew, int fd)
+{
+	const struct msg m = {.type = MSG_WORKER_CALL};
+
+	if (!conf_trusts_resumed(&crew->conf) || crew->worker[0].child.chan == NULL)
+		return false;
+	(void)child_tell(&crew->worker[0].child, &m, fd);
+	return true;
 }
 
 /* Numbers are 32 bits wide: after the last turn that fits, the first one. */
@@ -475,14 +551,14 @@ next_slot(struct worker *w)
 	w->turn = turn_after(w, w->turn);
 }
 
-/* A free slot of the least busy worker, with an id that was not used for a very long
+/* A free slot of a worker, with an id that was not used for a very long
  * time, and the client's socket to that worker. A worker that does not get it is dying,
  * and its death places the session anew. */
 static int
 session_place(struct crew *crew, struct session *s)
 {
 	struct msg m = {.type = MSG_WORKER_SESSION};
-	struct worker *w = least_busy(crew);
+	struct worker *w = worker_for(crew, s->who);
 	int copy;
 
 	if (w == NULL)
@@ -496,6 +572,7 @@ session_place(struct crew *crew, struct session *s)
 	    (w->turn * (uint32_t)crew->workers + w->child.index) * (uint32_t)w->slots +
 	    (uint32_t)w->search;
 	s->worker = w;
+	s->who->home = w->child.index;
 	w->session[w->search] = s;
 	w->sessions++;
 	m.worker_session.session = s->id;
@@ -517,7 +594,8 @@ read_local(int fd, struct endpoint *ret)
 }
 
 int
-crew_take(struct crew *crew, int *fd, const struct endpoint *peer, bool implicit)
+crew_take(struct crew *crew, int *fd, const struct endpoint *peer, struct peer *who,
+    bool implicit)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	int r;
@@ -526,6 +604,7 @@ crew_take(struct crew *crew, int *fd, const struct endpoint *peer, bool implicit
 		return -FERRY_ENOMEM;
 	s->fd = *fd;
 	s->peer = *peer;
+	s->who = who;
 	s->implicit = implicit;
 	read_local(s->fd, &s->local);
 	r = session_place(crew, s);
@@ -594,7 +673,8 @@ restart_later(uv_timer_t *timer)
 
 int
 crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
-    const struct served *served, const struct conf *conf, size_t workers, size_t slots,
+    const struct served *served, struct peers *peers, const struct conf *conf,
+    size_t workers, size_t slots,
     void (*on_closed)(struct crew *, const struct session *, void *), void *user)
 {
 	int r;
@@ -603,6 +683,7 @@ crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
 	    .loop = loop,
 	    .programs = programs,
 	    .served = served,
+	    .peers = peers,
 	    .worker = calloc(workers, sizeof(*crew->worker)),
 	    .on_closed = on_closed,
 	    .user = user,

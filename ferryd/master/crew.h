@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include "calls.h"
 #include "chan.h"
 #include "conf.h"
 #include "endpoint.h"
@@ -63,6 +64,8 @@ struct session {
 	int fd; /* the client, until the worker has said that it has it (MASTER_TAKEN);
 		   then -1 */
 	struct endpoint peer, local;
+	struct peer *who;
+	struct call call;
 	bool implicit; /* it begins with a TLS handshake */
 	struct grant grant;
 	bool logout_due; /* the worker's MASTER_LOGOUT is still on its way: see
@@ -111,6 +114,7 @@ struct crew {
 	uv_loop_t *loop;
 	const struct programs *programs;
 	const struct served *served; /* the one directory of `ferryd DIR`, or NULL */
+	struct peers *peers;
 	struct conf conf;
 	struct keyring *keyring; /* NULL: TLS is off */
 	struct auth auth;
@@ -128,7 +132,8 @@ struct crew {
 /* Starts auth and the workers; conf is copied. on_closed is told of every session that
  * ends, for the counts. 0, or a negative code after logging why. */
 int crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
-    const struct served *served, const struct conf *conf, size_t workers, size_t slots,
+    const struct served *served, struct peers *peers, const struct conf *conf,
+    size_t workers, size_t slots,
     void (*on_closed)(struct crew *, const struct session *, void *), void *user);
 
 /* Session numbers go on behind those of `last`, the crew before: no two live sessions
@@ -136,14 +141,21 @@ int crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *progra
  */
 void crew_continue(struct crew *crew, const struct crew *last);
 
-/* Hands a client to the least busy worker; a worker that dies before it has taken it does
- * not take it along. 0, and fd is the crew's from here on; -FERRY_ESTATE when no worker
- * can take it now, or -FERRY_ENOMEM, and *fd is still the caller's. */
-int crew_take(
-    struct crew *crew, int *fd, const struct endpoint *peer, bool implicit);
+/* Hands a client to the least busy worker, or, where one passive port serves all, to the
+ * one that has the others of its address: it can tell their calls apart. A worker that
+ * dies before it has taken it does not take it along. 0, and fd is the crew's from here
+ * on; -FERRY_ESTATE when no worker can take it now, or -FERRY_ENOMEM, and *fd is still
+ * the caller's. */
+int crew_take(struct crew *crew, int *fd, const struct endpoint *peer, struct peer *who,
+    bool implicit);
 
-/* Certificates that have changed on disk go to the workers, for new connections; ones that
- * cannot be used are told to the log, and the old ones stay. */
+/* A call to the passive port from an address that has no session: a worker finds out by
+ * TLS whose it is, where data_peer=resumed (then one worker has all sessions). False: it
+ * is nobody's, and fd still the caller's. */
+bool crew_offer_call(struct crew *crew, int fd);
+
+/* Certificates that have changed on disk go to the workers, for new connections; ones
+ * that cannot be used are told to the log, and the old ones stay. */
 void crew_renew_keys(struct crew *crew);
 
 /* No new sessions; idle ones end after `seconds`. */

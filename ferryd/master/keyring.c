@@ -241,3 +241,18 @@ keyring_seal(const struct keyring *k)
 {
 	return keys_seal(&k->packed);
 }
+
+int
+keyring_seal_authorities(const struct keyring *k)
+{
+	_cleanup_(buf_free)
+	struct buf packed = BUF_INIT(KEYS_PACKED_MAX);
+	struct keys all, some = {0};
+	int r = keys_parse(buf_data(&k->packed), buf_len(&k->packed), &all);
+
+	if (r < 0)
+		return r;
+	some.item[KEYS_AUTHORITIES] = all.item[KEYS_AUTHORITIES];
+	r = keys_pack(&some, &packed);
+	return r == 0 ? keys_seal(&packed) : r;
+}

@@ -22,6 +22,8 @@ void keyring_free(struct keyring *k);
 
 /* A sealed memory file for a worker: a descriptor, or -FERRY_ESYS. */
 int keyring_seal(const struct keyring *k);
+/* The same for auth, with the authorities alone. */
+int keyring_seal_authorities(const struct keyring *k);
 
 /* Has a file changed since it was read, or since this was asked last? */
 bool keyring_changed(struct keyring *k, const struct conf *conf);

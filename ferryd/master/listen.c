@@ -1,5 +1,5 @@
 /*
- * The listening sockets of the control port.
+ * The listening sockets of the control port, and of a passive port that serves all.
  */
 #include "listen.h"
 
@@ -51,35 +51,30 @@ listener_at(const char *option, int family, uint64_t port, struct endpoint *ret)
 	return 0;
 }
 
+static const char *
+advice_for(int error)
+{
+	return error == EACCES       ? " (ports below 1024 need root; try another "
+	       : error == EADDRINUSE ? " (another server runs there; try another "
+				     : "";
+}
+
+/* Opens one more. `option` is what set the port: for the advice. */
 static int
-add(struct listeners *l, const char *option, const char *name, int family, uint64_t port,
-    const char **ret_why)
+open_at(struct listeners *l, struct endpoint at, const char *option, const char **ret_why)
 {
 	static char why[512];
 	char where[ENDPOINT_TEXT_MAX];
-	struct endpoint at;
-	int fd;
+	int fd = listener_open(&at);
 
-	if (port == 0 && l->n > 0)
-		port = l->at[0].port; /* both families on the one that the system chose */
-	if (listener_at(option, family, port, &at) < 0) {
-		snprintf(why, sizeof(why), "%s=%.200s is not an %s address", name, option,
-		    family == AF_INET ? "IPv4" : "IPv6");
-		*ret_why = why;
-		return -FERRY_EINVAL;
-	}
-	fd = listener_open(&at);
 	if (fd < 0) {
 		int saved = errno;
 
 		endpoint_format(&at, where);
-		snprintf(why, sizeof(why), "cannot listen on %s: %s%s", where,
-		    strerror(saved),
-		    saved == EACCES
-			? " (ports below 1024 need root; try another listen_port)"
-		    : saved == EADDRINUSE
-			? " (another server runs there; try another listen_port)"
-			: "");
+		snprintf(why, sizeof(why), "cannot listen on %s: %s%s%s%s", where,
+		    strerror(saved), advice_for(saved),
+		    advice_for(saved)[0] != '\0' ? option : "",
+		    advice_for(saved)[0] != '\0' ? ")" : "");
 		*ret_why = why;
 		errno = saved;
 		return -FERRY_ESYS;
@@ -89,9 +84,28 @@ add(struct listeners *l, const char *option, const char *name, int family, uint6
 	return 0;
 }
 
+static int
+add(struct listeners *l, const char *option, const char *name, int family, uint64_t port,
+    const char **ret_why)
+{
+	static char why[512];
+	struct endpoint at;
+
+	if (port == 0 && l->n > 0)
+		port = l->at[0].port; /* both families on the one that the system chose */
+	if (listener_at(option, family, port, &at) < 0) {
+		snprintf(why, sizeof(why), "%s=%.200s is not an %s address", name, option,
+		    family == AF_INET ? "IPv4" : "IPv6");
+		*ret_why = why;
+		return -FERRY_EINVAL;
+	}
+	return open_at(l, at, "listen_port", ret_why);
+}
+
 /* Both families, as far as they are wanted, on one port. */
 static int
-add_port(struct listeners *l, const struct conf *conf, uint64_t port, const char **ret_why)
+add_port(
+    struct listeners *l, const struct conf *conf, uint64_t port, const char **ret_why)
 {
 	bool v4_named = conf->listen_address != NULL && conf->listen_address[0] != '\0';
 	bool v6_named = conf->listen_address6 != NULL && conf->listen_address6[0] != '\0';
@@ -107,7 +121,22 @@ add_port(struct listeners *l, const struct conf *conf, uint64_t port, const char
 			r = 0; /* a kernel without IPv6 */
 	}
 	if (r == 0 && v4)
-		r = add(l, conf->listen_address, "listen_address", AF_INET, port, ret_why);
+		r = add(
+		    l, conf->listen_address, "listen_address", AF_INET, port, ret_why);
+	return r;
+}
+
+/* All of them or none. */
+static int
+keep(struct listeners *l, int r, struct listeners *ret)
+{
+	int saved = errno;
+
+	if (r < 0)
+		listeners_close(l);
+	else
+		*ret = *l;
+	errno = saved;
 	return r;
 }
 
@@ -124,15 +153,33 @@ listeners_open(const struct conf *conf, struct listeners *ret, const char **ret_
 		for (size_t i = clear; i < l.n; i++)
 			l.implicit[i] = true;
 	}
-	if (r < 0) {
-		int saved = errno;
+	return keep(&l, r, ret);
+}
 
-		listeners_close(&l);
-		errno = saved;
-		return r;
+static bool
+has_address(const struct listeners *l, const struct endpoint *at)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (endpoint_same_address(&l->at[i], at))
+			return true;
+	return false;
+}
+
+int
+listeners_open_passive(const struct listeners *control, uint16_t port,
+    struct listeners *ret, const char **ret_why)
+{
+	struct listeners l = {.n = 0};
+	int r = 0;
+
+	for (size_t i = 0; i < control->n && r == 0; i++) {
+		struct endpoint at = control->at[i];
+
+		at.port = port;
+		if (!has_address(&l, &at))
+			r = open_at(&l, at, "pasv_min_port and pasv_max_port", ret_why);
 	}
-	*ret = l;
-	return 0;
+	return keep(&l, r, ret);
 }
 
 void

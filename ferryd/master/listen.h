@@ -1,5 +1,6 @@
 /*
- * The listening sockets of the control port. For the master alone.
+ * The listening sockets of the control port, and of the passive port that serves all
+ * sessions. For the master alone.
  */
 #ifndef FERRYD_MASTER_LISTEN_H
 #define FERRYD_MASTER_LISTEN_H
@@ -27,6 +28,10 @@ struct listeners {
  * code and *ret_why, a sentence (static storage), with errno of the call that failed. A
  * machine without IPv6 serves IPv4 alone. */
 int listeners_open(const struct conf *conf, struct listeners *ret, const char **ret_why);
+/* `port` at all addresses of `control`: for a passive port that serves all sessions. As
+ * above. */
+int listeners_open_passive(const struct listeners *control, uint16_t port,
+    struct listeners *ret, const char **ret_why);
 void listeners_close(struct listeners *l);
 
 #endif

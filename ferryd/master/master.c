@@ -1,6 +1,6 @@
 /*
  * The master: binds, accepts, spawns. It reads configuration and keys, and never a byte
- * that a client sent: an accepted socket goes to the least busy worker unread.
+ * that a client sent: an accepted socket goes to a worker unread.
  */
 #include "master.h"
 
@@ -28,23 +28,28 @@
 #define ACCEPT_TURN 64
 /* No descriptors left: try again after this many milliseconds instead of spinning. */
 #define ACCEPT_PAUSE 100
-/* How often certificates are looked at for changes, in milliseconds. */
-#define KEYS_PAUSE 2000
+/* How often certificates are looked at for changes, and turns at the shared passive port
+ * for their end; in milliseconds. */
+#define LOOK_PAUSE 2000
 /* At the end: how long transfers may go on, and when the rest is killed. Seconds. */
 #define END_SECONDS 5
 
-/* Descriptors of a worker without sessions (and while a call is taken), and of one session
- * at most: the control connection, the data connection or the listener for it, a file or
- * listing, a channel to an agent of its own. */
+/* Descriptors of a worker without sessions (and while a call is taken), and of one
+ * session at most: the control connection, the data connection or the listener for it, a
+ * file or listing, a channel to an agent of its own. */
 #define WORKER_DESCRIPTORS 32
 #define SESSION_DESCRIPTORS 4
 #define SLOTS_MAX 16384
+
+/* Strangers at the shared passive port that are logged between two looks around. */
+#define STRANGERS_LOGGED 5
 
 struct listener {
 	uv_poll_t poll;
 	struct master *master;
 	int fd;
 	bool implicit; /* its clients begin with a TLS handshake */
+	void (*take)(const struct listener *l, int fd, const struct endpoint *peer);
 };
 
 struct master {
@@ -54,17 +59,21 @@ struct master {
 	LIST_HEAD(, crew) crews; /* the first one works, the others are retired */
 	struct listener listener[LISTEN_MAX];
 	size_t listeners;
+	struct listener *passive[LISTEN_MAX]; /* of the port that serves all sessions */
+	size_t passives;
+	uint64_t passive_port; /* 0: there is none */
+	unsigned strangers;
 	struct peers peers;
 	size_t sessions;
 	size_t slots;
 	uv_timer_t pause; /* accepting again */
 	uv_timer_t last;  /* killing what does not end */
-	uv_timer_t keys;  /* looking after certificates */
+	uv_timer_t look;  /* looking around */
 	uv_signal_t on_child, on_term, on_int, on_hup, on_usr1;
 	bool ending;
 };
 
-static void client_ready(uv_poll_t *poll, int status, int events);
+static void call_ready(uv_poll_t *poll, int status, int events);
 
 /* ---- clients ---- */
 
@@ -91,7 +100,7 @@ session_closed(struct crew *crew, const struct session *s, void *user)
 	if (s->fd >= 0) /* its worker died, and there is no other one */
 		turn_away(s->fd, &s->peer, s->implicit,
 		    "421 The server is busy, please try again in a moment.");
-	peers_remove(&m->peers, &s->peer);
+	peers_remove(&m->peers, s->who);
 	m->sessions--;
 }
 
@@ -102,26 +111,45 @@ take_client(const struct listener *l, int client, const struct endpoint *peer)
 	struct crew *crew = LIST_FIRST(&m->crews);
 	bool implicit = l->implicit || crew->conf.implicit_ssl;
 	_cleanup_close_ int fd = client;
-	unsigned mine;
+	struct peer *who;
 
 	if (crew->conf.max_clients > 0 && m->sessions >= crew->conf.max_clients) {
 		turn_away(fd, peer, implicit,
 		    "421 There are too many connected users, please try later.");
 		return;
 	}
-	mine = peers_add(&m->peers, peer);
+	who = peers_add(&m->peers, peer);
 	m->sessions++;
-	if (crew->conf.max_per_ip > 0 && mine > crew->conf.max_per_ip)
+	if (who != NULL && crew->conf.max_per_ip > 0 &&
+	    who->sessions > crew->conf.max_per_ip)
 		turn_away(fd, peer, implicit,
 		    "421 There are too many connections from your internet address.");
-	else if (mine > 0 && crew_take(crew, &fd, peer, implicit) == 0)
+	else if (who != NULL && crew_take(crew, &fd, peer, who, implicit) == 0)
 		return;
 	else
 		turn_away(fd, peer, implicit,
 		    "421 The server is busy, please try again in a moment.");
-	if (mine > 0)
-		peers_remove(&m->peers, peer);
+	if (who != NULL)
+		peers_remove(&m->peers, who);
 	m->sessions--;
+}
+
+/* A data connection, for whoever expects it. */
+static void
+take_call(const struct listener *l, int fd, const struct endpoint *peer)
+{
+	struct master *m = l->master;
+	char where[ENDPOINT_TEXT_MAX];
+
+	if (calls_hand_over(&m->peers, peer, fd) ||
+	    crew_offer_call(LIST_FIRST(&m->crews), fd))
+		return;
+	close(fd);
+	if (m->strangers++ >= STRANGERS_LOGGED)
+		return;
+	endpoint_format(peer, where);
+	log_event(LOG_NOTICE, 0, "stranger peer=%s port=%llu: closed unread", where,
+	    (unsigned long long)m->passive_port);
 }
 
 static void
@@ -130,7 +158,9 @@ accept_again(uv_timer_t *timer)
 	struct master *m = timer->data;
 
 	for (size_t i = 0; i < m->listeners; i++)
-		uv_poll_start(&m->listener[i].poll, UV_READABLE, client_ready);
+		uv_poll_start(&m->listener[i].poll, UV_READABLE, call_ready);
+	for (size_t i = 0; i < m->passives; i++)
+		uv_poll_start(&m->passive[i]->poll, UV_READABLE, call_ready);
 }
 
 static void
@@ -139,11 +169,13 @@ accept_pause(struct master *m, int error)
 	log_event(LOG_ERR, 0, "accept=paused why=\"%s\"", strerror(error));
 	for (size_t i = 0; i < m->listeners; i++)
 		uv_poll_stop(&m->listener[i].poll);
+	for (size_t i = 0; i < m->passives; i++)
+		uv_poll_stop(&m->passive[i]->poll);
 	uv_timer_start(&m->pause, accept_again, ACCEPT_PAUSE, 0);
 }
 
 static void
-client_ready(uv_poll_t *poll, int status, int events)
+call_ready(uv_poll_t *poll, int status, int events)
 {
 	struct listener *l = poll->data;
 
@@ -165,8 +197,77 @@ client_ready(uv_poll_t *poll, int status, int events)
 		if (endpoint_from_sockaddr((struct sockaddr *)&ss, &peer) < 0)
 			close(fd);
 		else
-			take_client(l, fd, &peer);
+			l->take(l, fd, &peer);
 	}
+}
+
+static void
+watch(struct master *m, struct listener *l, int fd)
+{
+	l->master = m;
+	l->fd = fd;
+	uv_poll_init(&m->loop, &l->poll, fd);
+	l->poll.data = l;
+	uv_poll_start(&l->poll, UV_READABLE, call_ready);
+}
+
+/* ---- one passive port for all ---- */
+
+static void
+on_passive_closed(uv_handle_t *handle)
+{
+	struct listener *l = handle->data;
+
+	close(l->fd);
+	free(l);
+}
+
+static void
+close_passive(struct master *m)
+{
+	while (m->passives > 0)
+		uv_close(
+		    (uv_handle_t *)&m->passive[--m->passives]->poll, on_passive_closed);
+	m->passive_port = 0;
+}
+
+static void
+watch_passive(struct master *m, struct listeners *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		struct listener *one = calloc(1, sizeof(*one));
+
+		if (one == NULL) { /* the other family may do */
+			close(l->fd[i]);
+			continue;
+		}
+		one->take = take_call;
+		watch(m, one, l->fd[i]);
+		m->passive[m->passives++] = one;
+	}
+}
+
+/* Listens where this configuration wants it. The sessions of an old crew lose their port,
+ * when it is another one. */
+static int
+open_passive(struct master *m, const struct conf *conf)
+{
+	uint64_t port = conf_one_passive_port(conf) ? conf->pasv_min_port : 0;
+	const char *why = NULL;
+	struct listeners l;
+
+	if (port == m->passive_port)
+		return 0;
+	if (port != 0 &&
+	    listeners_open_passive(m->plan->listeners, (uint16_t)port, &l, &why) < 0) {
+		log_event(LOG_ERR, 0, "passive=failed why=\"%s\"", why);
+		return -FERRY_ESYS;
+	}
+	close_passive(m);
+	if (port != 0)
+		watch_passive(m, &l);
+	m->passive_port = port;
+	return 0;
 }
 
 /* ---- crews ---- */
@@ -217,7 +318,12 @@ hire(struct master *m, const struct conf *conf)
 
 	if (crew == NULL)
 		return -FERRY_ENOMEM;
-	r = crew_start(crew, &m->loop, &m->programs, m->plan->served, conf,
+	r = open_passive(m, conf);
+	if (r < 0) {
+		free(crew);
+		return r;
+	}
+	r = crew_start(crew, &m->loop, &m->programs, m->plan->served, &m->peers, conf,
 	    worker_count(m->plan->workers), m->slots, session_closed, m);
 	if (r < 0)
 		crew_kill(crew); /* and it is reaped; the one that worked goes on */
@@ -248,7 +354,8 @@ warn_listening(const struct conf *start, const struct conf *now)
 	    !same_string(start->listen_address6, now->listen_address6))
 		log_event(LOG_WARNING, 0,
 		    "reload=partly why=\"listen, listen_ipv6, listen_address, "
-		    "listen_address6, listen_port and implicit_ssl_port count from the next start on, not "
+		    "listen_address6, listen_port and implicit_ssl_port count from the "
+		    "next start on, not "
 		    "from a reload\"");
 }
 
@@ -291,14 +398,17 @@ reload(uv_signal_t *handle, int signum)
 	bury(m);
 }
 
+/* What nobody tells us about. */
 static void
-look_after_keys(uv_timer_t *timer)
+look_around(uv_timer_t *timer)
 {
 	struct master *m = timer->data;
 	struct crew *crew;
 
 	LIST_FOREACH(crew, &m->crews, next)
 		crew_renew_keys(crew);
+	calls_review(&m->peers, uv_now(&m->loop));
+	m->strangers = 0;
 }
 
 /* SIGUSR1: who is connected, from the scoreboard. */
@@ -326,11 +436,9 @@ tell_sessions(uv_signal_t *handle, int signum)
 				    "who peer=%s worker=%zu user=\"%s\" state=%s "
 				    "verb=%.8s path=\"%s\" "
 				    "bytes=%llu in=%llu out=%llu",
-				    peer, w,
-				    log_quoted(v.user, user, sizeof(user)),
+				    peer, w, log_quoted(v.user, user, sizeof(user)),
 				    v.state < ARRAY_LEN(states) ? states[v.state] : "?",
-				    v.verb,
-				    log_quoted(v.path, path, sizeof(path)),
+				    v.verb, log_quoted(v.path, path, sizeof(path)),
 				    (unsigned long long)v.bytes,
 				    (unsigned long long)v.bytes_in,
 				    (unsigned long long)v.bytes_out);
@@ -427,14 +535,9 @@ watch_listeners(struct master *m)
 	for (size_t i = 0; i < m->plan->listeners->n; i++) {
 		struct listener *l = &m->listener[m->listeners++];
 
-		*l = (struct listener){
-		    .master = m,
-		    .fd = m->plan->listeners->fd[i],
-		    .implicit = m->plan->listeners->implicit[i],
-		};
-		uv_poll_init(&m->loop, &l->poll, l->fd);
-		l->poll.data = l;
-		uv_poll_start(&l->poll, UV_READABLE, client_ready);
+		l->implicit = m->plan->listeners->implicit[i];
+		l->take = take_client;
+		watch(m, l, m->plan->listeners->fd[i]);
 	}
 }
 
@@ -473,8 +576,8 @@ master_run(const struct master_plan *plan)
 	signal(SIGPIPE, SIG_IGN);
 	uv_timer_init(&m.loop, &m.pause);
 	uv_timer_init(&m.loop, &m.last);
-	uv_timer_init(&m.loop, &m.keys);
-	m.pause.data = m.last.data = m.keys.data = &m;
+	uv_timer_init(&m.loop, &m.look);
+	m.pause.data = m.last.data = m.look.data = &m;
 	watch_signal(&m, &m.on_child, reap, SIGCHLD);
 	watch_signal(&m, &m.on_term, end, SIGTERM);
 	watch_signal(&m, &m.on_int, end, SIGINT);
@@ -488,7 +591,7 @@ master_run(const struct master_plan *plan)
 	if (hire(&m, plan->conf) < 0)
 		return EXIT_FAILURE;
 	watch_listeners(&m);
-	uv_timer_start(&m.keys, look_after_keys, KEYS_PAUSE, KEYS_PAUSE);
+	uv_timer_start(&m.look, look_around, LOOK_PAUSE, LOOK_PAUSE);
 	say_ready(plan);
 	uv_run(&m.loop, UV_RUN_DEFAULT);
 	peers_free(&m.peers);

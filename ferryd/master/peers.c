@@ -3,21 +3,18 @@
  */
 #include "peers.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-
-struct peer_count {
-	SLIST_ENTRY(peer_count) next;
-	struct endpoint address;
-	unsigned sessions;
-};
 
 void
 peers_init(struct peers *p)
 {
 	for (size_t i = 0; i < PEERS_BUCKETS; i++)
 		SLIST_INIT(&p->bucket[i]);
+	TAILQ_INIT(&p->crowded);
 	if (getrandom(&p->seed, sizeof(p->seed), 0) != sizeof(p->seed))
 		p->seed = 0x9e3779b97f4a7c15;
 }
@@ -36,53 +33,57 @@ bucket_of(const struct peers *p, const struct endpoint *a)
 	return (h ^ (h >> 32)) % PEERS_BUCKETS;
 }
 
-static struct peer_count *
-find(struct peers *p, const struct endpoint *address)
+struct peer *
+peers_find(struct peers *p, const struct endpoint *address)
 {
-	struct peer_count *c;
+	struct peer *peer;
 
-	SLIST_FOREACH(c, &p->bucket[bucket_of(p, address)], next) {
-		if (endpoint_same_address(&c->address, address))
-			return c;
+	SLIST_FOREACH(peer, &p->bucket[bucket_of(p, address)], next) {
+		if (endpoint_same_address(&peer->address, address))
+			return peer;
 	}
 	return NULL;
 }
 
-unsigned
+struct peer *
 peers_add(struct peers *p, const struct endpoint *address)
 {
-	struct peer_count *c = find(p, address);
+	struct peer *peer = peers_find(p, address);
 
-	if (c == NULL) {
-		c = calloc(1, sizeof(*c));
-		if (c == NULL)
-			return 0;
-		c->address = *address;
-		SLIST_INSERT_HEAD(&p->bucket[bucket_of(p, address)], c, next);
+	if (peer == NULL) {
+		peer = calloc(1, sizeof(*peer));
+		if (peer == NULL)
+			return NULL;
+		peer->address = *address;
+		peer->home = UINT_MAX;
+		TAILQ_INIT(&peer->calls);
+		SLIST_INSERT_HEAD(&p->bucket[bucket_of(p, address)], peer, next);
 	}
-	return ++c->sessions;
+	peer->sessions++;
+	return peer;
+}
+
+/* The calls of a session go before it does: what is forgotten here has none. */
+static void
+forget(struct peers *p, struct peer *peer)
+{
+	assert(TAILQ_EMPTY(&peer->calls) && !peer->is_crowded);
+	SLIST_REMOVE(&p->bucket[bucket_of(p, &peer->address)], peer, peer, next);
+	free(peer);
 }
 
 void
-peers_remove(struct peers *p, const struct endpoint *address)
+peers_remove(struct peers *p, struct peer *peer)
 {
-	struct peer_count *c = find(p, address);
-
-	if (c == NULL || --c->sessions > 0)
-		return;
-	SLIST_REMOVE(&p->bucket[bucket_of(p, address)], c, peer_count, next);
-	free(c);
+	if (--peer->sessions == 0)
+		forget(p, peer);
 }
 
 void
 peers_free(struct peers *p)
 {
-	struct peer_count *c;
-
 	for (size_t i = 0; i < PEERS_BUCKETS; i++) {
-		while ((c = SLIST_FIRST(&p->bucket[i])) != NULL) {
-			SLIST_REMOVE_HEAD(&p->bucket[i], next);
-			free(c);
-		}
+		while (!SLIST_EMPTY(&p->bucket[i]))
+			forget(p, SLIST_FIRST(&p->bucket[i]));
 	}
 }

@@ -12,11 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certificate.h"
+
 /* RFC 9325 4.2: ephemeral keys and authenticated encryption only. */
 #define CIPHERS                                                                          \
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                     \
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                     \
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+/* Elliptic curves only: a client can make us work for seconds with the large ones of the
+ * finite fields that OpenSSL offers with TLS 1.3 (CVE-2002-20001). */
+#define GROUPS "X25519:P-256:X448:P-384:P-521"
 /* A control connection may last for days, and its data connections have to resume its
  * session to the end: the longest lifetime of RFC 8446 4.6.1. */
 #define SESSION_SECONDS (7L * 24 * 60 * 60)
@@ -235,7 +240,8 @@ set_versions(SSL_CTX *ctx, const struct conf *conf)
 				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				  SSL_MODE_RELEASE_BUFFERS);
 	if (SSL_CTX_set_min_proto_version(ctx, low) != 1 ||
-	    SSL_CTX_set_max_proto_version(ctx, high) != 1)
+	    SSL_CTX_set_max_proto_version(ctx, high) != 1 ||
+	    SSL_CTX_set1_groups_list(ctx, GROUPS) != 1)
 		return -FERRY_EINVAL;
 	return 0;
 }
@@ -269,28 +275,18 @@ believe(int ok, X509_STORE_CTX *store)
 }
 
 static int
+add_client_ca(X509 *cert, void *user)
+{
+	return SSL_CTX_add_client_CA(user, cert);
+}
+
+static int
 load_authorities(SSL_CTX *ctx, struct bytes pem, char why[TLS_WHY_MAX])
 {
-	_cleanup_(bio_freep)
-	BIO *bio = bio_of(pem);
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	unsigned found = 0;
-	X509 *cert;
-
-	while (bio != NULL &&
-	       (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
-		int ok = X509_STORE_add_cert(store, cert) == 1 &&
-			 SSL_CTX_add_client_CA(ctx, cert) == 1;
-
-		X509_free(cert);
-		if (!ok)
-			return wrong(why, "ca_certs_file cannot be used");
-		found++;
-	}
-	if (found == 0)
-		return wrong(why, "ca_certs_file holds no certificate in PEM");
-	ERR_clear_error();
-	return 0;
+	if (authorities_load(SSL_CTX_get_cert_store(ctx), pem, add_client_ca, ctx) == 0)
+		return 0;
+	return wrong(why,
+	    "ca_certs_file holds no certificate in PEM, or something in it is broken");
 }
 
 static int

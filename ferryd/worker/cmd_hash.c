@@ -151,7 +151,7 @@ ask_open(struct session *s, struct bytes name)
 	struct buf path;
 	struct msg m = {.type = MSG_AGENT_OPEN};
 
-	if (!command_path(s, name, &path)) {
+	if (!command_file(s, name, 553, &path)) {
 		forget_name(s);
 		return;
 	}

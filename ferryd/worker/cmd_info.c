@@ -6,7 +6,7 @@
  *   HELP [<SP> <command>]     214, from verbs.def
  *   NOOP                      200
  *   STAT                      211: the session; while a transfer or a HASH runs, how far it is
- *   STAT <SP> <path>          213: a listing (cmd_list.c)
+ *   STAT <SP> <path>          212, 213: a listing (cmd_list.c)
  */
 #include <ferry/ferry.h>
 #include <stdio.h>
@@ -18,6 +18,7 @@
 #include "cmd_list.h"
 #include "cmd_site.h"
 #include "commands.h"
+#include "diagnosis.h"
 #include "dispatch.h"
 #include "grant.h"
 #include "listing.h"
@@ -76,12 +77,14 @@ works_here(const struct session *s, const struct verb *v)
 
 	if ((v->run == cmd_pasv || v->run == cmd_epsv) && !conf->pasv_enable)
 		return false;
+	if (v->run == cmd_pasv && s->local.family != AF_INET)
+		return false;
 	if ((v->run == cmd_port || v->run == cmd_eprt) && !conf->port_enable)
 		return false;
 	if ((v->run == cmd_auth || v->run == cmd_pbsz || v->run == cmd_prot) &&
 	    !conf->ssl_enable)
 		return false;
-	if (v->run == cmd_mfmt && !conf->mdtm_write)
+	if (v->run == cmd_mfmt && !conf->mfmt_enable)
 		return false;
 	if (v->run == cmd_mff && !mff_works(s))
 		return false;
@@ -145,6 +148,10 @@ cmd_feat(struct session *s, struct bytes arg)
 		if (verbs[i].feat != NULL && works_here(s, &verbs[i]))
 			feature(&a, &verbs[i]);
 	}
+	if (diagnosis_works(s) && dispatch_permits(s, verb_find(bytes_of("SITE")))) {
+		answer_line(&a, ANSWER_INNER);
+		answer_text(&a, "FERRY-DIAG");
+	}
 	answer_line(&a, ANSWER_LAST);
 	answer_text(&a, "End");
 	answer_send(&a);
@@ -197,6 +204,7 @@ tell_data(struct answer *a, const struct session *s)
 {
 	static const char *const words[] = {
 	    [DATA_NONE] = "No data connection.",
+	    [DATA_CLAIMING] = "Passive: waiting for the port.",
 	    [DATA_LISTENING] = "Passive: waiting for the client to connect.",
 	    [DATA_ADDRESSED] = "Active: the client's port is known.",
 	    [DATA_BINDING] = "Active: connecting to the client.",

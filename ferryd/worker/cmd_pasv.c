@@ -33,6 +33,13 @@ pasv_is_full(struct session *s)
 	unsigned long long low = s->worker->conf->pasv_min_port;
 	unsigned long long high = s->worker->conf->pasv_max_port;
 
+	if (conf_one_passive_port(s->worker->conf)) {
+		answer(s, 425,
+		    "My one passive port (%llu) is kept busy by other sessions from your "
+		    "address. Please try again.",
+		    low);
+		return;
+	}
 	log_event(LOG_WARNING, s->id, "passive range %llu-%llu is full", low, high);
 	answer(s, 425, "All of my passive ports (%llu-%llu) are taken. Please try again.",
 	    low, high);
@@ -45,9 +52,13 @@ listen_and(struct session *s, void (*then)(struct session *s))
 	int r = portqueue_is_empty(s->worker) ? data_listen(s) : -FERRY_ETOOBIG;
 
 	if (r == 0) {
-		then(s);
-	} else if (r == -FERRY_ETOOBIG) {
+		session_pause(s, s->data.hold, then);
+	} else if (r == FERRY_AGAIN) {
+		portqueue_expect(s, then);
+	} else if (r == -FERRY_ETOOBIG && !s->no_port) {
 		portqueue_wait(s, then);
+	} else if (r == -FERRY_ETOOBIG) {
+		pasv_is_full(s);
 	} else {
 		log_event(LOG_WARNING, s->id, "no passive port: %s", strerror(errno));
 		answer(s, 425, "I cannot open a port: %s.", strerror(errno));
@@ -76,12 +87,14 @@ tell_pasv(struct session *s)
 
 	endpoint_format_port(&at, text);
 	answer(s, 227, "Entering Passive Mode (%s).", text);
+	session_done(s);
 }
 
 static void
 tell_epsv(struct session *s)
 {
 	answer(s, 229, "Entering Extended Passive Mode (|||%u|)", s->data.target.port);
+	session_done(s);
 }
 
 void
@@ -96,7 +109,7 @@ cmd_pasv(struct session *s, struct bytes arg)
 		return;
 	}
 	if (s->local.family != AF_INET) {
-		answer(s, 425, "PASV cannot carry an IPv6 address. Use EPSV.");
+		answer(s, 501, "PASV cannot carry an IPv6 address. Use EPSV.");
 		return;
 	}
 	listen_and(s, tell_pasv);

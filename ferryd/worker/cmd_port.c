@@ -5,15 +5,18 @@
  *   PORT <SP> h1,h2,h3,h4,p1,p2                      port = p1 x 256 + p2
  *   EPRT <SP> <d>family<d>address<d>port<d>          family 1: IPv4, 2: IPv6
  *
- * Only the control connection's peer is called, and no port below 1024: nobody can make
- * this server connect to a third machine or to a service. Nothing is dialled before a
- * transfer command; how it is dialled is in data.c.
+ * Only the control connection's peer is called (port_fix_nat calls it whatever private
+ * address the client names), and no port below 1024: nobody can make this server connect
+ * to a third machine or to a service. Nothing is dialled before a transfer command; how
+ * it is dialled is in data.c.
  */
 #include <ferry/ferry.h>
 
 #include "answer.h"
 #include "commands.h"
+#include "diagnosis.h"
 #include "endpoint.h"
+#include "log.h"
 
 #define PORT_LOWEST 1024
 
@@ -45,9 +48,37 @@ refuse_address(struct session *s, const char *verb, const struct endpoint *to)
 	    named, seen);
 }
 
+/* The client is behind a NAT and does not know it: the address that it names leads
+ * nowhere from here, the one it comes from may lead to it. */
+static bool
+is_behind_nat(const struct session *s, const struct endpoint *to)
+{
+	enum endpoint_scope named = endpoint_scope_of(to);
+	enum endpoint_scope seen = endpoint_scope_of(&s->peer);
+
+	return (named == SCOPE_PRIVATE || named == SCOPE_SHARED) &&
+	       (seen == SCOPE_PUBLIC || seen == SCOPE_DOCUMENTATION);
+}
+
+static void
+fix_nat(struct session *s, struct endpoint *to)
+{
+	char named[ENDPOINT_TEXT_MAX];
+
+	if (!s->worker->conf->port_fix_nat || to->family != s->peer.family ||
+	    !is_behind_nat(s, to))
+		return;
+	endpoint_format(to, named);
+	log_event(LOG_INFO, s->id, "port=%s fixed=\"the client's own address\"", named);
+	uint16_t port = to->port;
+	*to = s->peer;
+	to->port = port;
+}
+
 static void
 take_address(struct session *s, const char *verb, struct endpoint *to)
 {
+	fix_nat(s, to);
 	if (to->port == 0) {
 		answer(s, 501, "Port 0 cannot be called.");
 	} else if (!s->worker->conf->port_promiscuous &&
@@ -74,6 +105,7 @@ cmd_port(struct session *s, struct bytes arg)
 	struct endpoint to;
 
 	data_close(s);
+	diagnosis_port(s, arg);
 	if (is_off(s))
 		return;
 	if (endpoint_parse_port((const char *)arg.p, arg.n, &to) < 0)
@@ -89,6 +121,7 @@ cmd_eprt(struct session *s, struct bytes arg)
 	struct endpoint to;
 
 	data_close(s);
+	diagnosis_port(s, arg);
 	if (is_off(s))
 		return;
 	int r = endpoint_parse_eprt((const char *)arg.p, arg.n, &to);

@@ -8,6 +8,7 @@
  *   SITE UTIME <SP> <time> <SP> <path>, or <path> <atime> <mtime> <ctime> UTC
  *   SITE SYMLINK <SP> <existing> <SP> <link>     names with blanks in quotes
  *   SITE CPFR, SITE CPTO                         cmd_copy.c
+ *   SITE FERRY                                   cmd_diagnosis.c
  *
  * There is no SITE EXEC and there will be none (RFC 2577 9).
  */
@@ -18,6 +19,7 @@
 
 #include "answer.h"
 #include "cmd_copy.h"
+#include "cmd_diagnosis.h"
 #include "commands.h"
 #include "grant.h"
 #include "listing.h"
@@ -168,9 +170,9 @@ site_utime(struct session *s, struct bytes arg)
 	struct bytes path = arg, word;
 	int64_t when;
 
-	if (!s->worker->conf->mdtm_write) {
+	if (!s->worker->conf->mfmt_enable) {
 		answer(s, 550,
-		    "Setting times is switched off on this server (mdtm_write=NO).");
+		    "Setting times is switched off on this server (mfmt_enable=NO).");
 		return;
 	}
 	if (!cut_times(&path, &when)) {
@@ -248,6 +250,8 @@ static const struct {
     {"SYMLINK", site_symlink, "SITE SYMLINK <existing path> <link>"},
     {"CPFR", site_cpfr, "SITE CPFR <file>"},
     {"CPTO", site_cpto, "SITE CPTO <name of the copy>"},
+    {"FERRY", site_ferry,
+	"SITE FERRY WHOAMI | LASTDATA | LASTPORT | INFO | PROBE <port> | BLOB <bytes>"},
 };
 
 void

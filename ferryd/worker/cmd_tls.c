@@ -141,12 +141,15 @@ cmd_pbsz(struct session *s, struct bytes arg)
 	}
 }
 
-/* A data connection that MODE B keeps has the old level. */
+/* A data connection that MODE B keeps has the old level, a call to the port for all was
+ * announced with it. */
 static void
 set_private(struct session *s, bool private)
 {
 	if (s->private != private)
 		data_unkeep(s);
+	if (s->private != private && s->data.call != 0)
+		data_close(s);
 	s->private = private;
 }
 

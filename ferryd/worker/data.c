@@ -14,6 +14,8 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include "caller.h"
+#include "diagnosis.h"
 #include "log.h"
 #include "session.h"
 #include "tls.h"
@@ -22,12 +24,15 @@
 
 /* Strangers at one port that the log names; more of them are only counted. */
 #define STRANGERS_LOGGED 10
+/* Milliseconds. */
+#define HOLD_MAX 16
 
 static void
 data_enter(struct session *s, enum data_state state)
 {
 	static const char *const names[] = {
 	    [DATA_NONE] = "none",
+	    [DATA_CLAIMING] = "claiming",
 	    [DATA_LISTENING] = "listening",
 	    [DATA_ADDRESSED] = "addressed",
 	    [DATA_BINDING] = "binding",
@@ -49,11 +54,13 @@ forget(struct session *s)
 	struct data *d = &s->data;
 
 	uv_timer_stop(&d->timer);
+	worker_unexpect(s->worker, s);
 	if (d->state == DATA_LISTENING)
 		portqueue_wake(s->worker);
+	diagnosis_end(s);
 	d->conn = NULL;
 	d->wanted = false;
-	d->strangers = 0;
+	d->strangers = d->unproved = 0;
 	if (d->state != DATA_NONE)
 		data_enter(s, DATA_NONE);
 }
@@ -108,11 +115,8 @@ on_handshake_timeout(uv_timer_t *timer)
 static bool
 is_proved(struct session *s)
 {
-	const struct tls *control = conn_tls(s->control);
-
-	/* After CCC nothing is left to compare with. */
-	if (!s->worker->conf->require_ssl_reuse || control == NULL ||
-	    tls_resumes(conn_tls(s->data.conn), control))
+	if (!s->worker->conf->require_ssl_reuse ||
+	    tls_resumes(conn_tls(s->data.conn), s->tls_number))
 		return true;
 	log_event(
 	    LOG_NOTICE, s->id, "tls failed channel=data why=\"session not resumed\"");
@@ -147,6 +151,8 @@ take_over(struct session *s)
 	transfer_opened(s);
 }
 
+static void hand_over(struct session *s);
+
 static void
 secured(struct session *s)
 {
@@ -157,7 +163,7 @@ secured(struct session *s)
 	    tls_describe(conn_tls(s->data.conn), words, sizeof(words)));
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
-		take_over(s);
+		hand_over(s);
 }
 
 static void
@@ -240,10 +246,15 @@ opened(struct session *s, const struct endpoint *peer)
 		worker_slot_end(s->worker, s);
 	}
 	uv_timer_stop(&s->data.timer);
+	if (s->data.active)
+		diagnosis_dialled(s, conn_fd(s->data.conn), 0);
+	else
+		diagnosis_accepted(s);
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
 		hand_over(s);
-	else if (s->private)
+	else if ((s->private || conn_tls(s->control) != NULL) &&
+		 conn_tls(s->data.conn) == NULL)
 		conn_want(s->data.conn, CONN_READABLE);
 	session_run(s);
 }
@@ -322,6 +333,39 @@ accept_failed(struct session *s, int error)
 	session_run(s);
 }
 
+/* curl up to 7.88 looks for our reply once, right behind its EPSV. If it is there
+ * already, curl sleeps for a second before it calls; else it waits for it as it should. A
+ * client on our machine may find it there for every other file: waking up we take the
+ * processor from it. So after such a second the session's replies are held back a little.
+ */
+static void
+consider_hold(struct session *s)
+{
+	struct data *d = &s->data;
+	uint64_t took = uv_now(s->worker->loop) - d->listened_at;
+
+	if (took >= 1000 && took < 1500 && d->hold < HOLD_MAX)
+		d->hold = d->hold == 0 ? 1 : d->hold * 2;
+}
+
+/* A NAT with several outer addresses: TLS tells whose the call is. */
+static bool
+may_prove_itself(const struct session *s)
+{
+	return conf_trusts_resumed(s->worker->conf) && s->private;
+}
+
+/* Takes fd. */
+static void
+answer_call(struct session *s, int fd, const struct endpoint *peer)
+{
+	s->data.conn = conn_new(s->worker->loop, fd, on_early, s);
+	if (s->data.conn == NULL)
+		accept_failed(s, ENOMEM);
+	else
+		opened(s, peer);
+}
+
 static void
 on_listener(struct conn *c, unsigned events, void *user)
 {
@@ -343,7 +387,12 @@ on_listener(struct conn *c, unsigned events, void *user)
 	}
 	if (!s->worker->conf->pasv_promiscuous &&
 	    !endpoint_same_address(&peer, &s->peer)) {
+		if (may_prove_itself(s)) {
+			caller_new(s->worker, fd, s->id);
+			return;
+		}
 		close(fd);
+		diagnosis_rejected(s, &peer, "address");
 		if (s->data.strangers++ >= STRANGERS_LOGGED)
 			return;
 		endpoint_format(&peer, text);
@@ -351,14 +400,11 @@ on_listener(struct conn *c, unsigned events, void *user)
 		    text, s->data.target.port);
 		return;
 	}
+	consider_hold(s);
 	/* One call is all there will be: the port is free for others again. */
 	conn_free(c);
 	portqueue_wake(s->worker);
-	s->data.conn = conn_new(s->worker->loop, fd, on_early, s);
-	if (s->data.conn == NULL)
-		accept_failed(s, ENOMEM);
-	else
-		opened(s, &peer);
+	answer_call(s, fd, &peer);
 }
 
 /* Binds and listens on the control connection's own address. A descriptor, or
@@ -424,22 +470,94 @@ listen_in_range(const struct session *s, uint16_t *ret_port)
 	return -FERRY_ETOOBIG;
 }
 
+/* ---- passive, with one port for all (ferryd/master/calls.h) ---- */
+
+static int
+claim(struct session *s)
+{
+	int r = worker_expect(s->worker, s);
+
+	if (r < 0) {
+		errno = EAGAIN;
+		return -FERRY_ESYS;
+	}
+	data_enter(s, DATA_CLAIMING);
+	return FERRY_AGAIN;
+}
+
+void
+data_expected(struct session *s)
+{
+	struct data *d = &s->data;
+
+	if (d->state != DATA_CLAIMING)
+		return;
+	d->target = s->local;
+	d->target.port = (uint16_t)s->worker->conf->pasv_min_port;
+	d->active = false;
+	data_enter(s, DATA_LISTENING);
+	diagnosis_begin(s);
+	portqueue_go_on(s);
+}
+
+void
+data_unexpected(struct session *s)
+{
+	if (!s->data.wanted) {
+		data_close(s);
+		return;
+	}
+	transfer_failed(s,
+	    "Nobody came to my port, which is the only one, and other sessions from your "
+	    "address wait for their turn.");
+	session_run(s);
+}
+
+void
+data_called(struct session *s, int fd)
+{
+	struct endpoint peer = s->peer;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
+		(void)endpoint_from_sockaddr((struct sockaddr *)&ss, &peer);
+	answer_call(s, fd, &peer);
+}
+
+void
+data_called_securely(struct session *s, struct conn *c, const struct endpoint *peer)
+{
+	worker_unexpect(s->worker, s);
+	conn_free(s->data.conn); /* the listener, if there is one */
+	portqueue_wake(s->worker);
+	s->data.conn = c;
+	s->data.ticketless = true;
+	conn_set_owner(c, on_early, s);
+	conn_want(c, 0);
+	opened(s, peer);
+}
+
 int
 data_listen(struct session *s)
 {
 	uint16_t port = 0;
 
 	data_close(s);
+	if (conf_one_passive_port(s->worker->conf))
+		return claim(s);
 	int fd = listen_in_range(s, &port);
 	if (fd < 0)
 		return fd;
 	s->data.conn = conn_new(s->worker->loop, fd, on_listener, s);
 	if (s->data.conn == NULL)
 		return -FERRY_ESYS;
+	s->data.listened_at = uv_now(s->worker->loop);
 	s->data.target = s->local;
 	s->data.target.port = port;
 	s->data.active = false;
 	data_enter(s, DATA_LISTENING);
+	diagnosis_begin(s);
 	conn_want(s->data.conn, CONN_READABLE);
 	return 0;
 }
@@ -452,7 +570,13 @@ on_nobody_came(uv_timer_t *timer)
 	char text[384], peer[ENDPOINT_TEXT_MAX];
 
 	endpoint_format_address(&s->peer, peer);
-	if (s->data.strangers > 0)
+	if (s->data.unproved > 0)
+		snprintf(text, sizeof(text),
+		    "From %s %u calls came to port %llu that could have been for any of "
+		    "several sessions: configure your client to resume the TLS session "
+		    "of the control connection.",
+		    peer, s->data.unproved, (unsigned long long)conf->pasv_min_port);
+	else if (s->data.strangers > 0)
 		snprintf(text, sizeof(text),
 		    "Nobody came to my port %u in %llu s from %s; I refused calls from "
 		    "other addresses (%u). Is there a NAT with several on your side?",
@@ -478,6 +602,7 @@ data_address(struct session *s, const struct endpoint *to)
 	s->data.target = *to;
 	s->data.active = true;
 	data_enter(s, DATA_ADDRESSED);
+	diagnosis_begin(s);
 }
 
 static void dial(struct session *s, int bound);
@@ -498,6 +623,7 @@ could_not_reach(struct session *s, int error)
 	char to[ENDPOINT_TEXT_MAX], cause[64], text[256];
 
 	endpoint_format_address(&s->data.target, to);
+	diagnosis_dialled(s, s->data.conn != NULL ? conn_fd(s->data.conn) : -1, error);
 	snprintf(text, sizeof(text),
 	    "I could not reach %s port %u: %s. Use passive mode or open that port.", to,
 	    s->data.target.port, error_words(error, cause));
@@ -561,8 +687,8 @@ on_dialled(struct conn *c, unsigned events, void *user)
 }
 
 /* A socket that leaves from the address the client knows us by (RFC 1123 4.1.2.12). */
-static int
-outgoing_socket(const struct session *s)
+int
+data_outgoing_socket(const struct session *s)
 {
 	struct endpoint from = s->local;
 	struct sockaddr_storage ss;
@@ -590,7 +716,7 @@ dial(struct session *s, int bound)
 	socklen_t len = endpoint_to_sockaddr(&d->target, &ss);
 
 	d->from_port = bound >= 0;
-	int fd = bound >= 0 ? bound : outgoing_socket(s);
+	int fd = bound >= 0 ? bound : data_outgoing_socket(s);
 	if (fd < 0) {
 		could_not_reach(s, errno);
 		return;

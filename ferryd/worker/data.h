@@ -19,7 +19,10 @@ struct session;
 enum data_state {
 	/* Neither PASV nor PORT since the last transfer. */
 	DATA_NONE,
-	/* A port is open. Ended by: the right peer's call, the accept timer while a
+	/* One passive port for all: the master was asked whether the client may be told.
+	   Ended by: its answer, the clock of the session. */
+	DATA_CLAIMING,
+	/* A port is open, or it is this session's turn at the one for all (conn is NULL then). Ended by: the right peer's call, the accept timer while a
 	   transfer waits. */
 	DATA_LISTENING,
 	/* PORT said where to. Ended by: a transfer command. */
@@ -46,14 +49,19 @@ struct data {
 	bool active;            /* we dial */
 	bool ticketless;        /* under TLS: it brings no ticket of its own */
 	bool from_port;         /* dialled from the active source port */
+	uint32_t call;          /* it is expected at the port for all; or 0 */
+	bool secure_call;       /* under TLS */
+	unsigned unproved;      /* calls of its address that could have been another's */
 	struct conn *conn;      /* listener, dialled socket or data connection */
 	struct endpoint target; /* active: where to. passive: where we listen */
 	unsigned strangers;
+	uint64_t listened_at; /* of the loop, ms */
+	uint64_t hold;        /* ms by which replies to PASV and EPSV are held back */
 	uv_timer_t timer;
 };
 
-/* Opens a port for the client to call. 0; -FERRY_ETOOBIG: the whole range is taken;
- * -FERRY_ESYS. */
+/* Opens a port for the client to call. 0; FERRY_AGAIN: the port is for all, and it is
+ * others' turn: DATA_CLAIMING; -FERRY_ETOOBIG: the whole range is taken; -FERRY_ESYS. */
 int data_listen(struct session *s);
 /* PORT or EPRT said where to; it has been checked. */
 void data_address(struct session *s, const struct endpoint *to);
@@ -62,6 +70,14 @@ static inline bool
 data_is_set(const struct data *d)
 {
 	return d->state != DATA_NONE;
+}
+
+/* Is there none yet, but one on its way, to us or from us? */
+static inline bool
+data_is_awaited(const struct data *d)
+{
+	return d->state == DATA_LISTENING || d->state == DATA_BINDING ||
+	       d->state == DATA_DIALLING;
 }
 
 /* MODE B: is there a connection that has carried a file already? Looks for an end or
@@ -81,6 +97,16 @@ void data_close(struct session *s);
  * (DATA_KEPT). */
 void data_reset(struct session *s);
 
+/* The master on the port for all: the session's turn begins; it is over, nobody called; the
+ * client calls (takes fd). */
+void data_expected(struct session *s);
+void data_unexpected(struct session *s);
+void data_called(struct session *s, int fd);
+/* The same under TLS, by caller.c: c is connected, its handshake is done. */
+void data_called_securely(struct session *s, struct conn *c, const struct endpoint *peer);
+
+/* A socket bound to the address at which the client knows us. A descriptor, or -FERRY_ESYS. */
+int data_outgoing_socket(const struct session *s);
 /* The master's answer to worker_bind(). Takes *fd if it can use it. */
 void data_bound(struct session *s, int error, int *fd);
 

@@ -24,9 +24,23 @@ portqueue_leave(struct session *s)
 	if (s->on_port == NULL)
 		return;
 	s->on_port = NULL;
+	if (!s->in_line)
+		return;
+	s->in_line = false;
 	TAILQ_REMOVE(&q->waiting, s, port_entry);
 	if (TAILQ_EMPTY(&q->waiting))
 		uv_timer_stop(&q->timer);
+}
+
+void
+portqueue_go_on(struct session *s)
+{
+	void (*then)(struct session *) = s->on_port;
+
+	if (then == NULL)
+		return;
+	portqueue_leave(s);
+	then(s);
 }
 
 static void
@@ -35,13 +49,15 @@ on_timer(uv_timer_t *timer)
 	struct worker *w = timer->data;
 	struct session *s;
 
-	while ((s = TAILQ_FIRST(&w->ports.waiting)) != NULL && data_listen(s) == 0) {
-		void (*then)(struct session *) = s->on_port;
+	while ((s = TAILQ_FIRST(&w->ports.waiting)) != NULL && data_listen(s) == 0)
+		portqueue_go_on(s);
+}
 
-		portqueue_leave(s);
-		then(s);
-		session_done(s);
-	}
+void
+portqueue_expect(struct session *s, void (*then)(struct session *s))
+{
+	s->on_port = then;
+	session_enter(s, SESSION_PORTLESS);
 }
 
 void
@@ -49,9 +65,9 @@ portqueue_wait(struct session *s, void (*then)(struct session *s))
 {
 	struct portqueue *q = &s->worker->ports;
 
-	s->on_port = then;
+	s->in_line = true;
 	TAILQ_INSERT_TAIL(&q->waiting, s, port_entry);
-	session_enter(s, SESSION_PORTLESS);
+	portqueue_expect(s, then);
 	if (!uv_is_active((uv_handle_t *)&q->timer))
 		uv_timer_start(&q->timer, on_timer, RETRY_MS, RETRY_MS);
 }

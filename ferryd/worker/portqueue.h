@@ -12,6 +12,8 @@
 
 /* How long one waits before the 425. */
 #define PORTQUEUE_SECONDS 3
+/* ... where there is one port, and the turn of others takes them a round trip each. */
+#define PORTQUEUE_TURN_SECONDS 30
 
 struct session;
 struct worker;
@@ -27,9 +29,14 @@ void portqueue_free(struct worker *w);
 
 /* Nobody may overtake those who wait. */
 bool portqueue_is_empty(const struct worker *w);
-/* s waits (SESSION_PORTLESS); then() is called when data_listen() has succeeded, or the
- * clock ends it. */
+/* s waits (SESSION_PORTLESS); then() is called when data_listen() has succeeded, and
+ * ends the command; or the clock ends it. */
 void portqueue_wait(struct session *s, void (*then)(struct session *s));
+/* The same without a line: the master tells when it is the turn of s (data_expected()).
+ */
+void portqueue_expect(struct session *s, void (*then)(struct session *s));
+/* s has its port: calls then(). */
+void portqueue_go_on(struct session *s);
 /* s waits no more. Harmless when it does not. */
 void portqueue_leave(struct session *s);
 /* A port has become free: the first in line tries. */

@@ -53,6 +53,8 @@ struct pump_plan {
 struct pump *pump_file(const struct pump_plan *plan);
 /* Listing pipe to data connection. */
 struct pump *pump_listing(const struct pump_plan *plan);
+/* plan.length bytes of a pattern to the data connection; no fd. */
+struct pump *pump_pattern(const struct pump_plan *plan);
 /* Data connection to file. */
 struct pump *pump_upload(const struct pump_plan *plan);
 

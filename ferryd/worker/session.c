@@ -16,11 +16,11 @@
 #include "answer.h"
 #include "cmd_copy.h"
 #include "deflate.h"
+#include "diagnosis.h"
 #include "dispatch.h"
 #include "log.h"
 #include "listing.h"
 #include "replylist.h"
-#include "tls.h"
 #include "transfer.h"
 
 static void on_control(struct conn *c, unsigned events, void *user);
@@ -37,6 +37,7 @@ static const char *const state_names[] = {
     [SESSION_TRANSFER] = "transfer",
     [SESSION_LISTING] = "listing",
     [SESSION_WORKING] = "working",
+    [SESSION_PROBING] = "probing",
     [SESSION_CLOSING] = "closing",
     [SESSION_ENDED] = "ended",
 };
@@ -150,6 +151,7 @@ read_control(struct session *s)
 	/* Whole lines that came before it are true; no more can be told by a cut. */
 	if (r == -FERRY_EOF || r == -FERRY_ESHORT) {
 		s->input_ended = true;
+		s->last_active = uv_now(s->worker->loop);
 		return;
 	}
 	if (r < 0) {
@@ -206,11 +208,13 @@ switched(struct session *s)
 {
 	char words[160];
 
-	if (conn_tls(s->control) != NULL)
+	if (conn_tls(s->control) != NULL) {
+		tls_get_number(conn_tls(s->control), s->tls_number);
 		log_event(LOG_INFO, s->id, "tls ok %s",
 		    tls_describe(conn_tls(s->control), words, sizeof(words)));
-	else
+	} else {
 		log_event(LOG_INFO, s->id, "tls ended");
+	}
 	if (!s->greeted)
 		greet(s);
 	session_enter(s, SESSION_READY);
@@ -250,6 +254,8 @@ session_peer_left(const struct session *s)
 {
 	char byte;
 
+	if (s->quitting)
+		return false;
 	return s->input_ended ||
 	       recv(conn_fd(s->control), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
@@ -280,6 +286,7 @@ settle(struct session *s)
 	}
 	if (s->state == SESSION_READY && input_is_empty(&s->input)) {
 		input_rest(&s->input);
+		s->no_port = false;
 		if (s->input_ended)
 			session_enter(s, SESSION_CLOSING);
 		else if (s->worker->leaving)
@@ -526,6 +533,7 @@ session_logout(struct session *s)
 {
 	if (session_logged_in(s))
 		worker_logout(s->worker, s);
+	diagnosis_free(s);
 	s->agent = NULL;
 	s->grant = 0;
 	free(s->user);
@@ -535,6 +543,7 @@ session_logout(struct session *s)
 	copy_forget(s);
 	s->user = s->cwd = s->pending = s->rename_from = NULL;
 	s->rights = 0;
+	s->certified = false;
 	memset(s->entered, 0, sizeof(s->entered));
 }
 
@@ -594,6 +603,7 @@ session_end(struct session *s, const char *why)
 	worker_forget(s->worker, s);
 	log_end(s, why);
 	conn_free(s->control);
+	diagnosis_free(s);
 	line_free(&s->reader);
 	input_free(&s->input);
 	free(s->user);

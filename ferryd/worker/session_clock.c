@@ -5,7 +5,9 @@
  */
 #include <ferry/ferry.h>
 
+#include "diagnosis.h"
 #include "session.h"
+#include "transfer.h"
 
 /* A connection that has not logged in by then makes room for another. */
 #define LOGIN_SECONDS 120
@@ -15,9 +17,14 @@
 /* How much longer a file is hashed or copied for a client that will say nothing more: it
  * may only have finished its side, or it may be gone. */
 #define LEFT_SECONDS 10
+/* How long the data connection may still take to come then: it would have been on its way
+ * already, and a port is not kept open for nobody. */
+#define COMING_SECONDS 2
 /* An agent whose disk does not answer for so long ends the session, not the user's
  * patience. */
 #define ANSWER_SECONDS 900
+/* SITE FERRY PROBE. */
+#define PROBE_SECONDS 5
 
 /* Milliseconds of the loop at which the state ends by itself; 0: never. */
 static uint64_t
@@ -36,15 +43,21 @@ deadline_of(const struct session *s)
 	case SESSION_ASKING:
 		return s->last_active + ANSWER_SECONDS * 1000;
 	case SESSION_PORTLESS:
-		return s->last_active + PORTQUEUE_SECONDS * 1000;
+		return s->last_active +
+		       (s->in_line ? PORTQUEUE_SECONDS : PORTQUEUE_TURN_SECONDS) * 1000;
+	case SESSION_PROBING:
+		return s->last_active + PROBE_SECONDS * 1000;
 	case SESSION_CLOSING:
 		return s->closing_since + CLOSING_SECONDS * 1000;
 	case SESSION_LISTING:
 		return s->last_active + s->worker->conf->data_connection_timeout * 1000;
 	case SESSION_WORKING:
 		return s->input_ended ? s->last_active + LEFT_SECONDS * 1000 : 0;
-	case SESSION_PAUSED:   /* has the pause timer */
-	case SESSION_TRANSFER: /* has the timers of data.c and pump.c */
+	case SESSION_TRANSFER: /* has the timers of data.c and pump.c as well */
+		return s->input_ended && data_is_awaited(&s->data)
+			   ? s->last_active + COMING_SECONDS * 1000
+			   : 0;
+	case SESSION_PAUSED: /* has the pause timer */
 	case SESSION_ENDED:
 		break;
 	}
@@ -70,8 +83,14 @@ time_is_up(struct session *s)
 		break;
 	case SESSION_PORTLESS:
 		portqueue_leave(s);
+		data_close(s);
+		/* A row of hundreds must not keep its session for as many waits. */
+		s->no_port = true;
 		pasv_is_full(s);
 		session_done(s);
+		break;
+	case SESSION_PROBING:
+		probe_timeout(s);
 		break;
 	case SESSION_LISTING:
 		session_end(s, "STAT's listing was not read");
@@ -83,9 +102,12 @@ time_is_up(struct session *s)
 	case SESSION_SECURING:
 		session_end(s, "the TLS handshake took too long");
 		break;
+	case SESSION_TRANSFER:
+		transfer_failed(
+		    s, "The control connection has ended, and no data connection came.");
+		break;
 	case SESSION_CLOSING:
 	case SESSION_PAUSED:
-	case SESSION_TRANSFER:
 	case SESSION_ENDED:
 		session_end(s, "closed");
 		break;
@@ -125,16 +147,18 @@ on_pause(uv_timer_t *timer)
 {
 	struct session *s = timer->data;
 
-	login_paused(s);
+	if (s->state == SESSION_PAUSED)
+		s->on_pause(s);
 	session_run(s);
 }
 
 void
-session_pause(struct session *s, uint64_t ms)
+session_pause(struct session *s, uint64_t ms, void (*then)(struct session *s))
 {
 	session_enter(s, SESSION_PAUSED);
+	s->on_pause = then;
 	if (ms == 0)
-		login_paused(s);
+		then(s);
 	else
 		uv_timer_start(&s->pause, on_pause, ms, 0);
 }

@@ -14,24 +14,26 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "certificate.h"
+#include "tls_identity.h"
 #include "util.h"
 
 /* A record holds 16 KiB at most; as many of them are made in one go. */
 #define FILE_CHUNK (128 * 1024)
 /* Uploads are read from the socket in such pieces instead of record by record. */
 #define READ_CHUNK (64 * 1024)
-#define SESSION_ID 16
 
 struct tls {
 	struct tls_identity *id;
 	const struct conf *conf;
 	SSL *ssl;
 	enum tls_use use;
-	uint8_t session[SESSION_ID];
+	uint8_t session[TLS_NUMBER];
 	bool read_waits_to_write, write_waits_to_read;
 	bool more;
 	int late, late_errno; /* what the next tls_read() returns, and ever after */
 	bool broken;          /* OpenSSL must not be called on it any more */
+	bool torn;            /* the connection ended within a record */
 	bool ended;           /* our close_notify is on its way */
 	uint8_t *chunk;       /* of a file, without kernel TLS */
 	size_t used, len;
@@ -48,6 +50,13 @@ alert_words(unsigned long error)
 	return reason != NULL ? reason : "the connection was broken off";
 }
 
+/* Is a part of a record here, its header or more? */
+static bool
+has_part(const SSL *ssl)
+{
+	return SSL_has_pending(ssl) == 1 || strcmp(SSL_rstate_string(ssl), "RB") == 0;
+}
+
 static int
 failed(struct tls *t, int what)
 {
@@ -60,6 +69,7 @@ failed(struct tls *t, int what)
 	    ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		snprintf(t->why, sizeof(t->why),
 		    "the connection ended without TLS's end mark (close_notify)");
+		t->torn = has_part(t->ssl);
 		return -FERRY_ESHORT;
 	}
 	if (what == SSL_ERROR_SYSCALL && saved != 0) {
@@ -199,7 +209,7 @@ number_of(SSL_SESSION *session)
 	size_t n = 0;
 
 	if (session == NULL || SSL_SESSION_get0_ticket_appdata(session, &p, &n) != 1 ||
-	    n != SESSION_ID)
+	    n != TLS_NUMBER)
 		return NULL;
 	return p;
 }
@@ -213,13 +223,27 @@ on_ticket_made(SSL *ssl, void *arg)
 
 	if (number_of(session) != NULL)
 		return 1;
-	return SSL_SESSION_set1_ticket_appdata(session, t->session, SESSION_ID);
+	return SSL_SESSION_set1_ticket_appdata(session, t->session, TLS_NUMBER);
+}
+
+/* A ticket stands for a signature that was made days ago, perhaps: where a certificate
+ * may stand for a password it has to be shown with each control connection. */
+static bool
+must_show_certificate(SSL *ssl, SSL_SESSION *session)
+{
+	const struct tls *t = SSL_get_app_data(ssl);
+
+	return t->use == TLS_CONTROL && cert_user_of(t->conf) != CERT_USER_NONE &&
+	       SSL_SESSION_get0_peer(session) != NULL;
 }
 
 static SSL_TICKET_RETURN
 on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_len,
     SSL_TICKET_STATUS status, void *arg)
 {
+	if ((status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW) &&
+	    must_show_certificate(ssl, session))
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	switch (status) {
 	case SSL_TICKET_SUCCESS:
 		return SSL_TICKET_RETURN_USE;
@@ -269,7 +293,7 @@ tls_new(struct tls_identity *id, const struct conf *conf, int fd, enum tls_use u
 	set_callbacks(id->ctx);
 	t->ssl = SSL_new(id->ctx);
 	if (t->ssl == NULL || SSL_set_fd(t->ssl, fd) != 1 ||
-	    RAND_bytes(t->session, SESSION_ID) != 1) {
+	    RAND_bytes(t->session, TLS_NUMBER) != 1) {
 		tls_free(t);
 		return NULL;
 	}
@@ -308,9 +332,9 @@ take_number(struct tls *t)
 	const uint8_t *number = SSL_session_reused(t->ssl) ? number_of(session) : NULL;
 
 	if (number != NULL)
-		memcpy(t->session, number, SESSION_ID);
+		memcpy(t->session, number, TLS_NUMBER);
 	else if (session != NULL)
-		SSL_SESSION_set1_ticket_appdata(session, t->session, SESSION_ID);
+		SSL_SESSION_set1_ticket_appdata(session, t->session, TLS_NUMBER);
 }
 
 int
@@ -499,17 +523,46 @@ tls_write_waits_to_read(const struct tls *t)
 	return t->write_waits_to_read;
 }
 
+bool
+tls_is_torn(const struct tls *t)
+{
+	return t->torn;
+}
+
 const char *
 tls_why(const struct tls *t)
 {
 	return t->why;
 }
 
+void
+tls_get_number(const struct tls *t, uint8_t ret_number[TLS_NUMBER])
+{
+	memcpy(ret_number, t->session, TLS_NUMBER);
+}
+
 bool
-tls_resumes(const struct tls *t, const struct tls *control)
+tls_resumes(const struct tls *t, const uint8_t number[TLS_NUMBER])
 {
 	return SSL_session_reused(t->ssl) &&
-	       CRYPTO_memcmp(t->session, control->session, SESSION_ID) == 0;
+	       CRYPTO_memcmp(t->session, number, TLS_NUMBER) == 0;
+}
+
+bool
+tls_client_is(const struct tls *t, const char *user, struct buf *ret_chain)
+{
+	const X509 *cert = SSL_get0_peer_certificate(t->ssl);
+	const STACK_OF(X509) *behind = SSL_get_peer_cert_chain(t->ssl);
+	int r;
+
+	if (cert == NULL || SSL_session_reused(t->ssl) ||
+	    SSL_get_verify_result(t->ssl) != X509_V_OK ||
+	    !certificate_names(cert, cert_user_of(t->conf), user))
+		return false;
+	r = chain_append(ret_chain, cert);
+	for (int i = 0; i < sk_X509_num(behind) && r == 0; i++)
+		r = chain_append(ret_chain, sk_X509_value(behind, i));
+	return r == 0;
 }
 
 void
@@ -518,6 +571,12 @@ tls_give_ticket(struct tls *t)
 	if (prepare(t) && SSL_version(t->ssl) >= TLS1_3_VERSION && !t->ended)
 		SSL_new_session_ticket(t->ssl);
 	ERR_clear_error();
+}
+
+const char *
+tls_version(const struct tls *t)
+{
+	return SSL_get_version(t->ssl);
 }
 
 const char *

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tls_identity.h"
+#include "buf.h"
 
 enum tls_use {
 	TLS_CONTROL,
@@ -23,7 +23,9 @@ enum tls_use {
 	TLS_UPLOAD,
 };
 
+struct conf;
 struct tls;
+struct tls_identity;
 
 /* For fd, which stays the caller's. conf must outlive it. NULL: out of memory. */
 struct tls *tls_new(
@@ -39,6 +41,8 @@ int tls_handshake(struct tls *t);
  * -FERRY_ESHORT: the connection ended without that, perhaps cut by somebody;
  * -FERRY_EPROTO; -FERRY_ESYS with errno. */
 int tls_read(struct tls *t, void *p, size_t n, size_t *ret_n);
+/* -FERRY_ESHORT within a record: no old client ends like that. */
+bool tls_is_torn(const struct tls *t);
 /* The last tls_read() left decrypted or buffered bytes: the socket will not tell. */
 bool tls_has_more(const struct tls *t);
 /* 0 and *ret_n > 0; FERRY_AGAIN: the same bytes have to be given again; negative as
@@ -57,12 +61,20 @@ bool tls_write_waits_to_read(const struct tls *t);
 
 /* Why it failed: for the log and the reply. */
 const char *tls_why(const struct tls *t);
-/* Does the data connection t resume the session of `control`? After both handshakes. */
-bool tls_resumes(const struct tls *t, const struct tls *control);
+/* Has the client proved in this very handshake, with a certificate that is good, to be
+ * this user? Then true, and its certificates are in ret_chain (empty, of CHAIN_MAX). */
+bool tls_client_is(const struct tls *t, const char *user, struct buf *ret_chain);
+/* The number of its session, by which data connections know it: after the handshake. */
+#define TLS_NUMBER 16
+void tls_get_number(const struct tls *t, uint8_t ret_number[TLS_NUMBER]);
+/* Does the data connection t resume the session with that number? After its handshake. */
+bool tls_resumes(const struct tls *t, const uint8_t number[TLS_NUMBER]);
 /* A fresh ticket for the client, with the next bytes that are sent. For a control
  * connection: clients that use a ticket once need one per data connection, and one that
  * uploads may close its data connection without reading it. */
 void tls_give_ticket(struct tls *t);
+/* "TLSv1.3" */
+const char *tls_version(const struct tls *t);
 /* "version=TLSv1.3 cipher=... resumed=yes", for the log. */
 const char *tls_describe(const struct tls *t, char *out, size_t size);
 

@@ -27,8 +27,6 @@ transfer_is_possible(struct session *s)
 
 	if (why == NULL && (data_is_kept(s) || data_is_set(&s->data)))
 		return true;
-	s->rest = 0;
-	s->ranged = false;
 	if (why != NULL) {
 		answer(s, 521, "%s", why);
 		return false;
@@ -102,7 +100,8 @@ count(struct session *s, const struct transfer *t)
 		s->bytes_in += t->bytes;
 	else
 		s->bytes_out += t->bytes;
-	xferlog_write(s, t);
+	if (t->kind != TRANSFER_PATTERN)
+		xferlog_write(s, t);
 }
 
 void
@@ -135,6 +134,16 @@ transfer_over(struct session *s)
 	session_done(s);
 }
 
+/* Behind a 1xx reply RFC 959 5.4 has 451 and 552 for what an upload meets, not the 450
+ * and 452 that stand before one. */
+static int
+code_of_failure(unsigned error)
+{
+	int code = answer_code(error, 451);
+
+	return code == 452 || code == 552 ? 552 : 451;
+}
+
 /* The agent's word: the upload is under its name and on the disk, or it is not. */
 static void
 on_committed(struct session *s, const struct msg_worker_answer *a, int *fd)
@@ -143,7 +152,7 @@ on_committed(struct session *s, const struct msg_worker_answer *a, int *fd)
 	char cause[256];
 
 	if (t->good && a->error != 0)
-		note(t, answer_code(a->error, 451), "The upload was not kept: %s.",
+		note(t, code_of_failure(a->error), "The upload was not kept: %s.",
 		    answer_cause(a, cause, sizeof(cause)));
 	transfer_over(s);
 }
@@ -228,7 +237,7 @@ note_unwritten(struct transfer *t, int error)
 		    (unsigned long long)t->length);
 		return;
 	}
-	note(t, answer_code((unsigned)error, 451), "Writing failed after %llu bytes: %s.",
+	note(t, code_of_failure((unsigned)error), "Writing failed after %llu bytes: %s.",
 	    (unsigned long long)t->bytes, strerror(error));
 }
 
@@ -349,6 +358,8 @@ transfer_opened(struct session *s)
 		t->pump = pump_file(&plan);
 	else if (t->kind == TRANSFER_LISTING)
 		t->pump = pump_listing(&plan);
+	else if (t->kind == TRANSFER_PATTERN)
+		t->pump = pump_pattern(&plan);
 	else
 		t->pump = pump_upload(&plan);
 	if (t->pump != NULL) {

@@ -16,7 +16,12 @@ struct buf;
 struct pump;
 struct session;
 
-enum transfer_kind { TRANSFER_FILE, TRANSFER_LISTING, TRANSFER_UPLOAD };
+enum transfer_kind {
+	TRANSFER_FILE,
+	TRANSFER_LISTING,
+	TRANSFER_UPLOAD,
+	TRANSFER_PATTERN, /* of no file: not logged */
+};
 
 struct transfer {
 	enum transfer_kind kind;
@@ -25,7 +30,7 @@ struct transfer {
 	bool ascii;
 	enum coding_mode mode;
 	uint64_t offset;   /* REST, RANG */
-	uint64_t length;   /* TRANSFER_FILE: bytes to send from there */
+	uint64_t length;   /* TRANSFER_FILE, _PATTERN: bytes to send from there */
 	bool ranged;       /* RANG: length is also what an upload must have */
 	uint32_t upload;   /* the agent's number for it; 0: none */
 	struct pump *pump; /* set while bytes move */

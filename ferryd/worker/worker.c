@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caller.h"
+#include "diagnosis.h"
 #include "log.h"
 #include "session.h"
 #include "tls_identity.h"
@@ -179,6 +181,26 @@ worker_login(
 	return w->auth != NULL ? chan_send(w->auth, &m, -1) : -FERRY_EOF;
 }
 
+int
+worker_login_certified(
+    struct worker *w, const struct session *s, struct bytes user, struct bytes chain)
+{
+	char peer[ENDPOINT_TEXT_MAX];
+	const struct msg m = {
+	    .type = MSG_AUTH_CERTIFICATE,
+	    .auth_certificate =
+		{
+		    .session = s->id,
+		    .user = user,
+		    .chain = chain,
+		    .peer = {.p = (uint8_t *)peer,
+			.n = endpoint_format_address(&s->peer, peer)},
+		},
+	};
+
+	return w->auth != NULL ? chan_send(w->auth, &m, -1) : -FERRY_EOF;
+}
+
 void
 worker_logout(struct worker *w, const struct session *s)
 {
@@ -188,7 +210,32 @@ worker_logout(struct worker *w, const struct session *s)
 		       });
 }
 
-/* ---- the active source port ---- */
+/* ---- what the master answers ---- */
+
+/* Asks what is answered by a message with the question's id. */
+static int
+ask_master(struct worker *w, const struct session *s, struct msg *m)
+{
+	int r;
+
+	do {
+		m->id = ++w->last_bind;
+	} while (m->id == 0 || idtable_get(&w->binds, m->id) != NULL);
+	r = idtable_put(&w->binds, m->id, idtable_number(s->id));
+	if (r < 0)
+		return r;
+	r = w->master != NULL ? chan_send(w->master, m, -1) : -FERRY_EOF;
+	if (r < 0)
+		idtable_take(&w->binds, m->id);
+	return r;
+}
+
+/* Who asked it; NULL: it has left. */
+static struct session *
+session_that_asked(struct worker *w, const struct msg *m)
+{
+	return worker_session(w, idtable_to_number(idtable_take(&w->binds, m->id)));
+}
 
 int
 worker_bind(struct worker *w, const struct session *s)
@@ -197,34 +244,141 @@ worker_bind(struct worker *w, const struct session *s)
 	    .type = MSG_MASTER_BIND,
 	    .master_bind = {.session = s->id, .scope = s->local.scope},
 	};
-	int r;
 
 	if (s->local.family == AF_INET)
 		m.master_bind.address = (struct bytes){(const uint8_t *)&s->local.v4, 4};
 	else
 		m.master_bind.address = (struct bytes){(const uint8_t *)&s->local.v6, 16};
-	do {
-		m.id = ++w->last_bind;
-	} while (m.id == 0 || idtable_get(&w->binds, m.id) != NULL);
-	r = idtable_put(&w->binds, m.id, idtable_number(s->id));
-	if (r < 0)
-		return r;
-	r = w->master != NULL ? chan_send(w->master, &m, -1) : -FERRY_EOF;
-	if (r < 0)
-		idtable_take(&w->binds, m.id);
-	return r;
+	return ask_master(w, s, &m);
 }
 
 static void
 on_worker_bound(struct worker *w, const struct msg *m, int *fd)
 {
-	struct session *s =
-	    worker_session(w, idtable_to_number(idtable_take(&w->binds, m->id)));
+	struct session *s = session_that_asked(w, m);
 
 	if (s == NULL)
 		return;
 	data_bound(s, (int)m->worker_bound.error, fd);
 	session_run(s);
+}
+
+int
+worker_probe(struct worker *w, const struct session *s)
+{
+	struct msg m = {
+	    .type = MSG_MASTER_PROBE,
+	    .master_probe = {.session = s->id},
+	};
+
+	return ask_master(w, s, &m);
+}
+
+static void
+on_worker_probe(struct worker *w, const struct msg *m, int *fd)
+{
+	struct session *s = session_that_asked(w, m);
+
+	if (s == NULL)
+		return;
+	probe_allowed(s, (int)m->worker_probe.error, fd);
+	session_run(s);
+}
+
+/* ---- one passive port for all ---- */
+
+int
+worker_expect(struct worker *w, struct session *s)
+{
+	struct msg m = {
+	    .type = MSG_MASTER_EXPECT,
+	    .master_expect = {.session = s->id, .secure = s->private},
+	};
+	int r;
+
+	worker_unexpect(w, s);
+	if (++w->last_call == 0)
+		w->last_call = 1; /* 0 is none */
+	m.id = w->last_call;
+	r = w->master != NULL ? chan_send(w->master, &m, -1) : -FERRY_EOF;
+	if (r < 0)
+		return r;
+	s->data.call = m.id;
+	s->data.secure_call = s->private;
+	LIST_INSERT_HEAD(&w->expecting, s, expecting);
+	return 0;
+}
+
+/* Without a word to the master. */
+static void
+expectation_over(struct session *s)
+{
+	LIST_REMOVE(s, expecting);
+	s->data.call = 0;
+}
+
+void
+worker_unexpect(struct worker *w, struct session *s)
+{
+	const struct msg m = {
+	    .type = MSG_MASTER_UNEXPECT,
+	    .id = s->data.call,
+	    .master_unexpect = {.session = s->id},
+	};
+
+	if (s->data.call == 0)
+		return;
+	expectation_over(s);
+	worker_tell(w, &m);
+}
+
+/* NULL: it has changed its mind meanwhile. */
+static struct session *
+session_expecting(const struct worker *w, uint32_t call)
+{
+	struct session *s;
+
+	LIST_FOREACH(s, &w->expecting, expecting) {
+		if (s->data.call == call)
+			return s;
+	}
+	return NULL;
+}
+
+static void
+on_worker_expected(struct worker *w, uint32_t call)
+{
+	struct session *s = session_expecting(w, call);
+
+	if (s != NULL)
+		data_expected(s);
+}
+
+static void
+on_worker_unexpected(struct worker *w, uint32_t call)
+{
+	struct session *s = session_expecting(w, call);
+
+	if (s == NULL)
+		return;
+	expectation_over(s);
+	data_unexpected(s);
+}
+
+static void
+on_worker_call(struct worker *w, uint32_t call, int *fd)
+{
+	struct session *s;
+
+	if (call == 0) {
+		caller_new(w, fd_take(fd), 0);
+		return;
+	}
+	s = session_expecting(w, call);
+	if (s == NULL)
+		return;
+	expectation_over(s);
+	data_called(s, fd_take(fd));
 }
 
 /* ---- TLS ---- */
@@ -341,6 +495,18 @@ on_master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, vo
 	case MSG_WORKER_BOUND:
 		on_worker_bound(w, m, fd);
 		break;
+	case MSG_WORKER_PROBE:
+		on_worker_probe(w, m, fd);
+		break;
+	case MSG_WORKER_EXPECTED:
+		on_worker_expected(w, m->id);
+		break;
+	case MSG_WORKER_UNEXPECTED:
+		on_worker_unexpected(w, m->id);
+		break;
+	case MSG_WORKER_CALL:
+		on_worker_call(w, m->id, fd);
+		break;
 	case MSG_WORKER_DRAIN:
 		on_worker_drain(w, &m->worker_drain);
 		break;
@@ -397,6 +563,8 @@ worker_init(struct worker *w, uv_loop_t *loop, const struct conf *conf,
 {
 	*w = (struct worker){.loop = loop, .conf = conf, .on_end = on_end, .user = user};
 	LIST_INIT(&w->all);
+	LIST_INIT(&w->expecting);
+	LIST_INIT(&w->callers);
 	if (board != NULL)
 		w->board = *board;
 	uv_timer_init(loop, &w->drain);
@@ -419,6 +587,7 @@ worker_free(struct worker *w)
 	w->ended = true;
 	while (!LIST_EMPTY(&w->all))
 		session_end(LIST_FIRST(&w->all), "the server ends");
+	callers_end(w);
 	log_to(NULL, NULL);
 	while (w->agents.count > 0)
 		agent_end(idtable_any(&w->agents), "the server ends");

@@ -17,6 +17,7 @@
 #include "portqueue.h"
 #include "scoreboard.h"
 
+struct caller;
 struct session;
 struct tls_identity;
 struct worker;
@@ -35,9 +36,15 @@ struct worker {
 	LIST_HEAD(, session) all;
 	struct idtable sessions; /* session id -> struct session */
 	struct idtable agents;   /* agent number -> struct agent */
-	struct idtable binds; /* id of MASTER_BIND -> number of the session that asked */
+	struct idtable binds; /* id of MASTER_BIND, _PROBE -> number of the session that asked */
 	uint32_t last_bind;
 	struct portqueue ports;
+	/* With one passive port for all: who waits for a call to it, or may not yet tell
+	 * it, and calls of which it is not known whose they are */
+	LIST_HEAD(, session) expecting;
+	LIST_HEAD(, caller) callers;
+	unsigned callers_count;
+	uint32_t last_call;
 	unsigned works; /* HASH and SITE CPTO that run: work.h */
 
 	struct tls_identity *identity; /* for new connections; NULL: TLS is off */
@@ -66,11 +73,22 @@ struct session *worker_session(const struct worker *w, uint32_t id);
 /* Asks auth who this is. 0, or a negative code when auth cannot be asked now. */
 int worker_login(
     struct worker *w, const struct session *s, struct bytes user, struct bytes password);
+/* The same with the certificates that the client has shown. */
+int worker_login_certified(
+    struct worker *w, const struct session *s, struct bytes user, struct bytes chain);
 /* Tells the master that the grant is not needed any more. */
 void worker_logout(struct worker *w, const struct session *s);
 /* Asks the master for a socket on the active source port; data_bound() hears of it. 0 or
  * negative. */
 int worker_bind(struct worker *w, const struct session *s);
+/* Asks the master whether s may probe its client's port now, and for a socket to do it from;
+ * probe_allowed() hears of it. 0 or negative. */
+int worker_probe(struct worker *w, const struct session *s);
+/* The client of s will call the shared passive port: data_expected(), then data_called(), or
+ * caller.c finds it. What it expected before is forgotten. 0 or negative. */
+int worker_expect(struct worker *w, struct session *s);
+/* It will not, or it has. Harmless when nothing was expected. */
+void worker_unexpect(struct worker *w, struct session *s);
 /* The session has ended: no table knows it from here on, and the master hears of it. */
 void worker_forget(struct worker *w, struct session *s);
 

@@ -195,8 +195,9 @@ FERRY_API int ferry_set_source_address(struct ferry *h, const char *address);
  * never has a data connection in clear. */
 enum ferry_tls {
 	/* AUTH TLS if FEAT offers it, before anything is told; else in clear. When the server
-	 * then says for good (5xx) that it has none, in clear with FERRY_EV_WARNING; whatever else
-	 * goes wrong is an error and never a reason to go on in clear. The default. */
+	 * then says for good (5xx) that it has none, in clear with FERRY_EV_WARNING for anonymous
+	 * and ftp (RFC 1635), and -FERRY_ETLSNONE from ferry_login() for everybody else; whatever
+	 * else goes wrong is an error and never a reason to go on in clear. The default. */
 	FERRY_TLS_AUTO,
 	FERRY_TLS_NEVER,    /* in clear, and FEAT is asked after login only */
 	FERRY_TLS_EXPLICIT, /* AUTH TLS, or -FERRY_ETLSNONE (ftpes://) */

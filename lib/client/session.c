@@ -188,13 +188,15 @@ auth_refused(struct ferry *h)
 
 	if (!said)
 		return fail_memory(h);
-	/* Pure-FTPd and IIS without a certificate list AUTH TLS all the same. Whoever
-	 * could put in this reply could have taken the line out of FEAT */
+	/* Pure-FTPd and IIS without a certificate list AUTH TLS all the same. Their
+	 * public files can be had; a password is another matter: login_begin() */
 	if (offered && code >= 500) {
 		event_warning(h,
-		    "%s offers encryption and then refuses it (%d %s): names, passwords "
-		    "and files travel in clear",
+		    "%s offers encryption and then refuses it (%d %s): commands and "
+		    "files "
+		    "travel in clear",
 		    h->host, code, said);
+		h->security.broken_offer = code;
 		return 0;
 	}
 	return fail(h, FERRY_ETLSNONE, 0,
@@ -303,10 +305,33 @@ enum login_state {
 	LOGIN_FEAT, /* logged in; FEAT sent */
 };
 
+/* RFC 1635: who brings no secret. */
+static bool
+is_anonymous(const char *user)
+{
+	return strcasecmp(user, "anonymous") == 0 || strcasecmp(user, "ftp") == 0;
+}
+
+/* Never a password in clear where encryption was offered. */
+static int
+login_exposed(struct ferry *h)
+{
+	_cleanup_free_ char *user = safe_text(h->op.path);
+
+	if (!user)
+		return fail_memory(h);
+	return fail(h, FERRY_ETLSNONE, 0,
+	    "%s offers encryption and then refuses it (to AUTH TLS it said %d): the "
+	    "password of %s is not sent in clear",
+	    h->host, h->security.broken_offer, user);
+}
+
 static int
 login_begin(struct ferry *h)
 {
 	h->logged_in = false;
+	if (h->security.broken_offer != 0 && !is_anonymous(h->op.path))
+		return login_exposed(h);
 	return op_send(h, LOGIN_USER, "USER", h->op.path);
 }
 

@@ -48,6 +48,7 @@ struct security {
 	SSL_CTX *ctx; /* made when first needed */
 	BIO_METHOD *method;
 	/* this session */
+	int broken_offer; /* reply that refused AUTH TLS for good though FEAT lists it; or 0 */
 	SSL_SESSION *session; /* newest one: data connections resume it */
 	enum ferry_trust trust;
 	uint8_t key[PIN_SIZE]; /* of the control connection's certificate */

@@ -23,6 +23,7 @@ security_reset(struct security *s)
 	SSL_SESSION_free(s->session);
 	s->session = NULL;
 	s->trust = FERRY_TRUST_NONE;
+	s->broken_offer = 0;
 	memset(s->key, 0, sizeof(s->key));
 }
 

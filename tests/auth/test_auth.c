@@ -586,10 +586,46 @@ test_two_at_once(void **state)
 	    other, 5, "fail-hang", ""); /* another worker's 5 is another session */
 	worker_login(worker, 5, "anonymous", "");
 	worker_expect_end(worker);
-	world_expect_log(&w, "a second AUTH_LOGIN");
+	world_expect_log(&w, "it asked a second time");
 	worker_expect_denied(other, 5, 5, true);
 	close(worker);
 	close(other);
+	assert_clean_end(&w);
+}
+
+/* A worker's word about a certificate is none where nobody wants certificates. */
+static void
+test_certificate_unwanted(void **state)
+{
+	struct world w;
+	int worker;
+
+	world_start(&w, program, "local_enable=YES", NULL, false);
+	worker = world_worker(&w, 0);
+	worker_login_certified(worker, 5, "carol", "x", 1);
+	worker_expect_end(worker);
+	world_expect_log(&w, "cert_user is off");
+	close(worker);
+	assert_clean_end(&w);
+}
+
+/* ... and has to be proved elsewhere. */
+static void
+test_certificate_unproved(void **state)
+{
+	static const uint8_t zeros[12288];
+	struct world w;
+	int worker;
+
+	world_start(&w, program, "local_enable=YES cert_user=CN", NULL, false);
+	worker = world_worker(&w, 0);
+	worker_login_certified(worker, 5, "carol", zeros, sizeof(zeros));
+	worker_expect_denied(worker, 5, 5, false);
+	world_expect_log(&w, "no authority is known");
+	worker_login_certified(worker, 6, "anonymous", "x", 1);
+	worker_expect_denied(worker, 6, 6, false);
+	world_expect_log(&w, "no certificate is good for this kind of login");
+	close(worker);
 	assert_clean_end(&w);
 }
 
@@ -673,6 +709,8 @@ main(int argc, char **argv)
 	    cmocka_unit_test(test_bound),
 	    cmocka_unit_test(test_logins_bounded),
 	    cmocka_unit_test(test_two_at_once),
+	    cmocka_unit_test(test_certificate_unwanted),
+	    cmocka_unit_test(test_certificate_unproved),
 	    cmocka_unit_test(test_worker_replaced),
 	    cmocka_unit_test(test_end),
 	};

@@ -295,6 +295,24 @@ worker_login(int worker, uint32_t session, const char *user, const char *passwor
 	send_to(worker, ROLE_WORKER, &m, -1);
 }
 
+void
+worker_login_certified(
+    int worker, uint32_t session, const char *user, const void *chain, size_t n)
+{
+	const struct msg m = {
+	    .type = MSG_AUTH_CERTIFICATE,
+	    .auth_certificate =
+		{
+		    .session = session,
+		    .user = bytes_of(user),
+		    .chain = {.p = chain, .n = n},
+		    .peer = bytes_of("192.0.2.7"),
+		},
+	};
+
+	send_to(worker, ROLE_WORKER, &m, -1);
+}
+
 /* ---- what comes back ---- */
 
 uint32_t

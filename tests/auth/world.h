@@ -37,6 +37,10 @@ int world_worker(struct world *w, uint32_t index);
 void world_end(struct world *w, uint32_t index, uint32_t session);
 void worker_login(int worker, uint32_t session, const char *user, const char *password);
 
+/* With certificates instead of a password, as the worker says. */
+void worker_login_certified(
+    int worker, uint32_t session, const char *user, const void *chain, size_t n);
+
 /* The next answer to a worker must be a refusal of one of the sessions [low, high];
  * returns which. */
 uint32_t worker_expect_denied(int worker, uint32_t low, uint32_t high, bool again);

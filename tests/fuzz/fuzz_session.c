@@ -679,7 +679,7 @@ configure(struct fuzz *f)
 	conf->log_ftp_protocol = (set & SET_LOG) != 0;
 	conf->delay_failed_login = (set & SET_DELAY) != 0 ? 2 : 0;
 	conf->pasv_promiscuous = conf->port_promiscuous = (set & SET_PROMISCUOUS) != 0;
-	conf->mdtm_write = (set & SET_READ_ONLY_TIMES) == 0;
+	conf->mdtm_write = conf->mfmt_enable = (set & SET_READ_ONLY_TIMES) == 0;
 	f->w.bind_error = (set & SET_NO_PORT_20) != 0 ? EACCES : 0;
 	memnet_set_ports_taken((set & SET_NO_PORTS_LEFT) != 0);
 }

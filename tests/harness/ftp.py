@@ -30,6 +30,7 @@ class Session:
                                              source_address=(source, 0) if source else None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.seconds = seconds
+        self.source = source
         self.host = host
         self.pending = b""
         self.data = None
@@ -135,7 +136,8 @@ class Session:
         else:
             n = [int(x) for x in re.search(r"\((\d+),(\d+),(\d+),(\d+),(\d+),(\d+)\)", text).groups()]
             port = n[4] * 256 + n[5]
-        self.data = socket.create_connection((self.host, port), timeout=self.seconds)
+        self.data = socket.create_connection((self.host, port), timeout=self.seconds,
+                                             source_address=(self.source, 0) if self.source else None)
         return port
 
     def active(self, verb="PORT"):

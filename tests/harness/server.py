@@ -2,6 +2,7 @@
 import os
 import pathlib
 import pwd
+import random
 import select
 import signal
 import socket
@@ -23,10 +24,16 @@ def wait_until(condition, what, seconds=10):
         select.select([], [], [], 0.005)
 
 
-def free_port(host="127.0.0.1"):
-    with socket.socket() as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
+def free_port(host=""):
+    """Below the ports that the system gives to outgoing connections: those come and go at any time."""
+    for port in random.sample(range(12000, 24000), 100):
+        with socket.socket() as s:
+            try:
+                s.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("a hundred ports are taken")
 
 
 def children(pid):

@@ -5,12 +5,13 @@ import contextlib
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import tempfile
 
 import pytest
 
-from harness import net, netclients
+from harness import certs, ftp, net, netclients
 from harness.server import wait_until
 from harness.terminal import Terminal
 from networks import KEEP, MASQUERADE, RANGE, only_outward, only_to
@@ -279,3 +280,130 @@ def test_nothing_is_left_behind(place):
     assert p.ferry("D").arrived and users()
     p.server.stop()
     wait_until(lambda: not users(), "somebody still runs in the server's namespace")
+
+
+def test_a_trace_from_behind_a_router(place):
+    """The diagram shows the router, and its address once the server has told it; calls that fail end in nothing."""
+    p = place(client_hidden=True, client=only_outward(snat=[MASQUERADE]).rules(), server=only_to(21).rules(),
+              options={"pasv_address": "192.168.1.100"})
+    assert not p.ferry("D", "--mode", "pasv", "-T", "1", "--trace", "passive.txt").arrived
+    text = (p.home / "passive.txt").read_text()
+    call = re.search(r"227 .*,(\d+),(\d+)\).*x 256 \+ \2 = (\d+)", text, re.S)
+    assert call and re.search(rf"=======X you dial: data connection +:{call[3]}\|", text)
+    assert "YOUR ROUTER" in text and "address not known" in text and "P01 certain, P11 likely" in flat(text)
+    assert not p.ferry("D", "--mode", "port", "--trace", "active.txt").arrived
+    text = (p.home / "active.txt").read_text()
+    outer = re.search(r"500 PORT names \S+ but you come from ([\d.]+)", flat(text))
+    assert re.search(rf"YOUR ROUTER.*\n +[\d.]+ +{outer[1]} ", text)
+    assert f"The server sees you coming from {outer[1]} but is told to call" in re.sub(r"[|\s]+", " ", text)
+
+
+# ---- what a server can do about the client's NAT ----
+
+POOL = [f'oifname "wan0" tcp dport 21 snat ip to {net.CLIENT_ROUTER}', f'oifname "wan0" snat ip to {net.CLIENT_ROUTER_2}']
+ONE_PORT = {"pasv_min_port": 50000, "pasv_max_port": 50000}
+
+
+@pytest.fixture
+def tls(tmp_path):
+    cert, key = certs.make(tmp_path, "server", host=net.SERVER_OUTER)
+    return {"ssl_enable": "YES", "allow_anon_ssl": "YES", "rsa_cert_file": cert, "rsa_private_key_file": key}
+
+
+@pytest.mark.parametrize("more", [{}, ONE_PORT], ids=["range", "one-port"])
+@pytest.mark.parametrize("way", "EP")
+def test_a_pool_of_addresses_under_tls(place, tls, way, more):
+    """The data connection comes from another address, and proves whose it is."""
+    p = place(families=(4,), client_hidden=True, client=only_outward(snat=POOL).rules(),
+              options={**tls, **more, "data_peer": "resumed"})
+    run = p.ferry(way, "--accept-new")
+    assert run.worked, run
+    # In clear nothing is proved.
+    run = p.ferry(way, "--plain")
+    assert run.status == 4, run
+
+
+def test_a_pool_of_addresses_needs_leave(place, tls):
+    p = place(families=(4,), client_hidden=True, client=only_outward(snat=POOL).rules(), options=tls)
+    run = p.ferry("E", "--accept-new")
+    assert not run.arrived, run
+    assert f"stranger peer={net.CLIENT_ROUTER_2}:" in p.server.log_text()
+
+
+@pytest.mark.parametrize("way", "ep")
+@pytest.mark.parametrize("fix", [True, False], ids=["fixed", "as-it-is"])
+def test_a_private_address_in_port(place, way, fix):
+    """The client's router passes everything on to it (a DMZ host), but leaves the address in PORT alone."""
+    p = place(families=(4,), client_hidden=True, options={"port_fix_nat": "YES"} if fix else {},
+              client=net.rule_set(dnat=[f'iifname "wan0" tcp dport 1024-65535 dnat ip to {net.CLIENT_INNER}'],
+                                  snat=[MASQUERADE]))
+    run = p.ferry(way)
+    assert run.worked == fix, run
+    if not fix:
+        assert f"names {net.CLIENT_INNER} but you come from {net.CLIENT_ROUTER} (NAT?)" in flat(run.out + run.err), run
+
+
+# ---- what the server tells of it ----
+
+
+def asked(session, words, code=200):
+    _, lines = session.command("SITE FERRY " + words, code)
+    return dict(word.split("=", 1) for word in lines[0][4:].decode().split() if "=" in word)
+
+
+@pytest.fixture
+def diagnosis(place):
+    @contextlib.contextmanager
+    def begin(**world):
+        p = place(families=(4,), options={"anon_diagnosis_enable": "YES", **world.pop("options", {})}, **world)
+        with p.world.client:
+            session = ftp.Session(21, p.world.target).login()
+        yield p, session
+        session.close()
+    return begin
+
+
+def test_the_server_probes_the_clients_port(diagnosis):
+    with diagnosis(client=only_outward("reject with tcp reset").rules()) as (p, session):
+        assert asked(session, "PROBE 5000")["result"] == "ECONNREFUSED"
+        told = asked(session, "PROBE 5001")
+        assert told["to"] == net.CLIENT_OUTER and told["port"] == "5001", told
+    with diagnosis(options={"connect_from_port_20": "YES"}) as (p, session):
+        with p.world.client:
+            listener = socket.create_server((net.CLIENT_OUTER, 5000))
+        with listener:
+            assert asked(session, "PROBE 5000")["result"] == "OK"
+            caller, address = listener.accept()
+            # As active mode would, and not a byte.
+            assert address == (p.world.target, 20)
+            assert caller.recv(1) == b""
+    with diagnosis(client=only_outward("drop").rules()) as (p, session):
+        assert asked(session, "PROBE 5000")["result"] == "ETIMEDOUT"
+
+
+def test_probes_have_limits(diagnosis):
+    with diagnosis(client=only_outward("reject with tcp reset").rules()) as (p, first):
+        sessions = [first]
+        with p.world.client:
+            sessions += [ftp.Session(21, p.world.target).login() for _ in range(3)]
+        for session in sessions[:3]:
+            for _ in range(6):
+                asked(session, "PROBE 5000")
+            asked(session, "PROBE 5000", 450)
+        asked(sessions[3], "PROBE 5000")
+        asked(sessions[3], "PROBE 5000")
+        asked(sessions[3], "PROBE 5000", 450)  # twenty an hour for an address
+        for session in sessions[1:]:
+            session.close()
+
+
+def test_the_server_knows_who_came_and_who_did_not(diagnosis):
+    """A pool of addresses: seen from here it is a refusal."""
+    with diagnosis(client_hidden=True, client=only_outward(snat=POOL).rules()) as (p, session):
+        assert asked(session, "WHOAMI")["peer"].startswith(net.CLIENT_ROUTER + ":")
+        with p.world.client:
+            session.passive("EPSV")
+        assert session.data.recv(1) == b""
+        told = asked(session, "LASTDATA")
+        assert told["mode"] == "EPSV" and told["accepted"] == "0" and told["rejected"] == "1", told
+        assert told["why"] == "address" and told["from"].startswith(net.CLIENT_ROUTER_2 + ":"), told

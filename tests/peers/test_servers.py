@@ -54,24 +54,40 @@ def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
+def start_tls_peer(name, tmp_path_factory, authority, implicit=False):
+    return PEERS[name](tmp_path_factory.mktemp(name), TOP / ".dev/peers", free_port(), PASSIVE[name],
+                       authority.issue(name), implicit).start()
+
+
 @pytest.fixture(scope="module", params=sorted(PEERS))
 def tls_peer(request, tmp_path_factory, authority):
-    server = PEERS[request.param](tmp_path_factory.mktemp(request.param), TOP / ".dev/peers", free_port(),
-                                  PASSIVE[request.param], authority.issue(request.param))
-    server.start()
+    server = start_tls_peer(request.param, tmp_path_factory, authority)
     yield server
     server.stop()
+
+
+# The other two have no implicit TLS.
+@pytest.fixture(scope="module", params=["proftpd", "vsftpd"])
+def implicit_peer(request, tmp_path_factory, authority):
+    server = start_tls_peer(request.param, tmp_path_factory, authority, implicit=True)
+    yield server
+    server.stop()
+
+
+def only(version, tmp_path):
+    """An environment in which OpenSSL speaks this version and no other."""
+    config = tmp_path / "openssl.cnf"
+    config.write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n"
+                      f"[c]\nMinProtocol = {version}\nMaxProtocol = {version}\n")
+    return {"OPENSSL_CONF": str(config)}
 
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 def test_encrypted(tls_peer, ferry, authority, tmp_path, version):
     """One session: up, down and a listing, all of it encrypted; where the server wants it the session is resumed."""
-    config = tmp_path / "openssl.cnf"
-    config.write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n"
-                      f"[c]\nMinProtocol = {version}\nMaxProtocol = {version}\n")
     data = os.urandom(1_000_003)
     (tmp_path / "up").write_bytes(data)
-    env = {"OPENSSL_CONF": str(config)}
+    env = only(version, tmp_path)
     options = ["-v", "--cacert", str(authority.file)]
     done = ferry("put", *options, "up", url(tls_peer), env=env)
     assert f"Connection encrypted: {version}" in done.stderr.decode()
@@ -88,6 +104,22 @@ def test_encrypted(tls_peer, ferry, authority, tmp_path, version):
     (tls_peer.root / "up").unlink()
 
 
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_encrypted_from_the_first_byte(implicit_peer, ferry, authority, tmp_path, version):
+    data = os.urandom(1_000_003)
+    (tmp_path / "up").write_bytes(data)
+    env = only(version, tmp_path)
+    options = ["-v", "--cacert", str(authority.file)]
+    there = url(implicit_peer).replace("ftp:", "ftps:")
+    done = ferry("put", *options, "up", there, env=env)
+    assert f"Connection encrypted: {version}" in done.stderr.decode()
+    assert (implicit_peer.root / "up").read_bytes() == data
+    ferry("get", *options, "-o", "down", there + "up", env=env)
+    assert (tmp_path / "down").read_bytes() == data
+    assert "up" in ferry("ls", *options, there, env=env).stdout.decode()
+    (implicit_peer.root / "up").unlink()
+
+
 def test_a_server_that_insists_on_encryption(tls_peer, ferry, authority):
     """Without it there is no login; with the wrong authority there is none either."""
     ferry("ls", "--cacert", str(authority.file), url(tls_peer))
@@ -98,36 +130,50 @@ def test_a_server_that_insists_on_encryption(tls_peer, ferry, authority):
 # ---------------------------------------------------------------- in clear
 
 
+@pytest.fixture
+def in_clear(ferry, peer):
+    """Pure-FTPd without a certificate offers AUTH TLS and refuses it: its password goes in clear only when one says so."""
+    plain = ["--plain"] if isinstance(peer, PEERS["pureftpd"]) else []
+    return lambda command, *args, **how: ferry(command, *plain, *args, **how)
+
+
 @pytest.mark.parametrize("mode", ["epsv", "pasv", "port", "eprt"])
-def test_every_file_both_ways(peer, ferry, tmp_path, mode):
+def test_every_file_both_ways(peer, in_clear, tmp_path, mode):
     up, down = tmp_path / "up", tmp_path / "down"
     up.mkdir()
     down.mkdir()
     files = make_files(up, SIZES if mode in ("epsv", "port") else {k: v for k, v in SIZES.items() if v < 1 << 20})
     for name in files:
-        ferry("put", "--mode", mode, str(up / name), url(peer))
+        in_clear("put", "--mode", mode, str(up / name), url(peer))
         assert same(up / name, peer.root / name)
-        ferry("get", "--mode", mode, "-o", str(down / name), url(peer, name))
+        in_clear("get", "--mode", mode, "-o", str(down / name), url(peer, name))
         assert same(up / name, down / name)
         (down / name).unlink()
-    listing = ferry("ls", "--mode", mode, url(peer)).stdout.decode()
+    listing = in_clear("ls", "--mode", mode, url(peer)).stdout.decode()
     for name in files:
         assert name in listing
     for name in files:
         (peer.root / name).unlink()
 
 
-def test_resume(peer, ferry, tmp_path):
+def test_resume(peer, in_clear, tmp_path):
     data = os.urandom(3_000_000)
     (peer.root / "r.bin").write_bytes(data)
     os.chown(peer.root / "r.bin", 64999, 64999)
     (tmp_path / "r.bin").write_bytes(data[:1_000_000])
-    ferry("get", "-c", url(peer, "r.bin"))
+    in_clear("get", "-c", url(peer, "r.bin"))
     assert (tmp_path / "r.bin").read_bytes() == data
 
 
-def test_a_missing_file_is_one_clear_failure(peer, ferry, tmp_path):
+def test_a_missing_file_is_one_clear_failure(peer, in_clear, tmp_path):
     for mode in ("epsv", "port"):
-        done = ferry("get", "--mode", mode, url(peer, "no such file"), status=5)
+        done = in_clear("get", "--mode", mode, url(peer, "no such file"), status=5)
         assert b"no such file" in done.stderr
     assert not (tmp_path / "no such file").exists()
+
+
+def test_an_offer_that_is_none(peer, ferry):
+    if isinstance(peer, PEERS["pureftpd"]):
+        assert b"--plain" in ferry("ls", url(peer), status=11).stderr
+    else:
+        ferry("ls", url(peer))

