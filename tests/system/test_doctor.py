@@ -146,6 +146,14 @@ def test_a_password_never_goes_in_clear_by_itself(doctor, authority, certificate
         assert "geheim" not in result["screen"]
 
 
+def test_a_trace_of_it(doctor, tmp_path):
+    """All that was said, for a ticket; no password."""
+    with FakeServer(password="geheim", replies={"EPSV": "425 geheim", "PASV": "425 no"}) as server:
+        doctor(server, "--allow-active", "--trace", "seen.txt", url=f"ftp://anna:geheim@127.0.0.1:{server.port}/")
+    text = (tmp_path / "seen.txt").read_text()
+    assert "USER anna" in text and "-- EPSV" in text and "the SERVER dials you" in text and "geheim" not in text
+
+
 def test_a_certificate_that_is_not_trusted(doctor, certificate):
     """Whoever is anonymous is examined in clear all the same."""
     with FakeServer(tls=context(certificate)) as server:
