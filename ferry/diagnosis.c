@@ -649,6 +649,24 @@ is_mixed(const struct tally *a)
 	return through(a) > 0 && shut(a) > 0;
 }
 
+/* One and the same command leads to open ports and to others. */
+static bool
+is_partly(const struct work *w, const struct pick *p)
+{
+	struct tally e = count(w, p, WAY_EPSV), s = count(w, p, WAY_PASV);
+
+	return is_mixed(&e) || is_mixed(&s);
+}
+
+/* No call gets through. */
+static bool
+is_shut(const struct work *w, const struct pick *p)
+{
+	struct tally e = count(w, p, WAY_EPSV), s = count(w, p, WAY_PASV);
+
+	return shut(&e) + shut(&s) > 0 && through(&e) + through(&s) == 0;
+}
+
 /* All calls get through, if late. */
 static void
 judge_delays(struct work *w, const struct pick *p)
@@ -676,7 +694,7 @@ judge_security(struct work *w, const struct pick *p)
 	}
 	if (shut(&e) + shut(&s) == 0)
 		judge_delays(w, p);
-	else if (is_mixed(&e) || is_mixed(&s))
+	else if (is_partly(w, p))
 		judge_partly(w, p);
 	else if (through(&e) + through(&s) == 0)
 		judge_shut(w, p, usual_outcome(&e, &s));
@@ -739,21 +757,22 @@ static void
 judge_passive(struct work *w)
 {
 	struct pick clear = w->home, tls = w->home;
-	struct tally e, s;
+	enum state c, t;
+	bool tls_shut, by_chance;
 
 	clear.tls = 0;
 	tls.tls = 1;
-	e = count(w, &tls, WAY_EPSV);
-	s = count(w, &tls, WAY_PASV);
-	enum state c = passive_state(w, &clear), t = passive_state(w, &tls);
-	bool tls_shut = shut(&e) + shut(&s) > 0 && through(&e) + through(&s) == 0;
+	c = passive_state(w, &clear);
+	t = passive_state(w, &tls);
+	tls_shut = is_shut(w, &tls);
+	by_chance = is_partly(w, &clear); /* then so may be what differs */
 
 	if (c == STATE_FAILS && t == STATE_WORKS) {
 		judge_meddler(w, &clear);
 		return;
 	}
 	judge_security(w, &clear);
-	if ((c == STATE_WORKS || c == STATE_PARTLY) && tls_shut)
+	if ((c == STATE_WORKS || c == STATE_PARTLY) && tls_shut && !by_chance)
 		judge_blind_helper(w, &clear, &tls);
 	else if (c == STATE_UNTESTED || t != STATE_FAILS)
 		judge_security(w, &tls);

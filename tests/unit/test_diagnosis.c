@@ -107,6 +107,7 @@ static const struct row rows[] = {
     {"a proxy takes the calls", "4c ED PD", "P25?", .words = "425 Nobody came to my port 50001 in 20 s."},
     {"TLS only: it may be a helper too", "4t E~ E~ P~", "P11? T01?"},
     {"TLS only, at our router", "4t E~ E~ P~", "P21!", .between = "198.51.100.1 192.0.2.2", .calls = "p~~"},
+    {"some ports, and none of those under TLS", "4t E~@50600 E~@50700; 4c E+@50001 E~@50900 P+@50100", "P14?"},
     {"in clear it does not work", "4t E+ P+; 4c E~ P~", "M06?"},
     {"session reuse", "4t ED", "T03!", .words = "425 TLS session of data connection not resumed."},
     {"session reuse, in other words", "4t ED", "T03?", .words = "425 Unable to build data connection: Operation not permitted"},
