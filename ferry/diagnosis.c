@@ -335,12 +335,13 @@ describe_place(const struct location *l, enum outcome outcome, char *out, size_t
 		    "hop %u of %u.",
 		    l->hop, l->distance);
 	else
-		snprintf(out, cap, " %s hop %u of %u%s%s%s, %s.",
-		    outcome == OUTCOME_SILENT
-			? "They get as far as those to the command port up to"
-			: "The answer comes from",
+		snprintf(out, cap, " %s hop %u of %u%s%s%s%s, %s.",
+		    outcome == OUTCOME_SILENT ? "They get as far as"
+					      : "The answer comes from",
 		    l->hop, l->distance, told ? " (" : "", told ? who : "",
-		    told ? ")" : "", side_words(l->side));
+		    told ? ")" : "",
+		    outcome == OUTCOME_SILENT ? " and end there, or right behind it" : "",
+		    side_words(l->side));
 }
 
 static enum outcome
