@@ -398,6 +398,15 @@ reload(uv_signal_t *handle, int signum)
 	bury(m);
 }
 
+static void
+write_failures(struct master *m)
+{
+	struct crew *crew = LIST_FIRST(&m->crews);
+
+	if (crew != NULL)
+		failures_write(&m->peers.failures, crew->conf.failures_file);
+}
+
 /* What nobody tells us about. */
 static void
 look_around(uv_timer_t *timer)
@@ -408,6 +417,7 @@ look_around(uv_timer_t *timer)
 	LIST_FOREACH(crew, &m->crews, next)
 		crew_renew_keys(crew);
 	calls_review(&m->peers, uv_now(&m->loop));
+	write_failures(m);
 	m->strangers = 0;
 }
 

@@ -55,6 +55,7 @@ struct data {
 	struct conn *conn;      /* listener, dialled socket or data connection */
 	struct endpoint target; /* active: where to. passive: where we listen */
 	unsigned strangers;
+	struct endpoint stranger; /* the last of them */
 	uv_timer_t timer;
 };
 
