@@ -32,6 +32,8 @@
 #define CALLS_MAX 256
 /* This machine answers at once or not at all. Milliseconds. */
 #define ANSWER_PATIENCE 1000
+/* Taken at once, so that a flood does not keep the end away. */
+#define PACKETS_TURN 1000
 /* Enough for the headers, and for those inside of an ICMP message. */
 #define SNAP 256
 
@@ -178,23 +180,34 @@ on_answer(struct watch *w, const struct packet *p)
 				      : FATE_SENT_AWAY);
 }
 
-static void
-on_packet(struct watch *w)
+/* False: there is none. */
+static bool
+take_packet(struct watch *w)
 {
 	struct sockaddr_ll ll = {0};
 	socklen_t len = sizeof(ll);
 	struct packet p;
 	uint8_t bytes[SNAP];
-	ssize_t n =
-	    recvfrom(w->fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&ll, &len);
+	ssize_t n = recvfrom(w->fd, bytes, sizeof(bytes), MSG_DONTWAIT,
+	    (struct sockaddr *)&ll, &len);
 
-	if (n <= 0 || (unsigned)ll.sll_ifindex == w->loopback ||
+	if (n <= 0)
+		return false;
+	if ((unsigned)ll.sll_ifindex == w->loopback ||
 	    packet_parse(bytes, (size_t)n, &p) < 0)
-		return;
+		return true;
 	if (ll.sll_pkttype == PACKET_OUTGOING && p.kind != PACKET_CALL)
 		on_answer(w, &p);
 	else if (ll.sll_pkttype == PACKET_HOST && p.kind == PACKET_CALL)
 		on_call(w, &p);
+	return true;
+}
+
+static void
+take_packets(struct watch *w)
+{
+	for (int i = 0; i < PACKETS_TURN && take_packet(w); i++)
+		;
 }
 
 /* Tells what has waited long enough, or everything; returns how long to wait for the
@@ -375,10 +388,9 @@ loop(struct watch *w, unsigned seconds)
 			wait = (int)(end - now);
 		if (poll(fds, ARRAY_LEN(fds), wait) < 0 && errno != EINTR)
 			return;
+		take_packets(w);
 		if (fds[1].revents != 0)
 			return;
-		if (fds[0].revents != 0)
-			on_packet(w);
 	}
 }
 
