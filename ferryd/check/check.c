@@ -66,8 +66,8 @@ print_json(const struct findings *f)
 		const struct finding *row = &f->row[i];
 
 		json_array_append_new(rows,
-		    json_pack("{s:s, s:s, s:s, s:s}", "level", words[row->level],
-			"codes", row->codes, "text", row->text, "advice", row->advice));
+		    json_pack("{s:s, s:s, s:s, s:s}", "level", words[row->level], "codes",
+			row->codes, "text", row->text, "advice", row->advice));
 	}
 	say_json(json_pack("{s:i, s:o}", "status", findings_status(f), "findings", rows));
 }

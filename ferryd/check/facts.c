@@ -63,8 +63,8 @@ gather_listening(const struct conf *c, struct facts *f)
 {
 	f->listens[FAMILY_6] = c->listen_ipv6;
 	f->listens[FAMILY_4] =
-	    c->listen || (c->listen_ipv6 && !is_set(c->listen_address) &&
-			     !is_set(c->listen_address6));
+	    c->listen ||
+	    (c->listen_ipv6 && !is_set(c->listen_address) && !is_set(c->listen_address6));
 	if (c->listen_port != 0)
 		f->control[f->controls++] = (uint16_t)c->listen_port;
 	if (c->ssl_enable && c->implicit_ssl_port != 0)
@@ -136,8 +136,8 @@ gather_advertised(const struct conf *c, struct facts *f)
 		return;
 	for (const struct addrinfo *i = all;
 	     i != NULL && f->advertiseds < FACTS_ADVERTISED; i = i->ai_next)
-		if (endpoint_from_sockaddr(
-			i->ai_addr, &f->advertised[f->advertiseds]) == 0)
+		if (endpoint_from_sockaddr(i->ai_addr, &f->advertised[f->advertiseds]) ==
+		    0)
 			f->advertiseds++;
 	freeaddrinfo(all);
 }
@@ -195,8 +195,7 @@ gather_ports(const struct conf *c, struct facts *f)
 		f->control_busy =
 		    try_families(c, f, f->control[0]) == EADDRINUSE ? YES : NO;
 	if (c->port_enable && c->connect_from_port_20)
-		f->data_port_error =
-		    try_families(c, f, (uint16_t)c->ftp_data_port);
+		f->data_port_error = try_families(c, f, (uint16_t)c->ftp_data_port);
 }
 
 /* ---- the kernel ---- */
@@ -281,15 +280,16 @@ read_all(int fd, struct buf *out)
 static int
 spawn_nft(const char *program, int out, pid_t *ret_pid)
 {
-	static char *const argv[] = {(char *)"nft", (char *)"-j", (char *)"list",
-	    (char *)"ruleset", NULL};
-	static char *const env[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-	    (char *)"LC_ALL=C", NULL};
+	static char *const argv[] = {
+	    (char *)"nft", (char *)"-j", (char *)"list", (char *)"ruleset", NULL};
+	static char *const env[] = {
+	    (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C", NULL};
 	posix_spawn_file_actions_t actions;
 	int r;
 
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(
+	    &actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 	posix_spawn_file_actions_addopen(
 	    &actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
@@ -342,9 +342,9 @@ ask_ruleset(const struct conf *c, const struct ruleset *r, struct facts *f)
 		if (f->controls > 0)
 			f->control_passage[i] = ruleset_passage(
 			    r, families[i], f->control[0], f->control[0], &shut);
-		f->passive_passage[i] = ruleset_passage(r, families[i],
-		    (uint16_t)c->pasv_min_port, (uint16_t)c->pasv_max_port,
-		    &f->shut_port[i]);
+		f->passive_passage[i] =
+		    ruleset_passage(r, families[i], (uint16_t)c->pasv_min_port,
+			(uint16_t)c->pasv_max_port, &f->shut_port[i]);
 	}
 }
 
@@ -421,8 +421,8 @@ gather_profiles(struct facts *f)
 	    strncmp(text, "unconfined", 10) == 0)
 		return;
 	text[strcspn(text, "\n")] = '\0';
-	snprintf(f->apparmor, sizeof(f->apparmor), "%.*s",
-	    (int)sizeof(f->apparmor) - 1, text);
+	snprintf(
+	    f->apparmor, sizeof(f->apparmor), "%.*s", (int)sizeof(f->apparmor) - 1, text);
 }
 
 void

@@ -27,7 +27,8 @@ enum unread {
 	UNREAD_NOT_ROOT,
 	UNREAD_NO_NFT, /* there is no such program */
 	UNREAD_FAILED, /* it failed, or said what could not be read */
-	UNREAD_LEGACY, /* iptables with its own tables in the kernel, which nft does not show */
+	UNREAD_LEGACY, /* iptables with its own tables in the kernel, which nft does not
+			  show */
 };
 
 /* The families a call can come over. */
@@ -50,17 +51,19 @@ struct facts {
 	bool advertised_by_name;
 
 	/* The passive range. */
-	unsigned busy;        /* ports that cannot be bound */
-	uint16_t first_busy;  /* ... one of them */
-	int busy_error;       /* ... and why */
-	enum yesno control_busy; /* a server runs on the control port: ferryd, most likely */
+	unsigned busy;       /* ports that cannot be bound */
+	uint16_t first_busy; /* ... one of them */
+	int busy_error;      /* ... and why */
+	enum yesno
+	    control_busy; /* a server runs on the control port: ferryd, most likely */
 
 	int data_port_error; /* of binding ftp_data_port; 0: it can be bound */
 
 	/* The kernel; low > high: unknown */
 	uint16_t ephemeral_low, ephemeral_high;
-	enum yesno reserved; /* ip_local_reserved_ports has all of the range that overlaps */
-	int mtu_probing;     /* tcp_mtu_probing; -1: unknown */
+	enum yesno
+	    reserved;    /* ip_local_reserved_ports has all of the range that overlaps */
+	int mtu_probing; /* tcp_mtu_probing; -1: unknown */
 
 	/* The packet filter. */
 	enum unread unread;
@@ -71,9 +74,9 @@ struct facts {
 	uint16_t shut_port[FAMILIES]; /* with PASSAGE_PARTLY, of the passive range */
 
 	/* What else stands between the program and the network. */
-	enum yesno selinux;  /* it enforces */
-	char apparmor[128];  /* this program's profile, or "" */
-	char container[32];  /* "docker", "podman", "kubernetes", ... or "" */
+	enum yesno selinux; /* it enforces */
+	char apparmor[128]; /* this program's profile, or "" */
+	char container[32]; /* "docker", "podman", "kubernetes", ... or "" */
 };
 
 /* conf must have come through load_config(). Takes a few seconds at most. */

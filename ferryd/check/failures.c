@@ -166,13 +166,13 @@ print_row(const struct failure_record *r)
 
 	format_time(r->last, "%Y-%m-%d %H:%M:%S", when, sizeof(when));
 	endpoint_format_address(&r->failure.peer, who);
-	int n = snprintf(what, sizeof(what), "%s (%s).",
-	    failure_code_means(r->verdict.code),
-	    r->verdict.certain ? "certain" : "likely");
+	int n =
+	    snprintf(what, sizeof(what), "%s (%s).", failure_code_means(r->verdict.code),
+		r->verdict.certain ? "certain" : "likely");
 	if (r->failure.other.family != 0) {
 		endpoint_format_address(&r->failure.other, from);
-		n += snprintf(what + n, sizeof(what) - (size_t)n, " The other address: %s.",
-		    from);
+		n += snprintf(
+		    what + n, sizeof(what) - (size_t)n, " The other address: %s.", from);
 	}
 	if (r->failure.error != 0)
 		snprintf(what + n, sizeof(what) - (size_t)n, " The system said: %s.",
@@ -205,8 +205,7 @@ print_text(const struct list *list, const struct network *network, size_t networ
 		enum failure_code code = list->row[i].verdict.code;
 
 		if (!advised[code])
-			say_wrapped(
-			    failure_code_name(code), failure_code_advice(code));
+			say_wrapped(failure_code_name(code), failure_code_advice(code));
 		advised[code] = true;
 	}
 	if (list->n == 0)
@@ -225,10 +224,10 @@ json_of(const struct failure_record *r)
 	endpoint_format_address(&r->failure.peer, who);
 	if (r->failure.other.family != 0)
 		endpoint_format_address(&r->failure.other, other);
-	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:b, s:s, s:s, s:s, s:s}", "last",
-	    when, "client", who, "way", way_of(r), "port", (int)r->failure.port, "count",
-	    (json_int_t)r->count, "code", failure_code_name(r->verdict.code), "certain",
-	    (int)r->verdict.certain, "other", other, "error",
+	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:b, s:s, s:s, s:s, s:s}",
+	    "last", when, "client", who, "way", way_of(r), "port", (int)r->failure.port,
+	    "count", (json_int_t)r->count, "code", failure_code_name(r->verdict.code),
+	    "certain", (int)r->verdict.certain, "other", other, "error",
 	    r->failure.error != 0 ? strerror(r->failure.error) : "", "means",
 	    failure_code_means(r->verdict.code), "advice",
 	    failure_code_advice(r->verdict.code));
@@ -246,11 +245,11 @@ print_json(const struct list *list, const struct network *network, size_t networ
 		if (network[i].addresses < NETWORK_MIN)
 			continue;
 		format_network(&network[i], at);
-		json_array_append_new(nets,
-		    json_pack("{s:s, s:s, s:i, s:I}", "network", at, "code",
-			failure_code_name(network[i].code), "addresses",
-			(int)network[i].addresses, "count",
-			(json_int_t)network[i].count));
+		json_array_append_new(
+		    nets, json_pack("{s:s, s:s, s:i, s:I}", "network", at, "code",
+			      failure_code_name(network[i].code), "addresses",
+			      (int)network[i].addresses, "count",
+			      (json_int_t)network[i].count));
 	}
 	say_json(json_pack("{s:o, s:o, s:I}", "failures", rows, "networks", nets,
 	    "unread", (json_int_t)list->unread));

@@ -111,8 +111,7 @@ judge_no_advertised(struct judge *j)
 		find(j, LEVEL_OK, "", "",
 		    "PASV tells the address that the client has reached.");
 	else if (f->container[0] != '\0')
-		find(j, LEVEL_WARNING, "P01 H02",
-		    "pasv_address=ADDRESS_OF_THE_HOST",
+		find(j, LEVEL_WARNING, "P01 H02", "pasv_address=ADDRESS_OF_THE_HOST",
 		    "PASV tells clients the container's own address, which leads "
 		    "nowhere from outside, and pasv_address is not set.");
 	else
@@ -283,8 +282,7 @@ judge_busy(struct judge *j)
 		    "its own, most likely.",
 		    f->busy, j->range, f->busy == 1 ? "is" : "are", f->first_busy);
 	else if (f->busy == count)
-		find(j, LEVEL_ERROR, "P15",
-		    "# who has it?\nss -tlnp",
+		find(j, LEVEL_ERROR, "P15", "# who has it?\nss -tlnp",
 		    "No port of %s can be bound: %s.", j->range, strerror(f->busy_error));
 	else
 		find(j, LEVEL_WARNING, "P15", "# who has them?\nss -tlnp",
@@ -371,7 +369,8 @@ judge_active(struct judge *j)
 
 /* The commands that let these ports in, for whatever makes the rules here. */
 static void
-opening(const struct judge *j, const char *ports, const char *colon, char *out, size_t cap)
+opening(
+    const struct judge *j, const char *ports, const char *colon, char *out, size_t cap)
 {
 	const struct facts *f = j->facts;
 
@@ -460,8 +459,8 @@ judge_passive_passage(struct judge *j, int family)
 				  "connections under TLS hang."
 				: "it reads port 21 in clear, and nothing else.");
 		else
-			find(j, LEVEL_ERROR,
-			    is_half_open(f, family) ? "P11 V03" : "P11", advice,
+			find(j, LEVEL_ERROR, is_half_open(f, family) ? "P11 V03" : "P11",
+			    advice,
 			    "The packet filter does not let %s in over %s: passive mode "
 			    "hangs%s.",
 			    j->range, name,

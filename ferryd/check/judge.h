@@ -21,7 +21,8 @@ struct finding {
 	enum level level;
 	char codes[24];   /* "P11 V03", or "" */
 	char text[400];   /* one sentence or two */
-	char advice[800]; /* lines to paste; a line that begins with # is a remark. Or "" */
+	char advice[800]; /* lines to paste; a line that begins with # is a remark. Or ""
+			   */
 };
 
 struct findings {

@@ -1,8 +1,8 @@
 /*
  * nft's rules, walked with a packet that is known in part. Each chain gives a set of
  * possible ends; a rule that may or may not match leaves both ways open. Must never claim
- * more than that, and never loop: chains are followed to a fixed depth, and the steps of a
- * walk are counted.
+ * more than that, and never loop: chains are followed to a fixed depth, and the steps of
+ * a walk are counted.
  */
 #include "ruleset.h"
 
@@ -90,7 +90,8 @@ set_elements(const struct walk *w, const struct place *at, const char *name)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach (w->rules->items, i, item) {
+	json_array_foreach(w->rules->items, i, item)
+	{
 		const json_t *set = json_object_get(item, "set");
 
 		if (set == NULL)
@@ -112,7 +113,8 @@ match_any(struct walk *w, const struct place *at, const struct known *known,
 	const json_t *value;
 	size_t i;
 
-	json_array_foreach (values, i, value) {
+	json_array_foreach(values, i, value)
+	{
 		enum match m = match_value(w, at, known, value, depth + 1);
 
 		if (m == MATCH_YES)
@@ -164,7 +166,7 @@ match_value(struct walk *w, const struct place *at, const struct known *known,
 		return MATCH_MAYBE;
 	w->steps++;
 	if (json_is_integer(value))
-		return !known->is_port ? MATCH_MAYBE
+		return !known->is_port                        ? MATCH_MAYBE
 		       : json_integer_value(value) == w->port ? MATCH_YES
 							      : MATCH_NO;
 	if (json_is_string(value))
@@ -255,8 +257,7 @@ static bool
 is_syn_flags(const json_t *left)
 {
 	const json_t *first = json_array_get(json_object_get(left, "&"), 0);
-	const json_t *payload =
-	    json_object_get(first != NULL ? first : left, "payload");
+	const json_t *payload = json_object_get(first != NULL ? first : left, "payload");
 
 	return is(text_at(payload, "protocol"), "tcp") &&
 	       is(text_at(payload, "field"), "flags");
@@ -374,10 +375,11 @@ walk_vmap(struct walk *w, const struct place *at, const json_t *vmap, enum match
 
 	if (knows && no)
 		return true;
-	json_array_foreach (rows, i, row) {
-		enum match m = knows ? match_value(
-					   w, at, &known, json_array_get(row, 0), 0)
-				     : MATCH_MAYBE;
+	json_array_foreach(rows, i, row)
+	{
+		enum match m = knows
+				   ? match_value(w, at, &known, json_array_get(row, 0), 0)
+				   : MATCH_MAYBE;
 		json_t *verdict = json_array_get(row, 1);
 		const char *verb = json_object_iter_key(json_object_iter(verdict));
 
@@ -402,9 +404,9 @@ walk_rule(struct walk *w, const struct place *at, const json_t *rule, unsigned d
 	json_t *expression;
 	size_t i;
 
-	json_array_foreach (expressions, i, expression) {
-		const char *verb =
-		    json_object_iter_key(json_object_iter(expression));
+	json_array_foreach(expressions, i, expression)
+	{
+		const char *verb = json_object_iter_key(json_object_iter(expression));
 		json_t *value = verb != NULL ? json_object_get(expression, verb) : NULL;
 		enum match m = MATCH_YES;
 
@@ -438,7 +440,8 @@ walk_chain(struct walk *w, const struct place *at, const char *chain, unsigned d
 
 	if (chain == NULL || depth > DEPTH_MAX || w->steps > STEPS_MAX)
 		return END_ACCEPT | END_DROP | END_THROUGH;
-	json_array_foreach (w->rules->items, i, item) {
+	json_array_foreach(w->rules->items, i, item)
+	{
 		const json_t *rule = json_object_get(item, "rule");
 
 		if (rule == NULL || !is_at(rule, at) ||
@@ -473,7 +476,8 @@ walk_all(const struct ruleset *r, int family, uint16_t port)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach (r->items, i, item) {
+	json_array_foreach(r->items, i, item)
+	{
 		const json_t *chain = json_object_get(item, "chain");
 		struct place at = {text_at(chain, "family"), text_at(chain, "table")};
 		unsigned ends;
@@ -482,8 +486,8 @@ walk_all(const struct ruleset *r, int family, uint16_t port)
 			continue;
 		ends = walk_chain(&w, &at, text_at(chain, "name"), 0);
 		if ((ends & END_THROUGH) != 0)
-			ends |= is(text_at(chain, "policy"), "drop") ? END_DROP
-								     : END_ACCEPT;
+			ends |=
+			    is(text_at(chain, "policy"), "drop") ? END_DROP : END_ACCEPT;
 		all |= ends & END_DROP;
 		if ((ends & END_ACCEPT) == 0)
 			return END_DROP;
@@ -531,12 +535,11 @@ ports_collect(struct ports *p, const json_t *value, unsigned depth)
 			    json_integer_value(value) <= UINT16_MAX)
 				ports_add(p, json_integer_value(value) + d);
 	} else if (json_is_array(value)) {
-		json_array_foreach (value, i, inner)
-			ports_collect(p, inner, depth + 1);
+		json_array_foreach(value, i, inner) ports_collect(p, inner, depth + 1);
 	} else if (json_is_object(value)) {
-		json_object_foreach ((json_t *)value, key, inner)
-			if (!is(key, "handle") && !is(key, "counter"))
-				ports_collect(p, inner, depth + 1);
+		json_object_foreach((json_t *)value, key,
+		    inner) if (!is(key, "handle") && !is(key, "counter"))
+		    ports_collect(p, inner, depth + 1);
 	}
 }
 
@@ -547,8 +550,8 @@ compare_ports(const void *a, const void *b)
 }
 
 enum passage
-ruleset_passage(const struct ruleset *r, int family, uint16_t low, uint16_t high,
-    uint16_t *ret_port)
+ruleset_passage(
+    const struct ruleset *r, int family, uint16_t low, uint16_t high, uint16_t *ret_port)
 {
 	struct ports p = {.low = low, .high = high};
 	size_t open = 0, shut = 0;
@@ -616,10 +619,12 @@ ruleset_has_ftp_helper(const struct ruleset *r)
 	const json_t *item, *expression;
 	size_t i, k;
 
-	json_array_foreach (r->items, i, item) {
+	json_array_foreach(r->items, i, item)
+	{
 		const json_t *rule = json_object_get(item, "rule");
 
-		json_array_foreach (json_object_get(rule, "expr"), k, expression) {
+		json_array_foreach(json_object_get(rule, "expr"), k, expression)
+		{
 			if (json_object_get(expression, "ct helper") != NULL)
 				return true;
 		}
@@ -634,7 +639,8 @@ ruleset_manager(const struct ruleset *r)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach (r->items, i, item) {
+	json_array_foreach(r->items, i, item)
+	{
 		const json_t *chain = json_object_get(item, "chain");
 		const char *name = text_at(chain, "name");
 		bool gate = is_gate(chain, AF_INET) || is_gate(chain, AF_INET6);
@@ -658,7 +664,8 @@ ruleset_input_chain(const struct ruleset *r, char *out, size_t cap)
 	size_t i;
 
 	out[0] = '\0';
-	json_array_foreach (r->items, i, item) {
+	json_array_foreach(r->items, i, item)
+	{
 		const json_t *chain = json_object_get(item, "chain");
 		bool gate = is_gate(chain, AF_INET) || is_gate(chain, AF_INET6);
 

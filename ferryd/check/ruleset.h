@@ -1,8 +1,8 @@
 /*
- * What this machine's own packet filter does with a new call from outside: a pure function
- * over the text of `nft -j list ruleset`. For ferryd check. It says "certain" only of what
- * the rules say themselves: a rule that looks at the caller, the interface, a rate, or at
- * anything that is not understood here may go either way.
+ * What this machine's own packet filter does with a new call from outside: a pure
+ * function over the text of `nft -j list ruleset`. For ferryd check. It says "certain"
+ * only of what the rules say themselves: a rule that looks at the caller, the interface,
+ * a rate, or at anything that is not understood here may go either way.
  */
 #ifndef FERRYD_CHECK_RULESET_H
 #define FERRYD_CHECK_RULESET_H
@@ -36,8 +36,8 @@ void ruleset_free(struct ruleset *r);
 
 /* TCP from anywhere to the ports low to high, over AF_INET or AF_INET6. With
  * PASSAGE_PARTLY, *ret_port is the first port that is shut. */
-enum passage ruleset_passage(const struct ruleset *r, int family, uint16_t low,
-    uint16_t high, uint16_t *ret_port);
+enum passage ruleset_passage(
+    const struct ruleset *r, int family, uint16_t low, uint16_t high, uint16_t *ret_port);
 /* Does a rule hand connections to the kernel's FTP helper? */
 bool ruleset_has_ftp_helper(const struct ruleset *r);
 enum manager ruleset_manager(const struct ruleset *r);

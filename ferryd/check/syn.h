@@ -11,9 +11,9 @@
 #include "endpoint.h"
 
 enum packet_kind {
-	PACKET_CALL,    /* SYN: from calls to */
-	PACKET_WELCOME, /* SYN and ACK: from has taken the call of to */
-	PACKET_RESET,   /* RST: from has refused, or ended it */
+	PACKET_CALL,      /* SYN: from calls to */
+	PACKET_WELCOME,   /* SYN and ACK: from has taken the call of to */
+	PACKET_RESET,     /* RST: from has refused, or ended it */
 	PACKET_SENT_AWAY, /* ICMP unreachable about a packet that `to` sent to `from` */
 };
 

@@ -1,8 +1,9 @@
 /*
- * ferryd check --watch: which calls arrive at this machine while somebody outside tries. A
- * packet socket sees them before the machine's own packet filter, and the answers behind
- * it: a call without an answer was dropped in between. Nothing is changed and nothing left
- * behind. Must never send a packet, nor look further into one than the ports.
+ * ferryd check --watch: which calls arrive at this machine while somebody outside tries.
+ * A packet socket sees them before the machine's own packet filter, and the answers
+ * behind it: a call without an answer was dropped in between. Nothing is changed and
+ * nothing left behind. Must never send a packet, nor look further into one than the
+ * ports.
  */
 #include "check.h"
 
@@ -99,7 +100,8 @@ is_ours(const struct watch *w, const struct endpoint *to)
 
 static const char *const fate_words[FATES] = {
     [FATE_TAKEN] = "answered",
-    [FATE_REFUSED] = "refused: nothing listens there, or a filter of this machine says no",
+    [FATE_REFUSED] =
+	"refused: nothing listens there, or a filter of this machine says no",
     [FATE_SENT_AWAY] = "sent away by this machine's packet filter",
     [FATE_DROPPED] = "no answer: dropped by this machine's packet filter",
 };
@@ -188,8 +190,8 @@ take_packet(struct watch *w)
 	socklen_t len = sizeof(ll);
 	struct packet p;
 	uint8_t bytes[SNAP];
-	ssize_t n = recvfrom(w->fd, bytes, sizeof(bytes), MSG_DONTWAIT,
-	    (struct sockaddr *)&ll, &len);
+	ssize_t n = recvfrom(
+	    w->fd, bytes, sizeof(bytes), MSG_DONTWAIT, (struct sockaddr *)&ll, &len);
 
 	if (n <= 0)
 		return false;

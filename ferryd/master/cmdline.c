@@ -53,8 +53,7 @@ static const struct help table[] = {
 	"print every option with its value; with --config, that file's"},
     {{"check-config", required_argument, NULL, OPT_CHECK}, "FILE",
 	"say what is wrong with FILE; exit status 0 if it can be used"},
-    {{"json", no_argument, NULL, OPT_JSON}, NULL,
-	"check, failures: print JSON"},
+    {{"json", no_argument, NULL, OPT_JSON}, NULL, "check, failures: print JSON"},
     {{"watch", no_argument, NULL, OPT_WATCH}, NULL,
 	"check: tell which calls arrive while somebody outside tries (root)"},
     {{"seconds", required_argument, NULL, OPT_SECONDS}, "N",
@@ -168,7 +167,7 @@ take_option(int opt, const char *value, struct cmdline *c)
 static enum action
 command_of(const char *word)
 {
-	return word == NULL                  ? ACTION_SERVE_DIRECTORY
+	return word == NULL                    ? ACTION_SERVE_DIRECTORY
 	       : strcmp(word, "check") == 0    ? ACTION_CHECK
 	       : strcmp(word, "failures") == 0 ? ACTION_FAILURES
 					       : ACTION_SERVE_DIRECTORY;

@@ -35,9 +35,9 @@ struct cmdline {
 	size_t nfiles;
 	const char *options[CMDLINE_MAX_OPTIONS]; /* "name=value" of -o */
 	size_t noptions;
-	bool json;          /* --json */
-	bool watch;         /* --watch */
-	uint64_t seconds;   /* --seconds: how long to watch; 0: until a signal */
+	bool json;        /* --json */
+	bool watch;       /* --watch */
+	uint64_t seconds; /* --seconds: how long to watch; 0: until a signal */
 };
 
 /* 0, or -FERRY_EINVAL after saying on standard error what is wrong and what would be

@@ -21,8 +21,8 @@ struct failures {
  * verdict. */
 struct failure_verdict failures_add(
     struct failures *t, const struct failure *f, int64_t now);
-/* Writes the table, if it has changed, under a temporary name beside path, and renames it.
- * That it cannot be done is logged once. path NULL or "": nothing is written. */
+/* Writes the table, if it has changed, under a temporary name beside path, and renames
+ * it. That it cannot be done is logged once. path NULL or "": nothing is written. */
 void failures_write(struct failures *t, const char *path);
 
 #endif

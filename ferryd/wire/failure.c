@@ -177,9 +177,9 @@ failure_format(const struct failure_record *r, char out[FAILURE_LINE_MAX])
 	endpoint_format_address(&r->failure.peer, peer);
 	if (r->failure.other.family != 0)
 		endpoint_format_address(&r->failure.other, other);
-	int n = snprintf(out, FAILURE_LINE_MAX, "%" PRId64 " %" PRIu32 " %d %d %u %s %s\n",
-	    r->last, r->count, (int)r->failure.cause, r->failure.error, r->failure.port,
-	    peer, other);
+	int n = snprintf(out, FAILURE_LINE_MAX,
+	    "%" PRId64 " %" PRIu32 " %d %d %u %s %s\n", r->last, r->count,
+	    (int)r->failure.cause, r->failure.error, r->failure.port, peer, other);
 	return n < FAILURE_LINE_MAX ? (size_t)n : FAILURE_LINE_MAX - 1;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Data connections that did not come about: what the server saw, the verdict that follows
- * (a pure function), and the line that a failures file has for each. For the worker, which
- * saw it, the master, which keeps it, and ferryd failures, which shows it.
+ * (a pure function), and the line that a failures file has for each. For the worker,
+ * which saw it, the master, which keeps it, and ferryd failures, which shows it.
  */
 #ifndef FERRYD_WIRE_FAILURE_H
 #define FERRYD_WIRE_FAILURE_H
@@ -13,14 +13,14 @@
 #include "endpoint.h"
 
 enum failure_cause {
-	FAILURE_NOBODY,      /* passive: no call came in time */
-	FAILURE_STRANGERS,   /* ... but calls from `other` did */
-	FAILURE_TURN,        /* one passive port: no call in this session's turn, or no turn */
-	FAILURE_UNPROVED,    /* one passive port: calls that could be for several sessions */
-	FAILURE_FULL,        /* no passive port was free */
-	FAILURE_DIALLED,     /* active: our call failed with `error` */
-	FAILURE_BIND,        /* active: the source port could not be had: `error` */
-	FAILURE_NAMED,       /* PORT or EPRT named `other` */
+	FAILURE_NOBODY,    /* passive: no call came in time */
+	FAILURE_STRANGERS, /* ... but calls from `other` did */
+	FAILURE_TURN, /* one passive port: no call in this session's turn, or no turn */
+	FAILURE_UNPROVED, /* one passive port: calls that could be for several sessions */
+	FAILURE_FULL,     /* no passive port was free */
+	FAILURE_DIALLED,  /* active: our call failed with `error` */
+	FAILURE_BIND,     /* active: the source port could not be had: `error` */
+	FAILURE_NAMED,    /* PORT or EPRT named `other` */
 	FAILURE_NOT_RESUMED, /* the data connection did not resume the TLS session */
 	FAILURE_HANDSHAKE,   /* its TLS handshake failed */
 	FAILURE_CAUSES,
@@ -35,8 +35,21 @@ struct failure {
 };
 
 enum failure_code {
-	CODE_P11, CODE_P15, CODE_A01, CODE_A02, CODE_A03, CODE_A06, CODE_A07, CODE_A08,
-	CODE_A11, CODE_A13, CODE_A18, CODE_H03, CODE_H11, CODE_T03, CODE_T07,
+	CODE_P11,
+	CODE_P15,
+	CODE_A01,
+	CODE_A02,
+	CODE_A03,
+	CODE_A06,
+	CODE_A07,
+	CODE_A08,
+	CODE_A11,
+	CODE_A13,
+	CODE_A18,
+	CODE_H03,
+	CODE_H11,
+	CODE_T03,
+	CODE_T07,
 	CODES,
 };
 
@@ -57,8 +70,8 @@ const char *failure_code_advice(enum failure_code code);
 /* ---- what is kept ---- */
 
 struct failure_record {
-	int64_t last;   /* seconds since 1970 */
-	uint32_t count; /* so often, 1 or more */
+	int64_t last;           /* seconds since 1970 */
+	uint32_t count;         /* so often, 1 or more */
 	struct failure failure; /* the last one */
 	struct failure_verdict verdict;
 };

@@ -576,9 +576,9 @@ on_nobody_came(uv_timer_t *timer)
 		    (unsigned long long)conf->pasv_min_port,
 		    (unsigned long long)conf->pasv_max_port);
 	worker_failure(s->worker, s,
-	    s->data.unproved > 0	? FAILURE_UNPROVED
-		: s->data.strangers > 0 ? FAILURE_STRANGERS
-					: FAILURE_NOBODY,
+	    s->data.unproved > 0    ? FAILURE_UNPROVED
+	    : s->data.strangers > 0 ? FAILURE_STRANGERS
+				    : FAILURE_NOBODY,
 	    0, s->data.strangers > 0 ? &s->data.stranger : NULL);
 	transfer_failed(s, text);
 	session_run(s);

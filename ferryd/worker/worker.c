@@ -278,7 +278,8 @@ address_bytes(const struct endpoint *ep)
 }
 
 static uint16_t
-failure_port(const struct session *s, enum failure_cause cause, const struct endpoint *other)
+failure_port(
+    const struct session *s, enum failure_cause cause, const struct endpoint *other)
 {
 	return cause == FAILURE_NAMED  ? other->port
 	       : cause == FAILURE_FULL ? 0

@@ -1,6 +1,6 @@
 /*
- * ferryd check: every row of its table, from facts that no machine needs to have; and what
- * a packet filter's rules let in, from the text that nft prints.
+ * ferryd check: every row of its table, from facts that no machine needs to have; and
+ * what a packet filter's rules let in, from the text that nft prints.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -234,8 +234,9 @@ test_rows(void **state)
 		if (r->advice != NULL && !advises(&found, r->advice))
 			fail_msg("%s: nothing advises \"%s\"", r->name, r->advice);
 		assert_int_equal(findings_status(&found), strchr(r->want, '!') != NULL ? 2
-		    : strchr(r->want, '~') != NULL                                 ? 1
-										   : 0);
+							  : strchr(r->want, '~') != NULL
+							      ? 1
+							      : 0);
 	}
 }
 
@@ -268,12 +269,12 @@ test_nothing_is_cut(void **state)
 /* ---- the packet filter's rules ---- */
 
 #define CHAIN(policy_)                                                                   \
-	"{\"chain\":{\"family\":\"inet\",\"table\":\"t\",\"name\":\"in\",\"type\":"       \
+	"{\"chain\":{\"family\":\"inet\",\"table\":\"t\",\"name\":\"in\",\"type\":"      \
 	"\"filter\",\"hook\":\"input\",\"prio\":0,\"policy\":\"" policy_ "\"}}"
 #define PLAIN(name_)                                                                     \
 	"{\"chain\":{\"family\":\"inet\",\"table\":\"t\",\"name\":\"" name_ "\"}}"
 #define RULE_IN(chain_, expr_)                                                           \
-	"{\"rule\":{\"family\":\"inet\",\"table\":\"t\",\"chain\":\"" chain_              \
+	"{\"rule\":{\"family\":\"inet\",\"table\":\"t\",\"chain\":\"" chain_             \
 	"\",\"handle\":61003,\"expr\":[" expr_ "]}}"
 #define RULE(expr_) RULE_IN("in", expr_)
 #define MATCH(left_, right_)                                                             \

@@ -106,8 +106,9 @@ static void
 test_lines_there_and_back(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct failure_record r = {
-		    .last = 1700000000 + (int64_t)i, .count = 1 + (uint32_t)i, .failure = failure_of(i)};
+		struct failure_record r = {.last = 1700000000 + (int64_t)i,
+		    .count = 1 + (uint32_t)i,
+		    .failure = failure_of(i)};
 		char line[FAILURE_LINE_MAX], again[FAILURE_LINE_MAX];
 		struct failure_record back;
 		size_t n = failure_format(&r, line);

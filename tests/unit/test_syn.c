@@ -57,10 +57,9 @@ test_calls_and_answers(void **state)
 		const uint8_t v4[] = {V4(6), TCP(cases[i].flags)};
 		const uint8_t v6[] = {V6(6), TCP(cases[i].flags)};
 
+		parse(v4, sizeof(v4), "11.0.0.7:40000", "11.0.0.2:61000", cases[i].kind);
 		parse(
-		    v4, sizeof(v4), "11.0.0.7:40000", "11.0.0.2:61000", cases[i].kind);
-		parse(v6, sizeof(v6), "[2a00::7]:40000", "[2a00::2]:61000",
-		    cases[i].kind);
+		    v6, sizeof(v6), "[2a00::7]:40000", "[2a00::2]:61000", cases[i].kind);
 	}
 }
 
