@@ -41,6 +41,30 @@ address_text(const struct sockaddr_storage *a, char *out)
 	return out;
 }
 
+int
+address_parse(const char *text, uint16_t port, struct sockaddr_storage *ret)
+{
+	char host[ADDRESS_TEXT_MAX];
+	struct sockaddr_storage out = {.ss_family = AF_INET};
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&out;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&out;
+	size_t n = strcspn(text, "%");
+
+	if (n >= sizeof host)
+		return -1;
+	snprintf(host, sizeof host, "%.*s", (int)n, text);
+	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+		v4->sin_port = htons(port);
+	} else if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(port);
+	} else {
+		return -1;
+	}
+	*ret = out;
+	return 0;
+}
+
 uint16_t
 address_port(const struct sockaddr_storage *a)
 {

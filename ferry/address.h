@@ -24,6 +24,8 @@ enum address_kind {
 /* "192.0.2.1", "2001:db8::1", "?" if there is none. An IPv4 address mapped into IPv6 is
  * shown as IPv4. Returns out, which holds ADDRESS_TEXT_MAX bytes. */
 const char *address_text(const struct sockaddr_storage *a, char *out);
+/* The opposite. 0 or -1. A scope ("%eth0") is dropped. */
+int address_parse(const char *text, uint16_t port, struct sockaddr_storage *ret);
 uint16_t address_port(const struct sockaddr_storage *a);
 /* The address without the port. */
 bool address_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b);

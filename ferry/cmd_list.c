@@ -44,18 +44,15 @@ list(struct shell *sh, const char *verb, const char *argument, const char *local
 
 	if (rc < 0)
 		return shell_complain("%s: %s", local, sink.error);
-	if (v->explain != NULL)
-		explain_plan(v->explain, ferry_get_mode(sh->s.h), verb, argument);
+	view_plan(v, ferry_get_mode(sh->s.h), verb, argument);
 	rc = session_run(
 	    &sh->s, ferry_list_raw(sh->s.h, verb, argument, write_lines, &sink));
 	if (rc == -FERRY_ELOCAL)
 		session_fail(&sh->s, rc, "%s: %s", local, sink.error);
 	if (local_sink_close(&sink, rc == 0) < 0 && rc == 0)
 		rc = session_fail(&sh->s, -FERRY_ELOCAL, "%s: %s", local, sink.error);
-	if (v->explain != NULL) {
-		_cleanup_free_ char *why = rc < 0 ? session_error(&sh->s, rc) : NULL;
-		explain_end(v->explain, rc, why);
-	}
+	_cleanup_free_ char *why = rc < 0 ? session_error(&sh->s, rc) : NULL;
+	view_outcome(v, rc, why);
 	return shell_result(sh, rc);
 }
 

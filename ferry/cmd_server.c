@@ -19,6 +19,8 @@ say(struct shell *sh, const char *verb, int n, char **word)
 		line = NULL;
 		return -FERRY_ENOMEM;
 	}
+	if (v->record != NULL)
+		record_hide_argument(v->record, line);
 	v->asked = true;
 	rc = session_run(&sh->s, ferry_command(sh->s.h, line));
 	v->asked = false;

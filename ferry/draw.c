@@ -6,11 +6,13 @@
 
 #include "own.h"
 #include "safe.h"
+#include "story.h"
 
 #include <stdarg.h>
 
 #define SENTENCE_INDENT 5
 #define ADVICE_INDENT 16
+#define DRAW_MIDDLE 34
 
 static const char *const colours[] = {
     [DRAW_PLAIN] = "",
@@ -77,24 +79,32 @@ line_end(struct draw *d, size_t at, char c, const char *head, uint16_t theirs)
 }
 
 void
-draw_call(struct draw *d, uint16_t ours, uint16_t theirs, bool inward, const char *text)
+draw_call(struct draw *d, struct draw_arrow a, const char *text)
 {
+	if (d->story != NULL) {
+		story_arrow(d->story, STORY_CALL, d->time, a, text);
+		return;
+	}
 	colour_on(d, DRAW_CALL);
-	size_t at = line_begin(d, ours);
-	at += (size_t)fprintf(d->out, "%s %s ", inward ? "<=====" : "======", text);
-	line_end(d, at, '=', inward ? "=" : ">", theirs);
+	size_t at = line_begin(d, a.ours);
+	at += (size_t)fprintf(d->out, "%s %s ", a.inward ? "<=====" : "======", text);
+	line_end(d, at, '=', a.inward ? "=" : ">", a.theirs);
 	colour_off(d, DRAW_CALL);
 	putc('\n', d->out);
 }
 
 void
-draw_broken_call(
-    struct draw *d, uint16_t ours, uint16_t theirs, bool inward, const char *text)
+draw_broken_call(struct draw *d, struct draw_arrow a, const char *text)
 {
+	if (d->story != NULL) {
+		story_arrow(d->story, STORY_BROKEN, d->time, a, text);
+		return;
+	}
 	colour_on(d, DRAW_BAD);
-	size_t at = line_begin(d, ours);
-	at += (size_t)fprintf(d->out, "%s %s", inward ? "X=====" : "======X", text);
-	line_end(d, at, ' ', "", theirs);
+	size_t at = line_begin(d, a.ours);
+	at += (size_t)fprintf(d->out, "%s %s", a.inward ? "X=====" : "======X", text);
+	if (a.theirs != 0)
+		line_end(d, at, ' ', "", a.theirs);
 	colour_off(d, DRAW_BAD);
 	putc('\n', d->out);
 }
@@ -119,21 +129,34 @@ message_text(const char *text, size_t max, bool *ret_cut)
 	return safe;
 }
 
-bool
-draw_message(
-    struct draw *d, uint16_t ours, uint16_t theirs, bool inward, const char *text)
+/* The last line of a reply of several lines stands for all. */
+static const char *
+last_line(const char *text)
 {
-	size_t at = line_begin(d, ours);
+	const char *lf = strrchr(text, '\n');
+
+	return lf == NULL ? text : lf + 1;
+}
+
+bool
+draw_message(struct draw *d, struct draw_arrow a, const char *text)
+{
+	if (d->story != NULL) {
+		story_arrow(d->story, STORY_MESSAGE, d->time, a, text);
+		return false;
+	}
+	size_t at = line_begin(d, a.ours);
 	/* the arrow's head, two quotes, a blank and at least one more of the arrow at
 	 * either end */
 	bool cut;
-	_cleanup_free_ char *shown = message_text(text, DRAW_RIGHT - at - 11, &cut);
+	_cleanup_free_ char *shown =
+	    message_text(last_line(text), DRAW_RIGHT - at - 11, &cut);
 
 	if (shown == NULL)
 		return true;
-	fprintf(d->out, "%s \"%s\" ", inward ? "<--" : "-->", shown);
+	fprintf(d->out, "%s \"%s\" ", a.inward ? "<--" : "-->", shown);
 	at += 4 + columns(shown) + 3;
-	line_end(d, at, '-', inward ? "-" : ">", theirs);
+	line_end(d, at, '-', a.inward ? "-" : ">", a.theirs);
 	putc('\n', d->out);
 	return cut;
 }
@@ -155,17 +178,21 @@ draw_number(uint64_t n, char *out)
 }
 
 void
-draw_bytes(struct draw *d, uint16_t ours, uint16_t theirs, bool inward, uint64_t bytes)
+draw_bytes(struct draw *d, struct draw_arrow a, uint64_t bytes, double seconds)
 {
 	char number[32];
-	char c = inward ? '<' : '>';
+	char c = a.inward ? '<' : '>';
 
+	if (d->story != NULL) {
+		story_bytes(d->story, d->time, a, bytes, seconds);
+		return;
+	}
 	colour_on(d, DRAW_BYTES);
-	size_t at = line_begin(d, ours);
+	size_t at = line_begin(d, a.ours);
 	repeat(d->out, c, 20);
 	at += 20 + (size_t)fprintf(d->out, " %s byte%s ", draw_number(bytes, number),
 		       bytes == 1 ? "" : "s");
-	line_end(d, at, c, "", theirs);
+	line_end(d, at, c, "", a.theirs);
 	colour_off(d, DRAW_BYTES);
 	putc('\n', d->out);
 }
@@ -195,13 +222,20 @@ wrap(FILE *out, char *text, size_t at, unsigned indent)
 void
 draw_step(struct draw *d, const char *format, ...)
 {
+	_cleanup_free_ char *text = NULL;
 	va_list ap;
 
-	fprintf(d->out, "%2u ", ++d->step);
 	va_start(ap, format);
-	vfprintf(d->out, format, ap);
+	int n = vasprintf(&text, format, ap);
 	va_end(ap);
-	putc('\n', d->out);
+	if (n < 0) {
+		text = NULL;
+		return;
+	}
+	if (d->story != NULL)
+		story_row(d->story, STORY_STEP, d->time, text);
+	else
+		fprintf(d->out, "%2u %s\n", ++d->step, text);
 }
 
 void
@@ -217,8 +251,20 @@ draw_sentence(struct draw *d, const char *format, ...)
 		text = NULL;
 		return;
 	}
+	if (d->story != NULL) {
+		story_note(d->story, d->time, NULL, text);
+		return;
+	}
 	fprintf(d->out, "%*s", SENTENCE_INDENT, "");
 	wrap(d->out, text, SENTENCE_INDENT, SENTENCE_INDENT);
+}
+
+static enum story_kind
+kind_of_paragraph(enum draw_colour colour)
+{
+	return colour == DRAW_GOOD  ? STORY_GOOD
+	       : colour == DRAW_BAD ? STORY_BAD
+				    : STORY_TITLE;
 }
 
 void
@@ -236,6 +282,10 @@ draw_paragraph(
 		text = NULL;
 		return;
 	}
+	if (d->story != NULL) {
+		story_row(d->story, kind_of_paragraph(colour), d->time, text);
+		return;
+	}
 	blanks = strspn(text, " ");
 	colour_on(d, colour);
 	fprintf(d->out, "%*s", (int)blanks, "");
@@ -248,20 +298,51 @@ draw_advice(struct draw *d, const char *label, const char *text)
 {
 	_cleanup_free_ char *copy = strdup(text);
 
+	if (d->story != NULL) {
+		story_note(d->story, d->time, label, text);
+		return;
+	}
 	if (copy == NULL)
 		return;
 	size_t at = (size_t)fprintf(d->out, "  %-13s ", label);
 	wrap(d->out, copy, at, ADVICE_INDENT);
 }
 
-void
-draw_columns(struct draw *d, const char *you, const char *server)
+/* Blanks up to that column, two at least. Returns the column. */
+static size_t
+go_to(FILE *out, size_t at, size_t to)
 {
-	size_t at = (size_t)fprintf(d->out, "  YOU %s", you);
+	size_t n = at + 2 <= to ? to - at : 2;
+
+	repeat(out, ' ', n);
+	return at + n;
+}
+
+void
+draw_columns(struct draw *d, const char *you, const char *router, const char *server)
+{
 	size_t width = strlen("SERVER ") + strlen(server);
 	size_t to = DRAW_RIGHT + width <= DRAW_WIDTH ? DRAW_RIGHT : DRAW_WIDTH - width;
+	size_t at;
 
-	repeat(d->out, ' ', at + 2 <= to ? to - at : 2);
+	if (d->story != NULL) {
+		story_ends(d->story, d->time, you, router, server);
+		return;
+	}
+	at = (size_t)fprintf(d->out, "  YOU %s", you);
+	if (router != NULL) {
+		at = go_to(d->out, at, DRAW_MIDDLE);
+		at += (size_t)fprintf(
+		    d->out, "your router%s%s", *router == '\0' ? "" : " ", router);
+	}
+	go_to(d->out, at, to);
 	fprintf(d->out, "SERVER %s\n", server);
 	d->step = 0;
+}
+
+void
+draw_gap(struct draw *d)
+{
+	if (d->story == NULL)
+		putc('\n', d->out);
 }

@@ -8,6 +8,7 @@
 #include "address.h"
 #include "own.h"
 #include "safe.h"
+#include "story.h"
 
 int
 explain_new(FILE *out, bool colour, struct explain **ret)
@@ -18,6 +19,18 @@ explain_new(FILE *out, bool colour, struct explain **ret)
 		return -FERRY_ENOMEM;
 	x->draw = (struct draw){.out = out, .colour = colour};
 	*ret = x;
+	return 0;
+}
+
+int
+explain_to_story(struct story *story, struct explain **ret)
+{
+	int rc = explain_new(NULL, false, ret);
+
+	if (rc < 0)
+		return rc;
+	(*ret)->draw.story = story;
+	(*ret)->whole = true;
 	return 0;
 }
 
@@ -49,6 +62,35 @@ explain_replace(char **field, const char *text)
 {
 	free(*field);
 	*field = text == NULL ? NULL : strdup(text);
+}
+
+bool
+explain_is_open(const struct explain *x)
+{
+	return x->titled || x->whole;
+}
+
+struct draw_arrow
+explain_control_arrow(const struct explain *x, bool inward)
+{
+	return (struct draw_arrow){.ours = address_port(&x->own),
+	    .theirs = address_port(&x->peer),
+	    .inward = inward};
+}
+
+struct draw_arrow
+explain_data_arrow(const struct explain *x, bool inward)
+{
+	return (struct draw_arrow){
+	    .ours = x->data_own, .theirs = x->data_peer, .inward = inward, .data = true};
+}
+
+void
+explain_note_router(struct explain *x, const char *address)
+{
+	snprintf(x->router, sizeof x->router, "%s", address);
+	if (x->draw.story != NULL)
+		story_name_router(x->draw.story, address);
 }
 
 static bool
@@ -92,18 +134,24 @@ tell_title(struct explain *x, enum ferry_mode mode)
 	    x->active                         ? "the server will call you back"
 	    : x->connected && !x->dial_untold ? "you make the call"
 					      : "you make both calls");
-	putc('\n', x->draw.out);
+	draw_gap(&x->draw);
 }
 
 static void
 tell_columns(struct explain *x)
 {
 	char own[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX];
+	bool router;
 
 	if (x->has_columns || x->peer.ss_family == AF_UNSPEC)
 		return;
 	x->has_columns = true;
-	draw_columns(&x->draw, address_text(&x->own, own), address_text(&x->peer, peer));
+	/* an inner address that talks to an outer one is translated on the way */
+	router = address_is_inner(&x->own) && !address_is_inner(&x->peer);
+	draw_columns(&x->draw,
+	    x->own.ss_family == AF_UNSPEC ? "" : address_text(&x->own, own),
+	    router || *x->router != '\0' ? x->router : NULL,
+	    address_text(&x->peer, peer));
 }
 
 static void
@@ -114,8 +162,8 @@ tell_dial(struct explain *x)
 
 	x->dial_untold = false;
 	tell_columns(x);
-	draw_call(&x->draw, address_port(&x->own), address_port(&x->peer), false,
-	    "you dial: command connection");
+	draw_call(
+	    &x->draw, explain_control_arrow(x, false), "you dial: command connection");
 	draw_sentence(&x->draw, "Commands and answers travel here. Files never do: FTP "
 				"opens a second connection for each file.");
 	address_text(&x->peer, peer);
@@ -154,6 +202,8 @@ explain_plan(struct explain *x, enum ferry_mode mode, const char *verb, const ch
 		return;
 	explain_replace(&x->verb, verb);
 	explain_replace(&x->path, path);
+	if (x->draw.story != NULL)
+		story_name_subject(x->draw.story, verb, path);
 	x->planned = true;
 	x->calls_by_you = x->dial_untold || !x->connected ? x->calls_by_you : 0;
 	x->calls_by_server = 0;
@@ -208,6 +258,7 @@ on_mode(struct explain *x, const struct ferry_event *ev)
 		    mode_word(before), mode_word(ev->mode));
 	if (x->n_attempts < ATTEMPTS_MAX)
 		x->n_attempts++;
+	x->missed = false;
 	*explain_attempt(x) =
 	    (struct attempt){.mode = ev->mode, .own = x->own, .peer = x->peer};
 	if (!x->titled) {
@@ -231,10 +282,20 @@ on_mode_failed(struct explain *x, const struct ferry_event *ev)
 	    *why == '\0')
 		return;
 	explain_open_story(x);
+	if (explain_missed_call(x))
+		return;
 	draw_sentence(&x->draw, "%s did not work: %s.", mode_word(ev->mode), why);
 }
 
 /* -------------------------------------------------------------- events */
+
+static void
+on_resolved(struct explain *x, const struct ferry_event *ev)
+{
+	explain_replace(&x->host, ev->text);
+	if (x->draw.story != NULL && x->host != NULL)
+		story_name_host(x->draw.story, x->host);
+}
 
 static void
 on_connected(struct explain *x, const struct ferry_event *ev)
@@ -248,7 +309,8 @@ on_connected(struct explain *x, const struct ferry_event *ev)
 	x->connected = true;
 	x->encrypted = x->tls_untold = false;
 	x->calls_by_you = 1;
-	if (x->titled)
+	x->has_columns = x->has_columns && !x->whole; /* it may be another server */
+	if (explain_is_open(x))
 		tell_dial(x);
 	else
 		x->dial_untold = true;
@@ -259,10 +321,13 @@ on_warning(struct explain *x, const struct ferry_event *ev)
 {
 	_cleanup_free_ char *text = safe_string(ev->text == NULL ? "" : ev->text);
 
-	if (text == NULL || !x->titled)
+	if (text == NULL || !explain_is_open(x))
 		return;
 	explain_open_story(x);
-	draw_sentence(&x->draw, "Note: %s", text);
+	if (x->whole)
+		draw_step(&x->draw, "Note: %s", text);
+	else
+		draw_sentence(&x->draw, "Note: %s", text);
 }
 
 static void
@@ -270,6 +335,7 @@ on_transfer(struct explain *x, const struct ferry_event *ev)
 {
 	/* MODE B: open since the file before */
 	x->data_open = x->data_open || x->blocks;
+	x->upload = ev->upload;
 	if (x->titled)
 		return;
 	explain_replace(&x->verb, ev->text);
@@ -308,15 +374,16 @@ explain_event(struct explain *x, const struct ferry_event *ev)
 	    [FERRY_EV_WARNING] = on_warning,
 	    [FERRY_EV_REUSED] = explain_on_reused,
 	    [FERRY_EV_TLS] = explain_on_tls,
+	    [FERRY_EV_CLOSED] = explain_on_closed,
 	};
 
+	x->draw.time = ev->time;
 	if (ev->kind == FERRY_EV_RESOLVED)
-		explain_replace(&x->host, ev->text);
-	if (ev->kind == FERRY_EV_CLOSED && ev->channel == FERRY_CONTROL)
-		x->connected = false;
+		on_resolved(x, ev);
 	if ((size_t)ev->kind < ARRAY_LEN(handlers) && handlers[ev->kind] != NULL)
 		handlers[ev->kind](x, ev);
-	fflush(x->draw.out);
+	if (x->draw.out != NULL)
+		fflush(x->draw.out);
 }
 
 /* -------------------------------------------------------------- the end */
@@ -373,10 +440,8 @@ tell_failure(struct explain *x, int result, const char *text)
 	if (x->reply != NULL && x->reply_code >= 400 && x->line != NULL) {
 		x->chores[0] = '\0';
 		explain_open_story(x);
-		draw_message(&x->draw, address_port(&x->own), address_port(&x->peer),
-		    false, x->line);
-		draw_message(&x->draw, address_port(&x->own), address_port(&x->peer),
-		    true, explain_last_line(x->reply));
+		draw_message(&x->draw, explain_control_arrow(x, false), x->line);
+		draw_message(&x->draw, explain_control_arrow(x, true), x->reply);
 	}
 	explain_attempt(x)->result = result;
 	verdict_judge(x->attempts, x->n_attempts, &verdict);
@@ -390,7 +455,7 @@ tell_failure(struct explain *x, int result, const char *text)
 void
 explain_end(struct explain *x, int result, const char *text)
 {
-	if (!x->planned)
+	if (!x->planned && !(x->whole && result < 0))
 		return;
 	explain_tell_held(x);
 	x->data_open = false;
@@ -401,7 +466,8 @@ explain_end(struct explain *x, int result, const char *text)
 			      "server instead.");
 	else
 		tell_calls(x, "");
-	putc('\n', x->draw.out);
-	fflush(x->draw.out);
+	draw_gap(&x->draw);
+	if (x->draw.out != NULL)
+		fflush(x->draw.out);
 	x->planned = x->titled = false;
 }

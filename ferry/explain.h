@@ -12,8 +12,13 @@
 
 struct explain;
 
+struct story;
+
 /* 0 or -FERRY_ENOMEM. out is borrowed. */
 int explain_new(FILE *out, bool colour, struct explain **ret);
+/* Tells a story instead, and all of it: every command and every reply, from the first call
+ * on. The story is borrowed. */
+int explain_to_story(struct story *story, struct explain **ret);
 void explain_free(struct explain *x);
 
 /* Takes over a session whose beginning was not narrated. */

@@ -91,7 +91,7 @@ explain_on_accepted(struct explain *x, const struct ferry_event *ev)
 	x->caller = ev->remote;
 	x->data_own = address_port(&ev->local);
 	x->data_peer = (uint16_t)port;
-	draw_call(&x->draw, x->data_own, x->data_peer, true, "the SERVER dials you");
+	draw_call(&x->draw, explain_data_arrow(x, true), "the SERVER dials you");
 	if (port == 20 || port + 1 == command)
 		draw_sentence(&x->draw,
 		    "In active mode the server makes the call, from its data port %u "
@@ -115,7 +115,12 @@ explain_on_stranger(struct explain *x, const struct ferry_event *ev)
 	char text[ADDRESS_TEXT_MAX];
 
 	explain_open_story(x);
-	draw_broken_call(&x->draw, x->data_own, address_port(&ev->remote), true,
+	draw_broken_call(&x->draw,
+	    (struct draw_arrow){.ours = x->data_own,
+		.theirs = address_port(&ev->remote),
+		.inward = true,
+		.data = true,
+		.stranger = true},
 	    "a STRANGER dials you");
 	draw_sentence(&x->draw,
 	    "The call came from %s port %u, which is not the server. It was closed "
@@ -132,8 +137,7 @@ explain_on_called(struct explain *x, const struct ferry_event *ev)
 	x->data_open = true;
 	x->data_own = address_port(&ev->local);
 	x->data_peer = address_port(&ev->remote);
-	draw_call(
-	    &x->draw, x->data_own, x->data_peer, false, "you dial: data connection");
+	draw_call(&x->draw, explain_data_arrow(x, false), "you dial: data connection");
 	draw_sentence(&x->draw,
 	    "%s server's firewall must let port %u in: it must have its whole "
 	    "passive range open, because the port changes each time.",
@@ -171,6 +175,10 @@ explain_data_silence(struct explain *x, const struct ferry_event *ev, const char
 		    "such machine, or a firewall "
 		    "swallows the call.",
 		    where, port, digits(ev->seconds), ev->seconds);
+	if (x->encrypted)
+		draw_sentence(&x->draw,
+		    "Many firewalls open such a port when they read it in the answer "
+		    "(227, 229). This answer they cannot read: it is encrypted.");
 }
 
 static void
@@ -234,8 +242,18 @@ explain_on_connect_failed(struct explain *x, const struct ferry_event *ev)
 	}
 	if (ev->error == FERRY_EABORTED)
 		return; /* another address of the host answered first */
-	draw_broken_call(&x->draw, address_port(&ev->local), address_port(&ev->remote),
-	    false,
+	x->draw.time = ev->time > ev->seconds ? ev->time - ev->seconds : 0;
+	if (x->whole && !x->connected) {
+		/* there is nobody else in the diagram yet */
+		x->own = ev->local;
+		x->peer = ev->remote;
+		explain_open_story(x);
+		x->has_columns = false;
+	}
+	draw_broken_call(&x->draw,
+	    (struct draw_arrow){.ours = address_port(&ev->local),
+		.theirs = address_port(&ev->remote),
+		.data = ev->channel == FERRY_DATA},
 	    ev->channel == FERRY_DATA ? "you dial: data connection"
 				      : "you dial: command connection");
 	explain_call_failure(x, ev);
@@ -258,7 +276,7 @@ explain_on_data_end(struct explain *x, const struct ferry_event *ev)
 {
 	explain_open_story(x);
 	explain_attempt(x)->done = true;
-	draw_bytes(&x->draw, x->data_own, x->data_peer, !ev->upload, ev->bytes);
+	draw_bytes(&x->draw, explain_data_arrow(x, !ev->upload), ev->bytes, ev->seconds);
 	if (x->blocks)
 		draw_sentence(&x->draw, "End of file = a block that says so. The data "
 					"connection stays open for the next file.");
@@ -272,4 +290,43 @@ explain_on_data_end(struct explain *x, const struct ferry_event *ev)
 	x->data_open = false;
 	x->n_files++;
 	explain_tell_held(x);
+}
+
+/* Heard from the other end, or seen on the way; what we close ourselves is told already.
+ */
+void
+explain_on_closed(struct explain *x, const struct ferry_event *ev)
+{
+	bool data = ev->channel == FERRY_DATA;
+	const struct attempt *a = explain_attempt(x);
+
+	if (!data)
+		x->connected = false;
+	if (!x->whole)
+		return;
+	if (!data)
+		draw_step(&x->draw, "the command connection %s.",
+		    ev->error == 0 ? "is closed" : "is gone");
+	else if (!a->done && a->bytes > 0) {
+		draw_bytes(&x->draw, explain_data_arrow(x, !x->upload), a->bytes, 0);
+		draw_sentence(&x->draw, "The data connection ended here, too early.");
+	} else if (!a->done) {
+		draw_step(&x->draw, "the data connection is closed, unused.");
+	}
+}
+
+bool
+explain_missed_call(struct explain *x)
+{
+	const struct attempt *a = explain_attempt(x);
+
+	if (!x->active || !a->agreed || a->called || x->missed)
+		return false;
+	x->missed = true;
+	x->data_peer = 0;
+	draw_broken_call(&x->draw, explain_data_arrow(x, true), "the SERVER dials you");
+	draw_sentence(&x->draw,
+	    "You waited at port %u as announced, and no call of the server came there.",
+	    (unsigned)x->data_own);
+	return true;
 }

@@ -5,6 +5,7 @@
 #ifndef FERRY_EXPLAIN_STATE_H
 #define FERRY_EXPLAIN_STATE_H
 
+#include "address.h"
 #include "explain.h"
 #include "verdict.h"
 
@@ -13,9 +14,11 @@
 
 struct explain {
 	struct draw draw;
+	bool whole; /* every command is told, whether a transfer was planned or not */
 	/* the command connection */
 	char *host;
 	struct sockaddr_storage own, peer;
+	char router[ADDRESS_TEXT_MAX]; /* outer address of our router where known, or "" */
 	bool connected;
 	bool dial_untold; /* the call was made before there was a title */
 	bool has_columns;
@@ -23,6 +26,8 @@ struct explain {
 	bool planned; /* between explain_plan() and explain_end() */
 	bool titled;
 	bool active; /* the title said active */
+	bool missed; /* that the server's call did not come was told */
+	bool upload; /* the transfer under way */
 	char *verb, *path;
 	unsigned calls_by_you, calls_by_server;
 	bool blocks;      /* MODE B: the data connection stays open */
@@ -44,6 +49,7 @@ struct explain {
 	char *held; /* the final reply, if it came before the last bytes: told behind them
 		     */
 	int held_code;
+	double held_at;
 	/* the data connection */
 	bool encrypted; /* the command connection */
 	bool tls_untold;
@@ -59,11 +65,17 @@ void explain_replace(char **field, const char *text);
 struct attempt *explain_attempt(struct explain *x);
 /* Whatever is drawn next needs the columns above it, and the call that came before. */
 void explain_open_story(struct explain *x);
+/* Is what happens now part of what is told? */
+bool explain_is_open(const struct explain *x);
+/* Arrows on the two connections. */
+struct draw_arrow explain_control_arrow(const struct explain *x, bool inward);
+struct draw_arrow explain_data_arrow(const struct explain *x, bool inward);
+/* The outer address of our router has become known. */
+void explain_note_router(struct explain *x, const char *address);
 
 /* explain_talk.c: commands and replies */
 bool explain_is_upload(const char *verb);
 bool explain_is_listing(const char *verb);
-const char *explain_last_line(const char *text);
 void explain_on_command(struct explain *x, const struct ferry_event *ev);
 void explain_on_reply(struct explain *x, const struct ferry_event *ev);
 /* A final reply that waited for the last bytes. */
@@ -78,6 +90,10 @@ void explain_on_called(struct explain *x, const struct ferry_event *ev);
 void explain_on_connect_failed(struct explain *x, const struct ferry_event *ev);
 void explain_on_data_end(struct explain *x, const struct ferry_event *ev);
 void explain_on_reused(struct explain *x, const struct ferry_event *ev);
+void explain_on_closed(struct explain *x, const struct ferry_event *ev);
+/* Active mode: the server was told where to call, and nobody came. True if that was told
+ * now. */
+bool explain_missed_call(struct explain *x);
 
 /* explain_tls.c */
 void explain_on_tls(struct explain *x, const struct ferry_event *ev);

@@ -35,6 +35,13 @@ verb_is_story(const char *verb)
 	return false;
 }
 
+/* Is the command that runs one to draw? */
+static bool
+is_told(const struct explain *x)
+{
+	return x->whole || (x->titled && verb_is_story(x->command));
+}
+
 static bool
 verb_is_transfer(const char *verb)
 {
@@ -68,6 +75,8 @@ explain_port(struct explain *x, const char *line)
 	    "port: %u x 256 + %u = %u.",
 	    strcmp(own, told) == 0 ? "your address" : "the address", told, v[4], v[5],
 	    v[4] * 256 + v[5]);
+	if (strcmp(own, told) != 0)
+		explain_note_router(x, told);
 	if (strcmp(own, told) != 0)
 		draw_sentence(&x->draw,
 		    "That is not your own address %s but the one that --active-address "
@@ -109,9 +118,37 @@ explain_mode(struct explain *x, const char *line)
 		    "for each, and its end is the end of the file.");
 }
 
+/* What is only named, unless everything is told. */
+static bool
+explain_chore(struct explain *x)
+{
+	static const struct {
+		const char *verb, *sentence;
+	} chores[] = {
+	    {"USER", "You say who you are."},
+	    {"PASS", "The password itself is not recorded."},
+	    {"ACCT", "The account itself is not recorded."},
+	    {"AUTH", "You ask for encryption before anything is told."},
+	    {"PBSZ", "A formality before PROT (RFC 4217)."},
+	    {"PROT", "The data connections shall be encrypted too."},
+	    {"FEAT", "You ask what the server can do besides the basics."},
+	    {"TYPE", "How bytes are to be taken: I as they are, A as text."},
+	    {"SIZE", "You ask how long the file is, to know whether all of it came."},
+	    {"MDTM", "You ask when the file was changed."},
+	    {"QUIT", "You say goodbye."},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(chores); i++)
+		if (strcmp(x->command, chores[i].verb) == 0)
+			draw_sentence(&x->draw, "%s", chores[i].sentence);
+	return !verb_is_story(x->command);
+}
+
 static void
 explain_command(struct explain *x, const char *line)
 {
+	if (x->whole && explain_chore(x))
+		return;
 	if (strcmp(x->command, "MODE") == 0)
 		explain_mode(x, line);
 	else if (strcmp(x->command, "EPSV") == 0 || strcmp(x->command, "PASV") == 0)
@@ -171,23 +208,71 @@ explain_on_command(struct explain *x, const struct ferry_event *ev)
 	    x->command, sizeof x->command, "%.*s", (int)strcspn(line, " \r\n"), line);
 	explain_replace(&x->line, line);
 	x->sent_at = ev->time;
-	x->in_story = x->titled && verb_is_story(x->command);
+	x->in_story = is_told(x);
 	if (!x->in_story) {
 		add_chore(x, x->command);
 		return;
 	}
 	explain_open_story(x);
-	draw_message(
-	    &x->draw, address_port(&x->own), address_port(&x->peer), false, line);
+	draw_message(&x->draw, explain_control_arrow(x, false), line);
 	if (!sent_ahead(x))
 		explain_command(x, line);
 }
 
+/* An outer address in a refusal of PORT is the one that the server sees us come from:
+ * "500 PORT names 192.168.1.50 but you come from 198.51.100.7". */
+static bool
+find_seen_address(const struct explain *x, const char *text, char *ret)
+{
+	static const char of_address[] = "0123456789abcdefABCDEF.:";
+
+	for (text += strcspn(text, " "); *text != '\0'; text += strcspn(text, " ")) {
+		struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
+		char word[ADDRESS_TEXT_MAX];
+		text += strspn(text, " ([\"',;");
+		size_t n = strspn(text, of_address);
+		if (n < 7 || n >= sizeof word)
+			continue;
+		snprintf(word, sizeof word, "%.*s", (int)n, text);
+		word[n - 1] = strchr(".:", word[n - 1]) != NULL ? '\0' : word[n - 1];
+		if (address_parse(word, 0, &a) == 0 && !address_is_inner(&a) &&
+		    !address_same(&a, &x->own) && !address_same(&a, &x->peer)) {
+			address_text(&a, ret);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* PORT or EPRT named an address of our inner network. */
 static void
-explain_refusal(struct explain *x, int code)
+explain_inner_address(struct explain *x, const char *text)
+{
+	char own[ADDRESS_TEXT_MAX], seen[ADDRESS_TEXT_MAX];
+
+	address_text(&x->own, own);
+	if (!find_seen_address(x, text, seen)) {
+		draw_sentence(&x->draw,
+		    "The server is told to call %s, but that address exists only inside "
+		    "your own network, and the server most likely sees you coming from "
+		    "another one. It calls nobody but the caller: otherwise FTP servers "
+		    "could be used to attack third parties.",
+		    own);
+		return;
+	}
+	explain_note_router(x, seen);
+	draw_sentence(&x->draw,
+	    "The server sees you coming from %s but is told to call %s. It calls nobody "
+	    "but the caller: otherwise FTP servers could be used to attack third "
+	    "parties. Your router did not translate the command.",
+	    seen, own);
+}
+
+static void
+explain_refusal(struct explain *x, const char *text, int code)
 {
 	struct attempt *a = explain_attempt(x);
-	char own[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX];
+	char peer[ADDRESS_TEXT_MAX];
 
 	if (strcmp(x->command, "MODE") == 0)
 		draw_sentence(&x->draw,
@@ -200,14 +285,7 @@ explain_refusal(struct explain *x, int code)
 	} else if (strcmp(x->command, "PORT") == 0 || strcmp(x->command, "EPRT") == 0) {
 		a->refused = code;
 		if (address_is_inner(&x->own) && !address_is_inner(&x->peer))
-			draw_sentence(&x->draw,
-			    "The server is told to call %s, but that address exists only "
-			    "inside your own network, and "
-			    "the server most likely sees you coming from another one. It "
-			    "calls nobody but the caller: "
-			    "otherwise FTP servers could be used to attack third "
-			    "parties.",
-			    address_text(&x->own, own));
+			explain_inner_address(x, text);
 		else
 			draw_sentence(&x->draw, "The server %s will not call you.",
 			    address_text(&x->peer, peer));
@@ -224,12 +302,12 @@ explain_refusal(struct explain *x, int code)
 }
 
 static void
-explain_reply(struct explain *x, int code)
+explain_reply(struct explain *x, const char *text, int code)
 {
 	struct attempt *a = explain_attempt(x);
 
 	if (code >= 400) {
-		explain_refusal(x, code);
+		explain_refusal(x, text, code);
 	} else if (strcmp(x->command, "PORT") == 0 || strcmp(x->command, "EPRT") == 0) {
 		a->agreed = true;
 		draw_sentence(&x->draw, "The server has noted your port; it calls when "
@@ -253,31 +331,20 @@ explain_reply(struct explain *x, int code)
 	}
 }
 
-/* The last line of a reply of several lines stands for all. */
-const char *
-explain_last_line(const char *text)
-{
-	const char *lf = strrchr(text, '\n');
-
-	return lf == NULL ? text : lf + 1;
-}
-
 static void
 tell_reply(struct explain *x, const char *text, int code)
 {
-	const char *line = explain_last_line(text);
+	const char *lf = strrchr(text, '\n');
 
 	explain_open_story(x);
 	/* The cause stands at the end of a refusal: it must be seen. */
-	if (draw_message(&x->draw, address_port(&x->own), address_port(&x->peer), true,
-		line) &&
-	    code >= 400) {
-		_cleanup_free_ char *whole = safe_string(line);
+	if (draw_message(&x->draw, explain_control_arrow(x, true), text) && code >= 400) {
+		_cleanup_free_ char *whole = safe_string(lf == NULL ? text : lf + 1);
 
 		if (whole != NULL)
 			draw_sentence(&x->draw, "In full: %s", whole);
 	}
-	explain_reply(x, code);
+	explain_reply(x, text, code);
 }
 
 void
@@ -285,6 +352,7 @@ explain_tell_held(struct explain *x)
 {
 	if (x->held == NULL)
 		return;
+	x->draw.time = x->held_at;
 	tell_reply(x, x->held, x->held_code);
 	explain_replace(&x->held, NULL);
 }
@@ -295,7 +363,7 @@ note_answered(struct explain *x, const char *line, int code)
 {
 	snprintf(
 	    x->command, sizeof x->command, "%.*s", (int)strcspn(line, " \r\n"), line);
-	x->in_story = x->titled && verb_is_story(x->command);
+	x->in_story = is_told(x);
 	if (strcmp(x->command, "MODE") == 0 && code >= 200 && code < 300)
 		x->blocks = strcmp(line, "MODE B") == 0;
 }
@@ -319,7 +387,10 @@ explain_on_reply(struct explain *x, const struct ferry_event *ev)
 	    ev->code < 300) {
 		explain_replace(&x->held, text);
 		x->held_code = ev->code;
+		x->held_at = ev->time;
 		return;
 	}
+	if (verb_is_transfer(x->command) && (ev->code == 425 || ev->code == 426))
+		explain_missed_call(x);
 	tell_reply(x, text, ev->code);
 }

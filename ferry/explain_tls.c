@@ -58,7 +58,7 @@ explain_on_tls(struct explain *x, const struct ferry_event *ev)
 		x->tls_untold = x->encrypted = true;
 		return;
 	}
-	if (!x->titled)
+	if (!explain_is_open(x))
 		return;
 	explain_open_story(x);
 	draw_step(

@@ -1,6 +1,6 @@
 /*
- * SIGINT and SIGWINCH. SIGINT is blocked between the look at the flag and the wait, so
- * that it is never lost in between.
+ * SIGINT, SIGWINCH, and with a trace SIGTERM and SIGHUP. They are blocked between the look
+ * at the flags and the wait, so that none is lost in between.
  */
 #include "interrupt.h"
 
@@ -8,7 +8,7 @@
 
 #include <signal.h>
 
-static volatile sig_atomic_t interrupted, resized;
+static volatile sig_atomic_t interrupted, resized, ending;
 
 static void
 on_signal(int sig)
@@ -17,6 +17,8 @@ on_signal(int sig)
 		interrupted = 1;
 	if (sig == SIGWINCH)
 		resized = 1;
+	if (sig == SIGTERM || sig == SIGHUP)
+		ending = sig;
 }
 
 void
@@ -30,10 +32,37 @@ interrupt_init(void)
 	sigaction(SIGPIPE, &sa, NULL);
 }
 
+void
+interrupt_catch_end(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+}
+
+bool
+interrupt_is_end(void)
+{
+	return ending != 0;
+}
+
+void
+interrupt_obey_end(void)
+{
+	int sig = ending;
+
+	if (sig == 0)
+		return;
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
 bool
 interrupt_seen(void)
 {
-	return interrupted != 0;
+	return interrupted != 0 || ending != 0;
 }
 
 void
@@ -63,8 +92,10 @@ interrupt_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 
 	sigemptyset(&block);
 	sigaddset(&block, SIGINT);
+	sigaddset(&block, SIGTERM);
+	sigaddset(&block, SIGHUP);
 	sigprocmask(SIG_BLOCK, &block, &old);
-	if (interrupted) {
+	if (interrupt_seen()) {
 		sigprocmask(SIG_SETMASK, &old, NULL);
 		errno = EINTR;
 		return -1;

@@ -11,6 +11,13 @@
 /* Installs the handlers: SIGINT, SIGWINCH, and SIGPIPE ignored by a handler, so that
  * commands we start still have the default. */
 void interrupt_init(void);
+/* SIGTERM and SIGHUP from here on end the program in order, as ^C would that is never
+ * cleared: there is something to be written at the end. */
+void interrupt_catch_end(void);
+/* Has one of these come? */
+bool interrupt_is_end(void);
+/* Ends the program by the signal that came, if one did. */
+void interrupt_obey_end(void);
 /* Was ^C typed since the last interrupt_clear()? */
 bool interrupt_seen(void);
 void interrupt_clear(void);

@@ -7,6 +7,7 @@
 #include "options.h"
 #include "own.h"
 #include "prompt.h"
+#include "replay.h"
 
 #include <locale.h>
 
@@ -24,6 +25,8 @@ static const struct subcommand {
     {"ls", "[OPTION...] URL...", "list directories", FOR_LS, 1, -1, oneshot_ls},
     {"cat", "[OPTION...] URL...", "write files to standard output", FOR_CAT, 1, -1,
 	oneshot_cat},
+    {"replay", "[OPTION...] FILE.json", "narrate a recorded session, or draw it (--trace)",
+	FOR_REPLAY, 1, 1, replay_main},
     {"", "[OPTION...] [[USER@]HOST[:PATH] [PORT] | URL]", "the ftp> prompt", FOR_PROMPT,
 	0, 2, prompt_main},
 };
@@ -105,5 +108,6 @@ main(int argc, char **argv)
 	enum exitcode code = run(c, argc - skip, argv + skip);
 	if (fflush(stdout) != 0 && code == EXITCODE_OK)
 		code = EXITCODE_LOCAL;
+	interrupt_obey_end();
 	return code;
 }

@@ -100,6 +100,7 @@ work_end(struct work *w)
 	if (w->has_session) {
 		if (ferry_is_connected(w->s.h))
 			session_run(&w->s, ferry_quit(w->s.h));
+		note(w, session_save_trace(&w->s));
 		session_free(&w->s);
 	}
 	target_clear(&w->open);
@@ -120,9 +121,9 @@ work_open(struct work *w, const struct target *t)
 	rc = session_open(&w->s, t);
 	if (rc == 0)
 		rc = target_copy_login(t, &w->open);
-	if (rc < 0 && w->s.view.explain != NULL) {
+	if (rc < 0) {
 		_cleanup_free_ char *why = session_error(&w->s, rc);
-		explain_end(w->s.view.explain, rc, why);
+		view_outcome(&w->s.view, rc, why);
 	}
 	return rc;
 }
@@ -171,8 +172,7 @@ each_url(struct work *w, int n, char **args, void (*one)(struct work *w, char *u
 static void
 plan(struct work *w, const char *verb, const char *path)
 {
-	if (w->s.view.explain != NULL)
-		explain_plan(w->s.view.explain, w->s.mode, verb, path);
+	view_plan(&w->s.view, w->s.mode, verb, path);
 }
 
 /* Which way the data took, if it was not the first. */
@@ -502,10 +502,8 @@ list(struct work *w, const struct target *t)
 	view_end(&s->view);
 	rc = session_run(s, ferry_list(s->h, *t->path == '\0' ? NULL : t->path,
 				print_entry, (void *)s->opt));
-	if (s->view.explain != NULL) {
-		_cleanup_free_ char *why = rc < 0 ? session_error(s, rc) : NULL;
-		explain_end(s->view.explain, rc, why);
-	}
+	_cleanup_free_ char *why = rc < 0 ? session_error(s, rc) : NULL;
+	view_outcome(&s->view, rc, why);
 	return rc;
 }
 

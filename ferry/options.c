@@ -146,6 +146,13 @@ set_explain(struct options *o, const char *arg)
 }
 
 static int
+set_trace(struct options *o, const char *arg)
+{
+	o->trace = arg;
+	return *arg == '\0' ? -FERRY_EINVAL : 0;
+}
+
+static int
 set_verbose(struct options *o, const char *arg)
 {
 	o->verbose = true;
@@ -363,7 +370,8 @@ static const struct row rows[] = {
     {0, "active-ports", "LOW-HIGH", FOR_ALL, set_active_ports, "ports to wait at in active mode"},
     {0, "trust-pasv-address", NULL, FOR_ALL, set_trust, "call the address of a 227 reply even if it is another one"},
     {'s', "source", "ADDRESS", FOR_ALL, set_source, "local address of both connections"},
-    {0, "explain", NULL, FOR_ALL, set_explain, "tell who calls whom, from which port to which, and why"},
+    {0, "explain", NULL, FOR_ALL | FOR_REPLAY, set_explain, "tell who calls whom, from which port to which, and why"},
+    {0, "trace", "FILE", FOR_ALL | FOR_REPLAY, set_trace, "the session as a diagram: .html .svg .txt .mmd, or recorded: .json"},
     {'v', "verbose", NULL, FOR_ALL, set_verbose, "show commands and replies"},
     {'d', "debug", NULL, FOR_PROMPT, set_verbose, "the same as -v"},
     {'q', "quiet", NULL, FOR_ALL, set_quiet, "no progress, no closing line"},
@@ -385,14 +393,14 @@ static const struct row rows[] = {
     {0, "ascii", NULL, FOR_GET | FOR_PUT | FOR_CAT, set_ascii, "text: line ends are converted"},
     {'o', "output", "FILE", FOR_GET, set_output, "name of the local file; \"-\" is standard output"},
     {'l', "long", NULL, FOR_LS, set_long, "with type, permissions, size and time"},
-    {0, "color", "WHEN", FOR_ALL, set_colour, "auto (default), always, never"},
+    {0, "color", "WHEN", FOR_ALL | FOR_REPLAY, set_colour, "auto (default), always, never"},
     {'i', "no-prompt", NULL, FOR_PROMPT, set_no_ask, "do not ask for each file of mget, mput, mdelete"},
     {'g', "no-glob", NULL, FOR_PROMPT, set_no_glob, "* and ? in file names mean themselves"},
     {'e', "no-edit", NULL, FOR_PROMPT, set_no_edit, "no line editing"},
     {'a', "anonymous", NULL, FOR_PROMPT, set_anonymous, "log in as anonymous"},
     {'P', "port", "PORT", FOR_PROMPT, set_port, "port of the server"},
-    {'h', "help", NULL, FOR_ALL, NULL, "this help"},
-    {'V', "version", NULL, FOR_ALL, NULL, "the version"},
+    {'h', "help", NULL, FOR_ALL | FOR_REPLAY, NULL, "this help"},
+    {'V', "version", NULL, FOR_ALL | FOR_REPLAY, NULL, "the version"},
 };
 /* clang-format on */
 

@@ -15,6 +15,7 @@ enum option_user {
 	FOR_CAT = 8,
 	FOR_PROMPT = 16,
 	FOR_ALL = 31,
+	FOR_REPLAY = 32,
 };
 
 enum colour_choice { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
@@ -29,6 +30,7 @@ struct options {
 	bool trust_pasv;
 	const char *source;
 	bool explain, verbose, quiet;
+	const char *trace; /* file for the diagram, or NULL */
 	enum ferry_tls tls; /* --tls, --plain; FERRY_TLS_AUTO: neither */
 	const char *ca_file, *pin, *cert_file, *key_file, *known_hosts;
 	bool accept_new;

@@ -198,6 +198,8 @@ loop(struct shell *sh)
 		_cleanup_secret_ char *line = NULL;
 		interrupt_clear();
 		int rc = reader_line(sh->reader, sh->interactive ? "ftp> " : "", &line);
+		if (interrupt_is_end())
+			break;
 		if (rc == -FERRY_EABORTED)
 			continue;
 		if (rc < 0)
@@ -312,6 +314,9 @@ prompt_main(const struct options *opt, int n, char **args)
 	reader_free(sh.reader);
 	shell_forget_names(&sh);
 	free(sh.host);
+	rc = session_save_trace(&sh.s);
+	if (rc < 0 && sh.code == EXITCODE_OK)
+		sh.code = exitcode_of(rc);
 	if (sh.s.h != NULL)
 		session_free(&sh.s);
 	return sh.code;

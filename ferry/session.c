@@ -8,6 +8,7 @@
 #include "own.h"
 #include "safe.h"
 #include "secret.h"
+#include "trace.h"
 
 #include <stdarg.h>
 
@@ -56,6 +57,15 @@ session_error(const struct session *s, int result)
 
 /* ---------------------------------------------------------------- settings */
 
+/* A server that repeats a password must not bring it into the trace. */
+static void
+hide(struct session *s, const char *secret)
+{
+	if (s->view.record != NULL && secret != NULL &&
+	    strcmp(secret, ANONYMOUS_PASSWORD) != 0)
+		record_hide(s->view.record, secret);
+}
+
 static char *
 ask_secret(int code, void *user)
 {
@@ -64,12 +74,16 @@ ask_secret(int code, void *user)
 	const char *question = code == 332                ? "Account: "
 			       : code == FERRY_SECRET_KEY ? "Passphrase of your key: "
 							  : s->prompt_password;
+	int rc;
 
 	if (!s->may_ask)
 		return NULL;
 	if (s->secret_from_input && code != FERRY_SECRET_KEY)
-		return secret_from_fd(STDIN_FILENO, &secret) < 0 ? NULL : secret;
-	return secret_ask(question, &secret) < 0 ? NULL : secret;
+		rc = secret_from_fd(STDIN_FILENO, &secret);
+	else
+		rc = secret_ask(question, &secret);
+	hide(s, secret);
+	return rc < 0 ? NULL : secret;
 }
 
 static void
@@ -134,6 +148,32 @@ apply_options(struct session *s)
 	return 0;
 }
 
+/* Before anything is done: whether the file can be written there. */
+static int
+begin_trace(struct session *s)
+{
+	int rc = trace_check(s->opt->trace, s->message, sizeof s->message);
+
+	if (rc < 0)
+		return rc;
+	interrupt_catch_end(); /* a session that hangs is what a trace is wanted of */
+	return view_record(&s->view);
+}
+
+int
+session_save_trace(struct session *s)
+{
+	char why[600];
+	int rc;
+
+	if (s->view.record == NULL)
+		return 0;
+	rc = trace_save(s->opt->trace, s->view.record, why, sizeof why);
+	if (rc < 0)
+		fprintf(stderr, "ferry: %s\n", why);
+	return rc;
+}
+
 int
 session_init(struct session *s, const struct options *opt)
 {
@@ -146,6 +186,8 @@ session_init(struct session *s, const struct options *opt)
 	s->view.out = stderr;
 	s->view.hash_size = 1024;
 	int rc = ferry_new(&s->h);
+	if (rc == 0 && opt->trace != NULL)
+		rc = begin_trace(s);
 	if (rc < 0)
 		return rc;
 	return apply_options(s);
@@ -159,6 +201,8 @@ session_free(struct session *s)
 	trust_clear(&s->trust);
 	explain_free(s->view.explain);
 	s->view.explain = NULL;
+	record_free(s->view.record);
+	s->view.record = NULL;
 	view_end(&s->view);
 }
 
@@ -181,7 +225,7 @@ static int
 stop(struct session *s)
 {
 	interrupt_clear();
-	if (!s->stopping && ferry_is_logged_in(s->h)) {
+	if (!s->stopping && !interrupt_is_end() && ferry_is_logged_in(s->h)) {
 		s->stopping = true;
 		ferry_abort(s->h);
 		return FERRY_AGAIN;
@@ -244,10 +288,13 @@ int
 session_login(
     struct session *s, const char *user, const char *password, const char *account)
 {
-	int rc = session_run(s, ferry_login(s->h, user, password, account));
 	struct ferry_tls_info info;
 	_cleanup_free_ char *why = NULL;
+	int rc;
 
+	hide(s, password);
+	hide(s, account);
+	rc = session_run(s, ferry_login(s->h, user, password, account));
 	if (rc != -FERRY_ETLSNONE || ferry_tls_info(s->h, &info) == 0)
 		return rc;
 	why = session_error(s, rc);

@@ -32,9 +32,13 @@ struct session {
 			      words */
 };
 
-/* 0 or -FERRY_ENOMEM, or -FERRY_EINVAL for an address in the options that is none. */
+/* 0 or -FERRY_ENOMEM, -FERRY_EINVAL for an address in the options that is none, or what
+ * trace_check() says. */
 int session_init(struct session *s, const struct options *opt);
 void session_free(struct session *s);
+/* Writes the file of --trace, if there is to be one; what goes wrong is told on standard
+ * error. 0 or -FERRY_ELOCAL. */
+int session_save_trace(struct session *s);
 /* Applies mode, coding, active_allowed and binary to the handle. */
 void session_apply(struct session *s);
 

@@ -157,11 +157,15 @@ shell_open(struct shell *sh, const struct target *t)
 	if (sh->host == NULL)
 		return -FERRY_ENOMEM;
 	shell_forget_names(sh);
-	rc = session_connect(
-	    &sh->s, sh->host, t->port != 0 ? t->port : sh->s.opt->port, t->tls);
-	if (rc < 0)
-		return shell_result(sh, rc);
-	return sh->s.opt->no_netrc && t->user == NULL ? 0 : log_in(sh, t);
+	rc = shell_result(sh, session_connect(&sh->s, sh->host,
+				  t->port != 0 ? t->port : sh->s.opt->port, t->tls));
+	if (rc == 0 && (!sh->s.opt->no_netrc || t->user != NULL))
+		rc = log_in(sh, t);
+	if (rc < 0) {
+		_cleanup_free_ char *why = session_error(&sh->s, rc);
+		view_outcome(&sh->s.view, rc, why);
+	}
+	return rc;
 }
 
 void

@@ -78,8 +78,7 @@ mention_part(struct session *s, int rc, const struct local_sink *sink)
 static void
 plan(struct session *s, const char *verb, const char *path)
 {
-	if (s->view.explain != NULL)
-		explain_plan(s->view.explain, ferry_get_mode(s->h), verb, path);
+	view_plan(&s->view, ferry_get_mode(s->h), verb, path);
 }
 
 static int
@@ -87,8 +86,7 @@ end(struct session *s, int rc)
 {
 	_cleanup_free_ char *why = rc < 0 ? session_error(s, rc) : NULL;
 
-	if (s->view.explain != NULL)
-		explain_end(s->view.explain, rc, why);
+	view_outcome(&s->view, rc, why);
 	return rc;
 }
 
@@ -209,8 +207,7 @@ transfer_download_many(struct session *s, const struct download *d, size_t n,
 		paths[i] = d[i].remote;
 	s->view.moved = false;
 	plan(s, "RETR", d->remote);
-	if (s->view.explain != NULL)
-		explain_many(s->view.explain, n);
+	view_many(&s->view, n);
 	rc = session_run(s, ferry_get_many(s->h, paths, n, &many, &a));
 	free(paths);
 	/* the handle was given up (^C twice) */

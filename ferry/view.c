@@ -139,6 +139,18 @@ on_tls(struct view *v, const struct ferry_event *ev)
 	    ev->cipher, ev->resumed ? ", session resumed" : "");
 }
 
+/* One clock for all handles of a run. */
+static void
+record(struct view *v, enum record_kind kind, const struct ferry_event *ev)
+{
+	struct record_item item = {.kind = kind, .quiet = v->quiet, .ev = *ev};
+
+	if (v->record == NULL)
+		return;
+	item.ev.time = monotonic() - v->record_began;
+	record_add(v->record, &item);
+}
+
 void
 view_event(const struct ferry_event *ev, void *user)
 {
@@ -156,6 +168,7 @@ view_event(const struct ferry_event *ev, void *user)
 
 	v->clock = ev->time;
 	waynote_event(&v->way, ev);
+	record(v, RECORD_EVENT, ev);
 	if (v->quiet && (v->mute || ev->kind != FERRY_EV_WARNING))
 		return;
 	if ((size_t)ev->kind < ARRAY_LEN(handlers) && handlers[ev->kind] != NULL)
@@ -180,4 +193,36 @@ void
 view_end(struct view *v)
 {
 	progress_end(&v->progress);
+}
+
+int
+view_record(struct view *v)
+{
+	v->record_began = monotonic();
+	return record_new(time(NULL), &v->record);
+}
+
+void
+view_plan(struct view *v, enum ferry_mode mode, const char *verb, const char *path)
+{
+	record(v, RECORD_PLAN,
+	    &(struct ferry_event){.mode = mode, .text = verb, .path = path});
+	if (v->explain != NULL)
+		explain_plan(v->explain, mode, verb, path);
+}
+
+void
+view_many(struct view *v, size_t n)
+{
+	record(v, RECORD_FILES, &(struct ferry_event){.count = (unsigned)n});
+	if (v->explain != NULL)
+		explain_many(v->explain, n);
+}
+
+void
+view_outcome(struct view *v, int result, const char *text)
+{
+	record(v, RECORD_END, &(struct ferry_event){.error = -result, .text = text});
+	if (v->explain != NULL)
+		explain_end(v->explain, result, text);
 }

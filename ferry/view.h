@@ -8,6 +8,7 @@
 
 #include "explain.h"
 #include "progress.h"
+#include "record.h"
 #include "waynote.h"
 
 #include <stdbool.h>
@@ -28,6 +29,8 @@ struct view {
 	bool asked;       /* the user asked for this reply: it is shown in any case */
 	const char *host; /* as typed; borrowed while connecting */
 	struct explain *explain; /* or NULL */
+	struct record *record;   /* of everything, for --trace; or NULL */
+	double record_began;     /* monotonic clock */
 	FILE *progress_out;      /* or NULL */
 	bool hash;               /* a "#" per hash_size bytes instead of the bar */
 	uint64_t hash_size, hashed;
@@ -47,5 +50,12 @@ void view_event(const struct ferry_event *ev, void *user);
  * already. */
 void view_begin(struct view *v, const char *name, uint64_t offset);
 void view_end(struct view *v);
+/* Begins the record. 0 or -FERRY_ENOMEM. */
+int view_record(struct view *v);
+/* For the narration and the record: explain_plan(), explain_many(), explain_end(). */
+void view_plan(
+    struct view *v, enum ferry_mode mode, const char *verb, const char *path);
+void view_many(struct view *v, size_t n);
+void view_outcome(struct view *v, int result, const char *text);
 
 #endif

@@ -72,6 +72,7 @@ static const struct {
     {ENOTEMPTY, "the directory is not empty"},
     {EOPNOTSUPP, "is not a regular file"},
     {EPERM, "that belongs to another user"},
+    {ERANGE, "the file system cannot keep that time"},
     {EROFS, "the file system is read-only"},
     {ETXTBSY, "the file is being run as a program"},
     {EXDEV, "cannot be moved to another file system"},

@@ -20,8 +20,8 @@
 #include "name_set.h"
 #include "path.h"
 
-/* Bounds of a recursive listing (LIST -R): past them it ends as a failed one, never as a
- * whole one. */
+/* Bounds of a listing of several directories (LIST -R, wildcards in directories): past
+ * them it ends as a failed one, never as a whole one. */
 #define RECURSION_DEPTH 64
 #define RECURSION_DIRECTORIES 10000
 /* Bytes collected before they are written to the pipe, and room for one line more. */
@@ -35,7 +35,9 @@ struct lister {
 	int dir;    /* the directory to list, or -1: only the entry `path` */
 	int out;    /* the pipe's write end */
 	char *path; /* as the user sees it, absolute */
-	char *shown, *pattern;
+	char *shown;
+	char *pattern; /* its components, each with its NUL */
+	size_t parts;  /* how many; 0: no pattern */
 	uint8_t format;
 	uint32_t flags, facts;
 	bool failed; /* nothing is written any more but the end */
@@ -87,13 +89,57 @@ lister_finish(struct lister *l)
 
 /* ---- names ---- */
 
+/* How many directories are between the listing's own and the end of below. */
+static size_t
+depth_of(const char *below)
+{
+	size_t depth = below[0] != '\0';
+
+	for (; *below; below++)
+		depth += *below == '/';
+	return depth;
+}
+
+/* Cuts the pattern at its slashes; what is empty between two of them is no component. */
+static void
+lister_split_pattern(struct lister *l)
+{
+	char *to = l->pattern;
+
+	for (const char *from = l->pattern; *from != '\0';) {
+		size_t n = strcspn(from, "/");
+
+		if (n > 0) {
+			memmove(to, from, n);
+			to += n;
+			l->parts++;
+		}
+		from += n + (from[n] == '/');
+		/* Behind what has been read, or upon the NUL at the end. */
+		if (n > 0)
+			*to++ = '\0';
+	}
+}
+
+/* Does the name in below match the component of the pattern that is for it? A name that
+ * looks like a pattern, "[old]", is meant by itself, too. */
 static bool
-lister_wants(const struct lister *l, const char *name)
+lister_matches(const struct lister *l, const char *below, const char *name)
+{
+	const char *part = l->pattern;
+
+	for (size_t depth = depth_of(below); depth > 0; depth--)
+		part += strlen(part) + 1;
+	return path_match(part, name) || strcmp(part, name) == 0;
+}
+
+static bool
+lister_wants(const struct lister *l, const struct lister_dir *d, const char *name)
 {
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return false; /* lister_dots */
-	if (l->pattern[0] != '\0')
-		return path_match(l->pattern, name);
+	if (l->parts > 0)
+		return lister_matches(l, d->below, name);
 	return name[0] != '.' || (l->flags & (LIST_ALL | LIST_DOTFILES)) ||
 	       l->grant->agent->conf->force_dot_files;
 }
@@ -101,8 +147,8 @@ lister_wants(const struct lister *l, const char *name)
 static bool
 lister_recurses(const struct lister *l)
 {
-	return (l->flags & LIST_RECURSIVE) && l->format != LIST_MLSD &&
-	       l->pattern[0] == '\0' && l->grant->agent->conf->ls_recurse_enable;
+	return (l->flags & LIST_RECURSIVE) && l->format != LIST_MLSD && l->parts == 0 &&
+	       l->grant->agent->conf->ls_recurse_enable;
 }
 
 /* ---- one entry ---- */
@@ -208,11 +254,7 @@ lister_put_mlsd(
 static void
 lister_push(struct lister *l, const char *below, const char *name)
 {
-	size_t depth = 1;
-
-	for (const char *p = below; *p; p++)
-		depth += *p == '/';
-	if (depth >= RECURSION_DEPTH ||
+	if (depth_of(below) + 1 >= RECURSION_DEPTH ||
 	    l->visited + l->pending_n >= RECURSION_DIRECTORIES) {
 		l->incomplete = true;
 		return;
@@ -232,13 +274,30 @@ lister_push(struct lister *l, const char *below, const char *name)
 		l->pending[l->pending_n++] = path;
 }
 
+/* An entry that matches one component of a pattern, not the last. */
+static void
+lister_descend(struct lister *l, const struct lister_dir *d, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		l->incomplete |= !is_missing(errno);
+	else if (S_ISDIR(st.st_mode))
+		lister_push(l, d->below, name);
+}
+
 static void
 lister_entry(struct lister *l, const struct lister_dir *d, const char *name)
 {
+	_cleanup_free_ char *shown = NULL;
 	struct stat st;
 
 	if (!listing_name_fits(name, strlen(name)))
 		return;
+	if (depth_of(d->below) + 1 < l->parts) {
+		lister_descend(l, d, name);
+		return;
+	}
 	if (l->format == LIST_NAMES)
 		lister_put_name(l, d->below, name);
 	if (l->format == LIST_NAMES && !lister_recurses(l))
@@ -247,8 +306,11 @@ lister_entry(struct lister *l, const struct lister_dir *d, const char *name)
 		l->incomplete |= !is_missing(errno);
 		return;
 	}
+	/* What a pattern finds in several directories is told apart by them. */
+	if (l->format == LIST_LS && l->parts > 1)
+		shown = join(d->below, name);
 	if (l->format == LIST_LS)
-		lister_put_ls(l, d->fd, name, name, &st);
+		lister_put_ls(l, d->fd, name, shown ? shown : name, &st);
 	if (l->format == LIST_MLSD)
 		lister_put_mlsd(l, d, name, &st);
 	if (lister_recurses(l) && S_ISDIR(st.st_mode))
@@ -285,7 +347,7 @@ lister_dots(struct lister *l, const struct lister_dir *d)
 {
 	bool at_root = l->path[strspn(l->path, "/")] == '\0';
 
-	if (l->pattern[0] != '\0')
+	if (l->parts > 0)
 		return;
 	if (l->format == LIST_LS && (l->flags & LIST_ALL)) {
 		lister_put_dot(l, d, ".", NULL);
@@ -301,14 +363,14 @@ lister_dots(struct lister *l, const struct lister_dir *d)
 
 /* The next name that is wanted, or NULL at the end or when reading failed. */
 static const char *
-lister_next(struct lister *l, DIR *dir)
+lister_next(struct lister *l, const struct lister_dir *d, DIR *dir)
 {
 	const struct dirent *e;
 
 	do {
 		errno = 0;
 		e = readdir(dir);
-	} while (e && !lister_wants(l, e->d_name));
+	} while (e && !lister_wants(l, d, e->d_name));
 	if (!e && errno != 0)
 		l->incomplete = true;
 	return e ? e->d_name : NULL;
@@ -322,7 +384,7 @@ lister_entries(struct lister *l, const struct lister_dir *d, DIR *dir)
 	const char *name;
 	int r = 0;
 
-	while ((name = lister_next(l, dir)) != NULL) {
+	while ((name = lister_next(l, d, dir)) != NULL) {
 		r = name_set_add(&set, name);
 		if (r != 0)
 			break;
@@ -331,7 +393,7 @@ lister_entries(struct lister *l, const struct lister_dir *d, DIR *dir)
 		name_set_sort(&set);
 	for (size_t i = 0; i < set.n && !l->failed; i++)
 		lister_entry(l, d, name_set_get(&set, i));
-	for (; name && !l->failed; name = lister_next(l, dir))
+	for (; name && !l->failed; name = lister_next(l, d, dir))
 		lister_entry(l, d, name);
 }
 
@@ -506,10 +568,12 @@ lister_new(
 	    .text = BUF_INIT(LISTER_TEXT_MAX),
 	};
 	c->listings++;
-	if (l->path && l->shown && l->pattern)
-		return l;
-	lister_free(l);
-	return NULL;
+	if (!l->path || !l->shown || !l->pattern) {
+		lister_free(l);
+		return NULL;
+	}
+	lister_split_pattern(l);
+	return l;
 }
 
 /* What path is decides what is listed: 0 and l->dir set or, for a file, not; else the
@@ -533,8 +597,9 @@ lister_open(struct lister *l, struct answer *a)
 		return answer_fail(a, ENOTDIR,
 		    "'%s' is not a directory; MLST tells about a file",
 		    path_base(l->path));
-	if (!S_ISDIR(st.st_mode) && l->pattern[0] != '\0')
+	if (!S_ISDIR(st.st_mode) && l->parts > 0)
 		return answer_fail_path(a, ENOTDIR, root, l->path);
+	answer_stat(a, &st);
 	if (!S_ISDIR(st.st_mode) || (l->flags & LIST_DIRECTORY && l->format != LIST_MLSD))
 		return 0;
 	r = store->directory(root, l->path, &l->dir);

@@ -49,7 +49,8 @@ struct store {
 	/* The link itself is renamed. Without replace an existing `to` is -EEXIST. */
 	int (*rename)(int root, const char *from, const char *to, bool replace);
 	int (*set_mode)(int root, const char *path, mode_t mode);
-	/* *ret_st: what is in force now. */
+	/* *ret_st: what is in force now. -ERANGE: the file system cannot keep that time,
+	 * and the old one stays. */
 	int (*set_mtime)(int root, const char *path, int64_t mtime, struct stat *ret_st);
 	/* A link named `link` that leads to path, which is there; both have no link among
 	 * their directories (-ELOOP). */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/statvfs.h>
@@ -15,7 +16,11 @@
 #include "buf.h"
 #include "jail.h"
 #include "path.h"
+#include "quota.h"
 #include "util.h"
+
+/* How far off a time may be kept: FAT has two seconds. */
+#define MTIME_GRAIN 2
 
 static int
 result(int r)
@@ -179,16 +184,37 @@ dir_set_mode(int root, const char *path, mode_t mode)
 }
 
 static int
-dir_set_mtime(int root, const char *path, int64_t mtime, struct stat *ret_st)
+set_mtime(int fd, struct timespec mtime, struct stat *ret_st)
 {
-	_cleanup_close_ int fd = jail_open(root, path, O_PATH);
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = mtime}};
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, mtime};
 
-	if (fd < 0)
-		return fd;
 	if (utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
 		return -errno;
 	return result(fstat(fd, ret_st));
+}
+
+/* A file system that cannot keep a time (ext4: one before 1901 or after 2446) silently
+ * takes the nearest that it can: decades away, that is a lie and not a rounding. */
+static int
+dir_set_mtime(int root, const char *path, int64_t mtime, struct stat *ret_st)
+{
+	_cleanup_close_ int fd = jail_open(root, path, O_PATH);
+	struct stat before, after;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &before) < 0)
+		return -errno;
+	r = set_mtime(fd, (struct timespec){.tv_sec = mtime}, &after);
+	if (r < 0)
+		return r;
+	if (llabs((long long)after.st_mtim.tv_sec - mtime) > MTIME_GRAIN) {
+		(void)set_mtime(fd, before.st_mtim, &after);
+		return -ERANGE;
+	}
+	*ret_st = after;
+	return 0;
 }
 
 /* Appends the way from the directory that holds link to path: "../" for each directory
@@ -288,16 +314,21 @@ dir_part_find(int root, const char *path, struct part *p)
 	return result(faccessat(p->entry, "", W_OK, AT_EACCESS | AT_EMPTY_PATH));
 }
 
+/* The smaller of what the file system has left, and the quota. */
 static int
 room_at(int fd, uint64_t *ret_bytes)
 {
 	struct statvfs vfs;
+	uint64_t quota;
 
 	if (fstatvfs(fd, &vfs) < 0)
 		return -errno;
 	if (__builtin_mul_overflow(
 		(uint64_t)vfs.f_bavail, (uint64_t)vfs.f_frsize, ret_bytes))
 		*ret_bytes = UINT64_MAX;
+	quota = quota_room(fd);
+	if (quota < *ret_bytes)
+		*ret_bytes = quota;
 	return 0;
 }
 

@@ -25,6 +25,7 @@ struct upload {
 	bool in_place;
 	bool whole;   /* a part of it is of no use to anybody */
 	bool patch;   /* what lies behind the new bytes stays */
+	bool over;    /* from its beginning, for want of a temporary name */
 	bool replace; /* may take the place of a file that came meanwhile */
 	uint64_t offset;
 	struct part part;
@@ -55,15 +56,17 @@ upload_freep(struct upload **u)
 /* New bytes written at an offset end the file: what the old one had behind them is cut,
  * so that a resumed file is never longer than what was sent, and one whose resumption
  * failed can be resumed again at its size. RFC 3659 5.3 leaves this open. Where no byte
- * came, nothing is cut; nor by STORE_PATCH. */
+ * came, nothing is cut, unless that is the whole new content; nor by STORE_PATCH. */
 static int
-upload_cut(struct upload *u)
+upload_cut(struct upload *u, bool complete)
 {
 	off_t end = lseek(u->part.fd, 0, SEEK_CUR);
 
 	if (end < 0)
 		return -errno;
-	if (!u->in_place || u->patch || u->offset == 0 || (uint64_t)end <= u->offset)
+	if (!u->in_place || u->patch || (u->offset == 0 && !u->over))
+		return 0;
+	if ((uint64_t)end <= u->offset && !(u->over && complete))
 		return 0;
 	return ftruncate(u->part.fd, end) < 0 ? -errno : 0;
 }
@@ -90,7 +93,7 @@ upload_abandon(const struct grant *g, struct upload *u)
 		    grant_has(g, RIGHT_REPLACE) && !upload_is_empty(u);
 
 	if (u->in_place)
-		upload_cut(u);
+		upload_cut(u, false);
 	if (keep && u->in_place)
 		return;
 	if (keep && store->part_publish(&u->part, false) == 0)
@@ -103,7 +106,7 @@ upload_commit(const struct grant *g, struct upload *u)
 {
 	const struct store *store = g->agent->store;
 	bool durable = g->agent->conf->durable_uploads;
-	int r = upload_cut(u);
+	int r = upload_cut(u, true);
 
 	if (r == 0 && durable)
 		r = store->part_sync(&u->part);
@@ -275,8 +278,17 @@ upload_open(const struct grant *g, struct upload *u, const struct msg_agent_stor
 	mode_t mode = (mode_t)(g->agent->conf->file_open_mode & 0777 & ~m->umask);
 	int r;
 
-	if (!u->in_place)
-		return store->part_create(&u->part, mode);
+	if (!u->in_place) {
+		r = store->part_create(&u->part, mode);
+		/* A file that may be written, in a directory where it cannot be replaced
+		 * (not writable: EACCES; sticky and another's: EPERM): no place for a
+		 * temporary name, so the old content goes as the new one comes. */
+		u->over =
+		    (r == -EACCES || r == -EPERM) && u->part.entry >= 0 && !u->whole;
+		u->in_place = u->over;
+		if (!u->over)
+			return r;
+	}
 	r = store->part_open(&u->part, m->how == STORE_APPEND, mode);
 	if (r == 0 && u->offset > 0 && lseek(u->part.fd, (off_t)u->offset, SEEK_SET) < 0)
 		r = -errno;

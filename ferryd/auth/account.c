@@ -4,6 +4,7 @@
  */
 #include <ferry/ferry.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,6 +69,28 @@ account_find(const char *name, struct account *ret)
 			return means_unknown(error) ? -FERRY_EREFUSED : -FERRY_ESYS;
 		size *= 2;
 	}
+}
+
+/* Name by name, a line each; what cannot be read denies everybody. */
+bool
+account_denied(const char *name)
+{
+	_cleanup_free_ char *line = NULL;
+	FILE *list = fopen("/etc/ftpusers", "re");
+	size_t size = 0;
+	bool denied = list == NULL && errno != ENOENT;
+
+	while (list != NULL && !denied && getline(&line, &size, list) >= 0) {
+		char *word = line + strspn(line, " \t");
+
+		word[strcspn(word, " \t\r\n#")] = '\0';
+		denied = strcmp(word, name) == 0;
+	}
+	if (list != NULL) {
+		denied = denied || ferror(list) != 0;
+		fclose(list);
+	}
+	return denied;
 }
 
 bool

@@ -10,6 +10,7 @@
 #ifndef FERRYD_AUTH_BACKEND_H
 #define FERRYD_AUTH_BACKEND_H
 
+#include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,17 +37,27 @@ struct attempt {
 	const char *user;
 	const char *password;
 	const char *peer; /* numeric address, for PAM and the log */
+	/* Instead of a password: the client's certificates as certificate.h has them,
+	 * and who may have signed them (NULL: nobody). n 0: a password it is. */
+	struct bytes chain;
+	X509_STORE *authorities;
 };
 
-/* What all backends may look at; made once at the start, constant afterwards. */
+/* What all backends may look at: of one host and one network. Made once at the start,
+ * constant afterwards; setup_for() makes it fit a login. */
 struct setup {
 	const struct conf *conf;
 	struct single single;          /* of --user; single.used: nobody else is served */
 	struct identity_source source; /* how accounts become identities */
-	struct identity
-	    anonymous;            /* resolved at the start: an account lookup may block */
-	struct buf anonymous_why; /* why there is none, if anonymous.root is NULL */
+	/* Of one host, resolved at the start: an account lookup may block. */
+	const struct identity *anonymous; /* root NULL: there is none */
+	const struct buf *anonymous_why;  /* and this is why */
 };
+
+/* The login is made at that host, from that network: numbers of sections. all: what
+ * auth_prepare() made; *ret borrows from it. 0; -FERRY_EPROTO: there are no such
+ * sections; -FERRY_ENOMEM. */
+int setup_for(const struct setup *all, size_t host, size_t network, struct setup *ret);
 
 /* The answer of a backend. */
 struct finding {
@@ -80,6 +91,11 @@ struct backend {
 	/* Fills *ret. *ret_state is passed to the functions below; it may stay NULL. */
 	void (*check)(const struct setup *s, const struct attempt *a, struct finding *ret,
 	    void **ret_state);
+	/* The same for a user who is proved already, by a certificate: what is left is
+	 * whether the name is one, and what becomes of its account. NULL: no certificate
+	 * is good for such names. */
+	void (*vouched)(const struct setup *s, const struct attempt *a,
+	    struct finding *ret, void **ret_state);
 	/* After YES, when the login is wanted. 0, or -FERRY_EREFUSED with the cause in
 	 * why. */
 	int (*open_session)(void *state, struct buf *why);

@@ -91,9 +91,13 @@ take_user(struct pam_state *p, struct finding *ret)
 
 /* One step after the other; the first that fails is the cause. An account without a
  * password is no login, even where the service says nullok: that word is meant for
- * consoles. */
+ * consoles.
+ *
+ * proved: who it is is known, and what the service's auth lines know besides passwords
+ * (pam_listfile, pam_shells) is not asked: see identity_account(). Credentials are made
+ * of the secret that nobody gave here; modules that cannot do without are forgiven. */
 static enum answer
-run_steps(struct pam_state *p, struct finding *ret)
+run_steps(struct pam_state *p, bool proved, struct finding *ret)
 {
 	static const struct {
 		const char *name;
@@ -106,15 +110,15 @@ run_steps(struct pam_state *p, struct finding *ret)
 	    {"pam_setcred", pam_setcred, PAM_ESTABLISH_CRED, true},
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+	for (size_t i = proved ? 1 : 0; i < ARRAY_LEN(steps); i++) {
 		if (steps[i].root_only && geteuid() != 0)
 			continue;
 		p->last = steps[i].run(p->pam, steps[i].flags);
-		if (p->last != PAM_SUCCESS) {
+		if (p->last != PAM_SUCCESS && !(proved && steps[i].root_only)) {
 			explain(p, steps[i].name, &ret->why);
 			return answer_of(p->last);
 		}
-		p->credentials = steps[i].root_only;
+		p->credentials = steps[i].root_only && p->last == PAM_SUCCESS;
 	}
 	return take_user(p, ret);
 }
@@ -125,9 +129,10 @@ pam_claims(const struct setup *s, const char *user)
 	return s->conf->local_enable && s->conf->pam_service_name != NULL;
 }
 
+/* password NULL: it is not needed, and a module that asks for one gets none. */
 static void
-pam_check(
-    const struct setup *s, const struct attempt *a, struct finding *ret, void **ret_state)
+ask_pam(const struct setup *s, const struct attempt *a, const char *password,
+    struct finding *ret, void **ret_state)
 {
 	struct pam_state *p = calloc(1, sizeof(*p));
 	struct pam_conv conv;
@@ -136,7 +141,7 @@ pam_check(
 	if (p == NULL)
 		return;
 	*ret_state = p;
-	pam_talk_init(&p->talk, a->user, a->password);
+	pam_talk_init(&p->talk, a->user, password);
 	conv = (struct pam_conv){.conv = pam_talk, .appdata_ptr = &p->talk};
 	p->last = pam_start(s->conf->pam_service_name, a->user, &conv, &p->pam);
 	if (p->last != PAM_SUCCESS) {
@@ -148,8 +153,22 @@ pam_check(
 	if (set_items(p, a) != PAM_SUCCESS)
 		explain(p, "pam_set_item", &ret->why);
 	else
-		ret->answer = run_steps(p, ret);
+		ret->answer = run_steps(p, password == NULL, ret);
 	pam_talk_forget(&p->talk);
+}
+
+static void
+pam_check(
+    const struct setup *s, const struct attempt *a, struct finding *ret, void **ret_state)
+{
+	ask_pam(s, a, a->password, ret, ret_state);
+}
+
+static void
+pam_vouched(
+    const struct setup *s, const struct attempt *a, struct finding *ret, void **ret_state)
+{
+	ask_pam(s, a, NULL, ret, ret_state);
 }
 
 static int
@@ -187,6 +206,7 @@ const struct backend backend_pam = {
     .kind = KIND_ACCOUNT,
     .claims = pam_claims,
     .check = pam_check,
+    .vouched = pam_vouched,
     .open_session = pam_open,
     .end = pam_finish,
 };

@@ -47,7 +47,7 @@ rights_local(const struct conf *c)
 		  RIGHT_MKDIR | RIGHT_RMDIR;
 	if (c->chmod_enable)
 		rights |= RIGHT_CHMOD;
-	if (c->mdtm_write)
+	if (c->mfmt_enable || c->mdtm_write)
 		rights |= RIGHT_MTIME;
 	return rights;
 }
@@ -69,7 +69,7 @@ rights_anonymous(const struct conf *c)
 		rights |= RIGHT_DELETE | RIGHT_RENAME | RIGHT_RMDIR;
 		if (c->anon_upload_enable)
 			rights |= RIGHT_REPLACE;
-		if (c->mdtm_write)
+		if (c->mfmt_enable || c->mdtm_write)
 			rights |= RIGHT_MTIME;
 	}
 	return rights;
@@ -235,19 +235,24 @@ find_anonymous(const struct identity_source *s, struct account *ret, struct buf 
 
 /* ---- identities ---- */
 
+void
+identity_judge_anonymous(const struct conf *c, struct identity *id)
+{
+	id->rights = rights_anonymous(c);
+	id->umask = (uint32_t)c->anon_umask;
+	id->anonymous = true;
+}
+
 int
 identity_anonymous(const struct identity_source *s, struct identity *ret, struct buf *why)
 {
 	_cleanup_(account_clear)
 	struct account a = {0};
 	_cleanup_(identity_clear)
-	struct identity id = {
-	    .rights = rights_anonymous(s->conf),
-	    .umask = (uint32_t)s->conf->anon_umask,
-	    .anonymous = true,
-	};
+	struct identity id = {0};
 	int r;
 
+	identity_judge_anonymous(s->conf, &id);
 	r = find_anonymous(s, &a, why);
 	if (r == 0)
 		r = refuse_root(&a, why);
@@ -281,6 +286,16 @@ check_shell(const struct identity_source *s, const struct account *a, struct buf
 	if (!s->conf->check_shell || s->shell_listed(shell))
 		return 0;
 	buf_printf(why, "check_shell: the shell %.200s is not in /etc/shells", shell);
+	return -FERRY_EREFUSED;
+}
+
+/* The file's readers are PAM services, who ask it in their auth lines. */
+static int
+check_denied(const struct identity_source *s, const char *user, struct buf *why)
+{
+	if (!s->denied(user))
+		return 0;
+	buf_append_str(why, "the name is in /etc/ftpusers");
 	return -FERRY_EREFUSED;
 }
 
@@ -340,6 +355,8 @@ identity_account(const struct identity_source *s, const char *user, bool judged,
 	    guest ? c->guest_username : user, &a, why);
 	if (r == 0)
 		r = refuse_root(&a, why);
+	if (r == 0 && !judged)
+		r = check_denied(s, user, why);
 	if (r == 0 && !guest && !judged)
 		r = check_shell(s, &a, why);
 	if (r == 0)

@@ -33,6 +33,8 @@ void account_clear(struct account *a);
 int account_find(const char *name, struct account *ret);
 /* Is it in /etc/shells? */
 bool account_shell_listed(const char *shell);
+/* Is it in /etc/ftpusers, where ftpusers(5) has those who may not log in? */
+bool account_denied(const char *name);
 
 struct identity_source {
 	const struct conf *conf;
@@ -42,6 +44,7 @@ struct identity_source {
 	gid_t gid;
 	int (*find)(const char *name, struct account *ret);
 	bool (*shell_listed)(const char *shell);
+	bool (*denied)(const char *name);
 };
 
 struct identity {
@@ -62,8 +65,11 @@ void identity_clear(struct identity *id);
  * accounts cannot be read now, why tells; -FERRY_ENOMEM. */
 int identity_anonymous(
     const struct identity_source *s, struct identity *ret, struct buf *why);
+/* What may be done by anonymous, whoever that is: by the options that count for the
+ * login. */
+void identity_judge_anonymous(const struct conf *c, struct identity *id);
 /* user: the name that the backend accepted. judged: the backend has judged the account
- * itself, so check_shell does not apply. */
+ * itself, so neither check_shell nor ftpusers(5) applies. */
 int identity_account(const struct identity_source *s, const char *user, bool judged,
     struct identity *ret, struct buf *why);
 /* Of the directory that the master was told to serve. */

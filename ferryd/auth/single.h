@@ -30,5 +30,7 @@ struct single {
 int single_set(struct single *s, const struct msg_auth_user *m);
 /* Compares in a time that depends on neither. */
 bool single_matches(const struct single *s, const char *user, const char *password);
+/* The name alone, for a certificate. */
+bool single_names(const struct single *s, const char *user);
 
 #endif

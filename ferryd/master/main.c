@@ -16,6 +16,7 @@
 #include "load.h"
 #include "logfile.h"
 #include "master.h"
+#include "section.h"
 #include "util.h"
 
 static int
@@ -29,6 +30,30 @@ show_option(const char *name, const char *value, const char *def, const char *he
 }
 
 static int
+show_section_option(const char *name, const char *value, const char *def,
+    const char *help, bool changed, bool honoured, void *user)
+{
+	const struct section *s = user;
+
+	if (section_sets(s, name))
+		printf("# %s\n%s=%s\n", help, name, value);
+	return 0;
+}
+
+static void
+show_sections(const struct conf *conf)
+{
+	for (enum section_kind kind = 0; kind < SECTION_KINDS; kind++) {
+		struct section *s;
+
+		for (size_t i = 1; (s = section_get(conf, kind, i)) != NULL; i++) {
+			printf("\n[%s %s]\n", section_kind_name(kind), s->name);
+			conf_each(&s->conf, show_section_option, s);
+		}
+	}
+}
+
+static int
 show_config(const struct cmdline *cl)
 {
 	struct conf conf;
@@ -36,6 +61,7 @@ show_config(const struct cmdline *cl)
 	if (load_config(cl, &conf, load_tell, NULL) < 0)
 		return EXIT_FAILURE;
 	conf_each(&conf, show_option, NULL);
+	show_sections(&conf);
 	conf_free(&conf);
 	return EXIT_SUCCESS;
 }

@@ -12,11 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certificate.h"
+
 /* RFC 9325 4.2: ephemeral keys and authenticated encryption only. */
 #define CIPHERS                                                                          \
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                     \
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                     \
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+/* Elliptic curves only: a client can make us work for seconds with the large ones of the
+ * finite fields that OpenSSL offers with TLS 1.3 (CVE-2002-20001). */
+#define GROUPS "X25519:P-256:X448:P-384:P-521"
 /* A control connection may last for days, and its data connections have to resume its
  * session to the end: the longest lifetime of RFC 8446 4.6.1. */
 #define SESSION_SECONDS (7L * 24 * 60 * 60)
@@ -235,22 +240,24 @@ set_versions(SSL_CTX *ctx, const struct conf *conf)
 				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				  SSL_MODE_RELEASE_BUFFERS);
 	if (SSL_CTX_set_min_proto_version(ctx, low) != 1 ||
-	    SSL_CTX_set_max_proto_version(ctx, high) != 1)
+	    SSL_CTX_set_max_proto_version(ctx, high) != 1 ||
+	    SSL_CTX_set1_groups_list(ctx, GROUPS) != 1)
 		return -FERRY_EINVAL;
 	return 0;
 }
 
 static int
-set_sessions(SSL_CTX *ctx, const struct keys *keys)
+set_sessions(SSL_CTX *ctx, size_t host, const struct keys *keys)
 {
-	static const unsigned char context[] = "ferryd";
+	char context[SSL_MAX_SID_CTX_LENGTH + 1];
 	uint8_t ticket[KEYS_TICKET_SIZE];
 	long r = 1;
 
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
 	SSL_CTX_sess_set_cache_size(ctx, SESSIONS_KEPT);
 	SSL_CTX_set_timeout(ctx, SESSION_SECONDS);
-	SSL_CTX_set_session_id_context(ctx, context, sizeof(context) - 1);
+	int n = snprintf(context, sizeof(context), "ferryd-%zu", host);
+	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)context, (unsigned)n);
 	if (keys->item[KEYS_TICKET].n == sizeof(ticket)) {
 		memcpy(ticket, keys->item[KEYS_TICKET].p, sizeof(ticket));
 		r = SSL_CTX_set_tlsext_ticket_keys(ctx, ticket, sizeof(ticket));
@@ -269,28 +276,18 @@ believe(int ok, X509_STORE_CTX *store)
 }
 
 static int
+add_client_ca(X509 *cert, void *user)
+{
+	return SSL_CTX_add_client_CA(user, cert);
+}
+
+static int
 load_authorities(SSL_CTX *ctx, struct bytes pem, char why[TLS_WHY_MAX])
 {
-	_cleanup_(bio_freep)
-	BIO *bio = bio_of(pem);
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	unsigned found = 0;
-	X509 *cert;
-
-	while (bio != NULL &&
-	       (cert = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
-		int ok = X509_STORE_add_cert(store, cert) == 1 &&
-			 SSL_CTX_add_client_CA(ctx, cert) == 1;
-
-		X509_free(cert);
-		if (!ok)
-			return wrong(why, "ca_certs_file cannot be used");
-		found++;
-	}
-	if (found == 0)
-		return wrong(why, "ca_certs_file holds no certificate in PEM");
-	ERR_clear_error();
-	return 0;
+	if (authorities_load(SSL_CTX_get_cert_store(ctx), pem, add_client_ca, ctx) == 0)
+		return 0;
+	return wrong(why,
+	    "ca_certs_file holds no certificate in PEM, or something in it is broken");
 }
 
 static int
@@ -315,8 +312,8 @@ set_clients(
 /* ---- life ---- */
 
 static int
-fill(struct tls_identity *id, const struct conf *conf, const struct keys *keys,
-    char why[TLS_WHY_MAX])
+fill(struct tls_identity *id, const struct conf *conf, size_t host,
+    const struct keys *keys, char why[TLS_WHY_MAX])
 {
 	int r;
 
@@ -325,14 +322,14 @@ fill(struct tls_identity *id, const struct conf *conf, const struct keys *keys,
 	if (r == 0)
 		r = set_ciphers(id->ctx, conf, why);
 	if (r == 0)
-		r = set_sessions(id->ctx, keys);
+		r = set_sessions(id->ctx, host, keys);
 	if (r == 0)
 		r = set_clients(id->ctx, conf, keys, why);
 	return r == 0 ? load_pairs(id, keys, why) : r;
 }
 
 int
-tls_identity_new(const struct conf *conf, const struct keys *keys,
+tls_identity_new(const struct conf *conf, size_t host, const struct keys *keys,
     struct tls_identity **ret, char why[TLS_WHY_MAX])
 {
 	struct tls_identity *id = calloc(1, sizeof(*id));
@@ -343,7 +340,7 @@ tls_identity_new(const struct conf *conf, const struct keys *keys,
 		return -FERRY_ENOMEM;
 	id->refs = 1;
 	id->ctx = SSL_CTX_new(TLS_server_method());
-	int r = id->ctx != NULL ? fill(id, conf, keys, why) : -FERRY_ENOMEM;
+	int r = id->ctx != NULL ? fill(id, conf, host, keys, why) : -FERRY_ENOMEM;
 	if (r < 0) {
 		tls_identity_unref(id);
 		return r;

@@ -24,6 +24,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/quota.h>
 #include <sys/socket.h>
 
 #include "landlock.h"
@@ -172,6 +173,8 @@ static const struct permit files[] = {
 	CALL(newfstatat), CALL(fstatat64), CALL(statx), /* SIZE, MDTM, facts */
 	CALL(faccessat), CALL(faccessat2),      /* the perm fact */
 	CALL(fstatfs), CALL(fstatfs64),         /* ALLO: is there room? */
+	CALL_IF(quotactl_fd, IS(1, QCMD((unsigned)Q_GETQUOTA, USRQUOTA))), /* ... and quota? */
+	CALL_IF(quotactl_fd, IS(1, QCMD((unsigned)Q_GETQUOTA, GRPQUOTA))),
 	CALL(getdents64), CALL(readlinkat),     /* LIST */
 	CALL(mkdirat),                          /* MKD */
 	CALL(unlinkat),                         /* DELE, RMD, an upload that failed */

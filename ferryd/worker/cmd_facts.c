@@ -51,9 +51,9 @@ static const struct fact {
 static bool
 is_on(const struct session *s, const struct fact *f)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
-	return f->bit == CHANGE_FACT_MODE ? conf->chmod_enable : conf->mdtm_write;
+	return f->bit == CHANGE_FACT_MODE ? conf->chmod_enable : conf->mfmt_enable;
 }
 
 static const struct fact *
@@ -175,21 +175,32 @@ cmd_mff(struct session *s, struct bytes arg)
 
 /* ---- FEAT ---- */
 
+/* Can this user set that fact? Before the login nobody knows: what is switched on is
+ * told. */
+static bool
+is_feature(const struct session *s, const struct fact *f)
+{
+	uint32_t right = f->bit == CHANGE_FACT_MODE ? RIGHT_CHMOD : RIGHT_MTIME;
+
+	return is_on(s, f) && (!session_logged_in(s) || (s->rights & right) != 0);
+}
+
 bool
 mff_works(const struct session *s)
 {
-	return (s->worker->conf->mdtm_write && (s->rights & RIGHT_MTIME) != 0) ||
-	       (s->worker->conf->chmod_enable && (s->rights & RIGHT_CHMOD) != 0);
+	for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
+		if (is_feature(s, &facts[i]))
+			return true;
+	}
+	return false;
 }
 
 void
 mff_feature(struct answer *a)
 {
-	const struct session *s = a->s;
-
 	answer_text(a, " ");
-	if (s->worker->conf->mdtm_write && (s->rights & RIGHT_MTIME) != 0)
-		answer_text(a, "Modify;");
-	if (s->worker->conf->chmod_enable && (s->rights & RIGHT_CHMOD) != 0)
-		answer_text(a, "UNIX.mode;");
+	for (size_t i = 0; i < ARRAY_LEN(facts); i++) {
+		if (is_feature(a->s, &facts[i]))
+			answer_text(a, "%s;", facts[i].name);
+	}
 }

@@ -42,10 +42,10 @@ cmd_size(struct session *s, struct bytes arg)
 	struct buf path;
 	struct msg m = {.type = MSG_AGENT_STAT};
 
-	if (!command_path(s, arg, &path))
+	if (!command_file(s, arg, 550, &path))
 		return;
 	m.agent_stat.path = bytes_of_buf(&path);
-	m.agent_stat.ascii = s->ascii && s->worker->conf->ascii_download_enable;
+	m.agent_stat.ascii = s->ascii && s->conf->ascii_download_enable;
 	agent_ask(s, &m, on_size);
 	buf_free(&path);
 }
@@ -88,7 +88,7 @@ split_time(struct bytes *arg, int64_t *ret_when)
 }
 
 /* MDTM asks about a file (RFC 3659 3.1). "MDTM <time> <file>", when nothing has that
- * whole name, is what many clients send to set a time (mdtm_write). */
+ * whole name, is what old clients send to set a time: mdtm_write lets them. */
 static void
 on_mdtm(struct session *s, const struct msg_worker_answer *a, int *fd)
 {
@@ -98,8 +98,7 @@ on_mdtm(struct session *s, const struct msg_worker_answer *a, int *fd)
 	int64_t when;
 
 	s->pending = NULL;
-	if (a->error == ENOENT && s->worker->conf->mdtm_write &&
-	    split_time(&arg, &when)) {
+	if (a->error == ENOENT && s->conf->mdtm_write && split_time(&arg, &when)) {
 		file_set_time(s, arg, when, on_time_set);
 		return;
 	}
@@ -156,9 +155,9 @@ cmd_mfmt(struct session *s, struct bytes arg)
 	struct buf kept = BUF_INIT(INPUT_LINE_MAX);
 	int64_t when;
 
-	if (!s->worker->conf->mdtm_write) {
+	if (!s->conf->mfmt_enable) {
 		answer(s, 550,
-		    "Setting times is switched off on this server (mdtm_write=NO).");
+		    "Setting times is switched off on this server (mfmt_enable=NO).");
 		return;
 	}
 	if (!split_time(&arg, &when)) {
@@ -189,7 +188,7 @@ cmd_dele(struct session *s, struct bytes arg)
 	struct buf path;
 	struct msg m = {.type = MSG_AGENT_CHANGE};
 
-	if (!command_path(s, arg, &path))
+	if (!command_file(s, arg, 550, &path))
 		return;
 	m.agent_change.path = bytes_of_buf(&path);
 	m.agent_change.what = CHANGE_DELETE;

@@ -6,7 +6,7 @@
  *   HELP [<SP> <command>]     214, from verbs.def
  *   NOOP                      200
  *   STAT                      211: the session; while a transfer or a HASH runs, how far it is
- *   STAT <SP> <path>          213: a listing (cmd_list.c)
+ *   STAT <SP> <path>          212, 213: a listing (cmd_list.c)
  */
 #include <ferry/ferry.h>
 #include <stdio.h>
@@ -62,7 +62,7 @@ has_right(const struct session *s, const struct verb *v)
 	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
 		if (v->run != needs[i].run)
 			continue;
-		if (needs[i].right == RIGHT_READ && !s->worker->conf->download_enable)
+		if (needs[i].right == RIGHT_READ && !s->conf->download_enable)
 			return false;
 		return !session_logged_in(s) || (s->rights & needs[i].right) != 0;
 	}
@@ -73,16 +73,18 @@ has_right(const struct session *s, const struct verb *v)
 static bool
 works_here(const struct session *s, const struct verb *v)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	if ((v->run == cmd_pasv || v->run == cmd_epsv) && !conf->pasv_enable)
+		return false;
+	if (v->run == cmd_pasv && s->local.family != AF_INET)
 		return false;
 	if ((v->run == cmd_port || v->run == cmd_eprt) && !conf->port_enable)
 		return false;
 	if ((v->run == cmd_auth || v->run == cmd_pbsz || v->run == cmd_prot) &&
 	    !conf->ssl_enable)
 		return false;
-	if (v->run == cmd_mfmt && !conf->mdtm_write)
+	if (v->run == cmd_mfmt && !conf->mfmt_enable)
 		return false;
 	if (v->run == cmd_mff && !mff_works(s))
 		return false;
@@ -264,7 +266,7 @@ cmd_stat(struct session *s, struct bytes arg)
 	answer_text(&a, "Ferry FTP server status:");
 	answer_line(&a, ANSWER_INNER);
 	answer_text(&a, "Connected from %s", peer);
-	if (s->worker->conf->ssl_enable) {
+	if (s->conf->ssl_enable) {
 		answer_line(&a, ANSWER_INNER);
 		answer_text(&a, "Control connection: %s, data connections: %s",
 		    conn_tls(s->control) != NULL ? "TLS" : "clear",

@@ -9,8 +9,8 @@
  * (from cmd_info.c)
  *
  * The agent writes the lines, CR LF at their ends whatever TYPE is set. Nothing is ever
- * given to a program: an option is a bit or nothing. A wildcard in the last component is
- * a pattern, unless something has exactly that name.
+ * given to a program: an option is a bit or nothing. From the first component with a
+ * wildcard on it is a pattern, unless something has exactly that name.
  */
 #include <errno.h>
 #include <ferry/ferry.h>
@@ -71,35 +71,32 @@ list_parse(struct bytes arg, struct list_plan *plan)
 	return arg;
 }
 
-/* Where the last component begins. */
-static size_t
-base_of(struct bytes arg)
+static bool
+is_wildcard(uint8_t c)
 {
-	size_t at = arg.n;
-
-	while (at > 0 && arg.p[at - 1] != '/')
-		at--;
-	return at;
+	return c == '*' || c == '?' || c == '[';
 }
 
-static bool
-has_wildcard(struct bytes name)
+/* Where the pattern in it begins, with the first component that has a wildcard; its end:
+ * there is none. */
+static size_t
+pattern_of(struct bytes arg)
 {
-	for (size_t i = 0; i < name.n; i++) {
-		if (name.p[i] == '*' || name.p[i] == '?' || name.p[i] == '[')
-			return true;
+	size_t component = 0;
+
+	for (size_t i = 0; i < arg.n; i++) {
+		if (is_wildcard(arg.p[i]))
+			return component;
+		if (arg.p[i] == '/')
+			component = i + 1;
 	}
-	return false;
+	return arg.n;
 }
 
 bool
 list_has_pattern(struct bytes arg)
 {
-	size_t base = base_of(arg);
-
-	/* No argument is no address to begin at. */
-	return arg.n > 0 &&
-	       has_wildcard((struct bytes){.p = arg.p + base, .n = arg.n - base});
+	return pattern_of(arg) < arg.n;
 }
 
 /* ---- asking the agent ---- */
@@ -125,7 +122,7 @@ on_listing(struct session *s, const struct msg_worker_answer *a, int *fd)
 		return;
 	}
 	if (s->list.stat) {
-		replylist_begin(s, fd);
+		replylist_begin(s, a->type == TYPE_DIRECTORY ? 212 : 213, fd);
 		return;
 	}
 	s->transfer->fd = fd_take(fd);
@@ -137,7 +134,7 @@ on_listing(struct session *s, const struct msg_worker_answer *a, int *fd)
 static void
 ask_listing(struct session *s, struct bytes arg, bool pattern)
 {
-	size_t base = pattern ? base_of(arg) : arg.n;
+	size_t base = pattern ? pattern_of(arg) : arg.n;
 	struct bytes shown = {.p = arg.p, .n = base};
 	struct bytes dir = shown;
 	struct msg m = {.type = MSG_AGENT_LIST};
@@ -199,18 +196,19 @@ static void
 list(struct session *s, struct bytes arg, const struct list_plan *plan)
 {
 	s->list = *plan;
-	if (!s->worker->conf->dirlist_enable) {
+	if (!s->conf->dirlist_enable) {
 		answer(s, 550, "Listings are switched off on this server.");
 		return;
 	}
 	if (!plan->stat) {
 		s->rest = 0;
+		s->ranged = false;
 		if (!transfer_is_possible(s))
 			return;
 	}
 	if (plan->format == LIST_MLSD || !list_has_pattern(arg))
 		ask_listing(s, arg, false);
-	else if (arg.n - base_of(arg) > PATTERN_MAX)
+	else if (arg.n - pattern_of(arg) > PATTERN_MAX)
 		answer(s, 501, "The pattern is too long.");
 	else
 		ask_literal(s, arg);

@@ -1,9 +1,11 @@
 /*
  * Logging in and out: RFC 959 4.1.1, RFC 2577 5 and 7, RFC 1635.
  *
- *   USER <SP> <username>      331, whoever that is
- *   PASS <SP> <password>      230, or 530 after a delay that does not tell why
- *   ACCT <SP> <account>       502: accounts mean nothing here
+ *   USER <SP> <username>      331, whoever that is; 232 for whom the certificate names
+ *                             (cert_user; RFC 4217 4.2 and 12)
+ *   PASS <SP> <password>      230, or 530 after a delay that does not tell why; 202
+ *                             behind 232
+ *   ACCT <SP> <account>       202: accounts mean nothing here
  *   REIN                      220: as after connecting
  *   QUIT                      221, when what came before it is done
  *
@@ -17,9 +19,11 @@
 #include <string.h>
 
 #include "answer.h"
+#include "certificate.h"
 #include "commands.h"
 #include "log.h"
 #include "policy.h"
+#include "tls.h"
 
 /* As the fields of AUTH_LOGIN in messages.def. */
 #define USER_MAX 255
@@ -40,10 +44,38 @@ check_password(struct session *s, struct bytes password)
 		login_denied(s, true);
 }
 
+/* Does auth have to say whether the client's certificate lets this user in? It is asked
+ * once a connection at most: each question costs it a process. */
+static bool
+check_certificate(struct session *s)
+{
+	_cleanup_(buf_free)
+	struct buf chain = BUF_INIT(CHAIN_MAX);
+	struct tls *t = conn_tls(s->control);
+
+	if (t == NULL || s->certificate_spent || is_anonymous(s->user) ||
+	    cert_user_of(s->conf) == CERT_USER_NONE ||
+	    !tls_client_is(t, s->user, &chain))
+		return false;
+	s->certified = true;
+	s->asked_at = uv_now(s->worker->loop);
+	session_enter(s, SESSION_CHECKING);
+	if (worker_login_certified(s->worker, s, bytes_of(s->user),
+		(struct bytes){.p = buf_data(&chain), .n = buf_len(&chain)}) < 0)
+		login_denied(s, true);
+	return true;
+}
+
+static void
+ask_for_password(struct session *s)
+{
+	answer(s, 331, "Please give the password with PASS.");
+}
+
 void
 cmd_user(struct session *s, struct bytes arg)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	if (session_logged_in(s)) {
 		answer(s, 530, "You are logged in already. REIN logs out.");
@@ -67,8 +99,8 @@ cmd_user(struct session *s, struct bytes arg)
 	else if (conf->no_anon_password && conf->anonymous_enable &&
 		 is_anonymous(s->user))
 		check_password(s, (struct bytes){.p = (const uint8_t *)"", .n = 0});
-	else
-		answer(s, 331, "Please give the password with PASS.");
+	else if (!check_certificate(s))
+		ask_for_password(s);
 }
 
 void
@@ -76,7 +108,9 @@ cmd_pass(struct session *s, struct bytes arg)
 {
 	struct bytes none = {.p = (const uint8_t *)"", .n = 0};
 
-	if (session_logged_in(s))
+	if (session_logged_in(s) && s->certified)
+		answer(s, 202, "No password is needed: the certificate was enough.");
+	else if (session_logged_in(s))
 		answer(s, 503, "You are logged in already.");
 	else if (s->user == NULL)
 		answer(s, 503, "USER comes first.");
@@ -89,7 +123,7 @@ cmd_pass(struct session *s, struct bytes arg)
 void
 cmd_acct(struct session *s, struct bytes arg)
 {
-	answer(s, 502, "No accounts are used here: USER and PASS are enough.");
+	answer(s, 202, "No accounts are used here: USER and PASS are enough.");
 }
 
 void
@@ -118,7 +152,8 @@ log_login(const struct session *s, const char *what)
 	char user[1024], peer[ENDPOINT_TEXT_MAX];
 
 	endpoint_format_address(&s->peer, peer);
-	log_event(LOG_INFO, s->id, "login %s user=\"%s\" peer=%s", what,
+	log_event(LOG_INFO, s->id, "login %s%s user=\"%s\" peer=%s", what,
+	    s->certified ? " by=certificate" : "",
 	    log_quoted(s->user, user, sizeof(user)), peer);
 }
 
@@ -127,7 +162,7 @@ log_login(const struct session *s, const char *what)
 static uint64_t
 time_to_refusal(const struct session *s)
 {
-	uint64_t delay = s->worker->conf->delay_failed_login * 1000;
+	uint64_t delay = s->conf->delay_failed_login * 1000;
 	uint64_t passed = uv_now(s->worker->loop) - s->asked_at;
 
 	return delay > 0 ? delay - passed % delay : 0;
@@ -136,7 +171,7 @@ time_to_refusal(const struct session *s)
 static void
 say_denied(struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	free(s->user);
 	s->user = NULL;
@@ -148,11 +183,27 @@ say_denied(struct session *s)
 		session_enter(s, SESSION_READY);
 }
 
+/* The name stays, and a password may do what the certificate could not. */
+static void
+certificate_denied(struct session *s)
+{
+	log_login(s, "failed");
+	s->certified = false;
+	s->certificate_spent = true;
+	ask_for_password(s);
+	session_enter(s, SESSION_READY);
+}
+
 void
 login_denied(struct session *s, bool again)
 {
+	if (!again && s->certified) {
+		certificate_denied(s);
+		return;
+	}
 	if (again) {
 		log_login(s, "not decided");
+		s->certified = false;
 		free(s->user);
 		s->user = NULL;
 		answer(s, 530, "The login cannot be checked just now. Please try again.");
@@ -160,7 +211,7 @@ login_denied(struct session *s, bool again)
 		return;
 	}
 	log_login(s, "failed");
-	session_pause(s, time_to_refusal(s));
+	session_pause(s, time_to_refusal(s), say_denied);
 }
 
 void
@@ -169,6 +220,7 @@ login_refused(struct session *s, struct bytes why)
 	struct answer a;
 
 	log_login(s, "refused");
+	s->certified = false;
 	free(s->user);
 	s->user = NULL;
 	answer_begin(&a, s, 530);
@@ -179,17 +231,31 @@ login_refused(struct session *s, struct bytes why)
 	session_enter(s, SESSION_READY);
 }
 
-/* The directory's message, if there is one, stands before "Login successful." */
+/* RFC 2228 5: 232 is "authorized by security data exchange". */
+static int
+welcome_code(const struct session *s)
+{
+	return s->certified ? 232 : 230;
+}
+
+static const char *
+welcome_text(const struct session *s)
+{
+	return s->certified ? "Login successful: the certificate was enough."
+			    : "Login successful.";
+}
+
+/* The directory's message, if there is one, stands before the last line. */
 static void
 on_first_directory(struct session *s, const struct msg_worker_answer *a, int *fd)
 {
 	struct answer reply;
 
-	answer_begin(&reply, s, 230);
+	answer_begin(&reply, s, welcome_code(s));
 	if (a->error == 0)
 		answer_lines(&reply, a->text);
 	answer_line(&reply, ANSWER_LAST);
-	answer_text(&reply, "Login successful.");
+	answer_text(&reply, "%s", welcome_text(s));
 	answer_send(&reply);
 }
 
@@ -202,11 +268,11 @@ say_welcome(struct session *s)
 	};
 
 	s->failures = 0;
-	if (s->worker->conf->dirmessage_enable && dir_is_new(s, s->cwd)) {
+	if (s->conf->dirmessage_enable && dir_is_new(s, s->cwd)) {
 		agent_ask(s, &m, on_first_directory);
 		return;
 	}
-	answer(s, 230, "Login successful.");
+	answer(s, welcome_code(s), "%s", welcome_text(s));
 	session_done(s);
 }
 
@@ -241,16 +307,5 @@ login_granted(struct session *s, struct agent *agent, const struct msg_worker_gr
 	}
 	take_grant(s, agent, g, user, cwd);
 	log_login(s, "ok");
-	session_pause(s, s->worker->conf->delay_successful_login * 1000);
-}
-
-void
-login_paused(struct session *s)
-{
-	if (s->state != SESSION_PAUSED)
-		return;
-	if (session_logged_in(s))
-		say_welcome(s);
-	else
-		say_denied(s);
+	session_pause(s, s->conf->delay_successful_login * 1000, say_welcome);
 }

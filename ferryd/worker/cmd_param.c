@@ -24,7 +24,7 @@
 static void
 answer_ascii(struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	s->ascii = true;
 	if (conf->ascii_download_enable && conf->ascii_upload_enable)
@@ -57,10 +57,10 @@ cmd_type(struct session *s, struct bytes arg)
 			return;
 		}
 	}
-	/* A C, E and L with other sizes are types of RFC 959 as well. */
+	/* A C, E and L with other sizes are types of RFC 959 as well; any other letter
+	 * may be one of somebody else's. */
 	struct bytes word = command_word(&arg);
-	if (word.n == 1 && memchr("AEILaeil", word.p[0], 8) != NULL &&
-	    !command_is(word, "I"))
+	if (word.n == 1 && !command_is(word, "I"))
 		answer(s, 504, "Only TYPE A N, I and L 8 are offered.");
 	else
 		answer(s, 501, "That is no TYPE.");
@@ -71,13 +71,13 @@ cmd_type(struct session *s, struct bytes arg)
 /* The letter, if it is one of works; else it is refused, and '\0'. */
 static char
 choose_letter(struct session *s, struct bytes arg, const char *what, const char *works,
-    const char *others, const char *offered)
+    const char *offered)
 {
 	char letter = arg.n == 1 ? (char)(arg.p[0] & ~0x20) : '\0';
 
 	if (letter != '\0' && strchr(works, letter) != NULL)
 		return letter;
-	if (letter != '\0' && strchr(others, letter) != NULL)
+	if (arg.n == 1)
 		answer(s, 504, "Only %s is offered.", offered);
 	else
 		answer(s, 501, "That is no %s.", what);
@@ -87,7 +87,7 @@ choose_letter(struct session *s, struct bytes arg, const char *what, const char 
 void
 cmd_stru(struct session *s, struct bytes arg)
 {
-	if (choose_letter(s, arg, "STRU", "F", "RP", "STRU F") != '\0')
+	if (choose_letter(s, arg, "STRU", "F", "STRU F") != '\0')
 		answer(s, 200, "STRU is F.");
 }
 
@@ -95,7 +95,7 @@ cmd_stru(struct session *s, struct bytes arg)
 void
 cmd_mode(struct session *s, struct bytes arg)
 {
-	char letter = choose_letter(s, arg, "MODE", "SBZ", "C", "MODE S, B or Z");
+	char letter = choose_letter(s, arg, "MODE", "SBZ", "MODE S, B or Z");
 
 	if (letter == '\0')
 		return;

@@ -19,7 +19,7 @@
 static bool
 is_off(struct session *s)
 {
-	if (s->worker->conf->pasv_enable)
+	if (s->conf->pasv_enable)
 		return false;
 	answer(s, 502,
 	    "Passive mode is switched off on this server (pasv_enable=NO). Use PORT or "
@@ -30,8 +30,8 @@ is_off(struct session *s)
 void
 pasv_is_full(struct session *s)
 {
-	unsigned long long low = s->worker->conf->pasv_min_port;
-	unsigned long long high = s->worker->conf->pasv_max_port;
+	unsigned long long low = s->conf->pasv_min_port;
+	unsigned long long high = s->conf->pasv_max_port;
 
 	if (conf_one_passive_port(s->worker->conf)) {
 		worker_failure(s->worker, s, FAILURE_TURN, 0, NULL);
@@ -54,7 +54,7 @@ listen_and(struct session *s, void (*then)(struct session *s))
 	int r = portqueue_is_empty(s->worker) ? data_listen(s) : -FERRY_ETOOBIG;
 
 	if (r == 0) {
-		then(s);
+		session_pause(s, s->data.hold, then);
 	} else if (r == FERRY_AGAIN) {
 		portqueue_expect(s, then);
 	} else if (r == -FERRY_ETOOBIG && !s->no_port) {
@@ -71,7 +71,7 @@ listen_and(struct session *s, void (*then)(struct session *s))
 static struct endpoint
 advertised(const struct session *s)
 {
-	const char *outer = s->worker->conf->pasv_address;
+	const char *outer = s->conf->pasv_address;
 	struct endpoint at = s->data.target, other;
 
 	if (outer == NULL || endpoint_from_text(outer, &other) < 0 ||
@@ -89,12 +89,14 @@ tell_pasv(struct session *s)
 
 	endpoint_format_port(&at, text);
 	answer(s, 227, "Entering Passive Mode (%s).", text);
+	session_done(s);
 }
 
 static void
 tell_epsv(struct session *s)
 {
 	answer(s, 229, "Entering Extended Passive Mode (|||%u|)", s->data.target.port);
+	session_done(s);
 }
 
 void
@@ -109,7 +111,7 @@ cmd_pasv(struct session *s, struct bytes arg)
 		return;
 	}
 	if (s->local.family != AF_INET) {
-		answer(s, 425, "PASV cannot carry an IPv6 address. Use EPSV.");
+		answer(s, 501, "PASV cannot carry an IPv6 address. Use EPSV.");
 		return;
 	}
 	listen_and(s, tell_pasv);

@@ -30,31 +30,37 @@ take_rest(struct session *s)
 	return rest;
 }
 
-/* Takes RANG for this transfer, if there is one. */
+/* The same for RANG. */
+static bool
+take_ranged(struct session *s)
+{
+	bool ranged = s->ranged;
+
+	s->ranged = false;
+	return ranged;
+}
+
+/* The transfer is of what RANG said. */
 static void
-take_range(struct session *s)
+set_range(const struct session *s)
 {
 	struct transfer *t = s->transfer;
 
-	if (!s->ranged)
-		return;
-	s->ranged = false;
 	t->ranged = true;
 	t->offset = s->range_first;
 	t->length = s->range_last - s->range_first + 1;
 }
 
-/* REST and RANG count bytes of the file: TYPE A has others. A range is not for the modes in
- * which a transfer has an end of its own (draft-bryan-ftp-range 4.1). False after having
- * told the user. */
+/* REST and RANG count bytes of the file: TYPE A has others. A range is not for the modes
+ * in which a transfer has an end of its own (draft-bryan-ftp-range 4.1). False after
+ * having told the user. */
 static bool
-may_begin_at(struct session *s, uint64_t offset)
+may_begin_at(struct session *s, uint64_t offset, bool ranged)
 {
-	bool counted = !s->ascii && (!s->ranged || s->mode == CODING_STREAM);
+	bool counted = !s->ascii && (!ranged || s->mode == CODING_STREAM);
 
-	if (counted || (offset == 0 && !s->ranged))
+	if (counted || (offset == 0 && !ranged))
 		return true;
-	s->ranged = false;
 	answer(s, 554, "REST works in TYPE I only, RANG in MODE S as well.");
 	return false;
 }
@@ -133,8 +139,9 @@ on_opened(struct session *s, const struct msg_worker_answer *a, int *fd)
 void
 cmd_retr(struct session *s, struct bytes arg)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 	uint64_t offset = take_rest(s);
+	bool ranged = take_ranged(s);
 	struct buf path;
 	struct msg m = {.type = MSG_AGENT_OPEN};
 
@@ -142,14 +149,15 @@ cmd_retr(struct session *s, struct bytes arg)
 		answer(s, 550, "Downloads are switched off on this server.");
 		return;
 	}
-	if (!may_begin_at(s, offset) || !transfer_is_possible(s) ||
-	    !command_path(s, arg, &path))
+	if (!may_begin_at(s, offset, ranged) || !transfer_is_possible(s) ||
+	    !command_file(s, arg, 550, &path))
 		return;
 	m.agent_open.path = bytes_of_buf(&path);
 	m.agent_open.offset = offset;
 	if (transfer_prepare(s, TRANSFER_FILE, &path)) {
 		s->transfer->offset = offset;
-		take_range(s);
+		if (ranged)
+			set_range(s);
 		s->transfer->ascii = s->ascii && conf->ascii_download_enable;
 		agent_ask(s, &m, on_opened);
 	}
@@ -197,19 +205,21 @@ static void
 store(struct session *s, struct bytes arg, enum store_how how)
 {
 	uint64_t offset = take_rest(s), size = s->allo;
+	bool ranged = take_ranged(s);
 	struct buf path;
 	struct msg m = {.type = MSG_AGENT_STORE};
 
 	s->allo = 0;
-	if ((offset > 0 || s->ranged) && how != STORE_REPLACE) {
-		s->ranged = false;
+	if ((offset > 0 || ranged) && how != STORE_REPLACE) {
 		answer(s, 503, "REST and RANG go with STOR and RETR only.");
 		return;
 	}
-	if (!may_begin_at(s, offset) || !transfer_is_possible(s) ||
-	    !command_path_or_cwd(s, arg, &path))
+	if (!may_begin_at(s, offset, ranged) || !transfer_is_possible(s))
 		return;
-	if (s->ranged) {
+	if (how == STORE_UNIQUE ? !command_path_or_cwd(s, arg, &path)
+				: !command_file(s, arg, 553, &path))
+		return;
+	if (ranged) {
 		how = STORE_PATCH;
 		offset = s->range_first;
 	}
@@ -220,8 +230,9 @@ store(struct session *s, struct bytes arg, enum store_how how)
 	m.agent_store.umask = s->umask;
 	if (transfer_prepare(s, TRANSFER_UPLOAD, &path)) {
 		s->transfer->offset = offset;
-		take_range(s);
-		s->transfer->ascii = s->ascii && s->worker->conf->ascii_upload_enable;
+		if (ranged)
+			set_range(s);
+		s->transfer->ascii = s->ascii && s->conf->ascii_upload_enable;
 		agent_ask(s, &m, on_stored);
 	}
 	buf_free(&path);

@@ -92,6 +92,15 @@ command_path(struct session *s, struct bytes arg, struct buf *out)
 }
 
 bool
+command_file(struct session *s, struct bytes arg, int code, struct buf *out)
+{
+	if (arg.n == 0 || arg.p[arg.n - 1] != '/')
+		return command_path(s, arg, out);
+	answer(s, code, "A name that ends in a slash is a directory's.");
+	return false;
+}
+
+bool
 command_path_or_cwd(struct session *s, struct bytes arg, struct buf *out)
 {
 	struct bytes here = {.p = (const uint8_t *)".", .n = 1};

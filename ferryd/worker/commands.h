@@ -21,7 +21,10 @@
 /* The path that arg means for s, absolute, into the empty buffer out. False after having
  * told the user why not. */
 bool command_path(struct session *s, struct bytes arg, struct buf *out);
-/* The same when there may be no argument: the working directory. */
+/* The same for a command that has to do with files only: a slash at the end makes it a
+ * directory's name (POSIX 4.13), which is refused with code. */
+bool command_file(struct session *s, struct bytes arg, int code, struct buf *out);
+/* The same as command_path when there may be no argument: the working directory. */
 bool command_path_or_cwd(struct session *s, struct bytes arg, struct buf *out);
 
 /* Keeps the content of b in s->pending until the running command's answer comes. False

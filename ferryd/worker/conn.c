@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <ferry/ferry.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
@@ -224,7 +226,7 @@ read_secure(struct conn *c, void *p, size_t n, size_t *ret_n)
 	if (r == -FERRY_ESHORT) {
 		c->cut = true;
 		errno = ECONNABORTED;
-		return c->forgiving ? -FERRY_EOF : r;
+		return c->forgiving && !tls_is_torn(c->tls) ? -FERRY_EOF : r;
 	}
 	c->over |= r == -FERRY_EOF;
 	return under_tls(r);
@@ -404,11 +406,23 @@ conn_was_cut(const struct conn *c)
 	return c->cut;
 }
 
+/* A client that lets Nagle's algorithm work sends the next part of its handshake, and the
+ * file behind it, when the part before is confirmed. When we have nothing to send that
+ * carries it along, the confirmation would leave 40 ms later. */
+static void
+confirm_at_once(const struct conn *c)
+{
+	const int on = 1;
+
+	setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 static unsigned
 go_on_shaking(struct conn *c)
 {
 	int r = tls_handshake(c->tls);
 
+	confirm_at_once(c);
 	if (r == FERRY_AGAIN)
 		return 0;
 	if (r == 0)

@@ -24,6 +24,8 @@
 
 /* Strangers at one port that the log names; more of them are only counted. */
 #define STRANGERS_LOGGED 10
+/* Milliseconds. */
+#define HOLD_MAX 16
 
 static void
 data_enter(struct session *s, enum data_state state)
@@ -114,11 +116,8 @@ on_handshake_timeout(uv_timer_t *timer)
 static bool
 is_proved(struct session *s)
 {
-	const struct tls *control = conn_tls(s->control);
-
-	/* After CCC nothing is left to compare with. */
-	if (!s->worker->conf->require_ssl_reuse || control == NULL ||
-	    tls_resumes(conn_tls(s->data.conn), control))
+	if (!s->conf->require_ssl_reuse ||
+	    tls_resumes(conn_tls(s->data.conn), s->tls_number))
 		return true;
 	log_event(
 	    LOG_NOTICE, s->id, "tls failed channel=data why=\"session not resumed\"");
@@ -133,7 +132,7 @@ is_proved(struct session *s)
 static bool
 forgives_cut(const struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	return s->transfer->kind == TRANSFER_UPLOAD ? !conf->strict_ssl_read_eof
 						    : !conf->strict_ssl_write_shutdown;
@@ -154,6 +153,8 @@ take_over(struct session *s)
 	transfer_opened(s);
 }
 
+static void hand_over(struct session *s);
+
 static void
 secured(struct session *s)
 {
@@ -164,7 +165,7 @@ secured(struct session *s)
 	    tls_describe(conn_tls(s->data.conn), words, sizeof(words)));
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
-		take_over(s);
+		hand_over(s);
 }
 
 static void
@@ -182,14 +183,15 @@ on_securing(struct conn *c, unsigned events, void *user)
 static void
 secure(struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
 	/* Before the transfer command nobody knows who will send. */
 	bool download = s->data.wanted && s->transfer->kind != TRANSFER_UPLOAD;
 	struct tls *control = conn_tls(s->control);
-	struct tls_identity *id =
-	    control != NULL ? tls_identity_of(control) : s->worker->identity;
-	struct tls *t = tls_new(
-	    id, conf, conn_fd(s->data.conn), download ? TLS_DOWNLOAD : TLS_UPLOAD);
+	enum tls_use use = download ? TLS_DOWNLOAD : TLS_UPLOAD;
+	int fd = conn_fd(s->data.conn);
+	/* Behind CCC the ticket tells with which host TLS was begun. */
+	struct tls *t = control != NULL ? tls_new_beside(control, fd, use)
+					: tls_new(s->worker->identity, s->host,
+					      s->worker->conf, fd, TLS_CALL);
 
 	if (t == NULL) {
 		could_not_secure(s, "memory is short");
@@ -197,8 +199,8 @@ secure(struct session *s)
 	}
 	data_enter(s, DATA_SECURING);
 	s->data.ticketless = !download;
-	uv_timer_start(
-	    &s->data.timer, on_handshake_timeout, conf->ssl_handshake_timeout * 1000, 0);
+	uv_timer_start(&s->data.timer, on_handshake_timeout,
+	    s->conf->ssl_handshake_timeout * 1000, 0);
 	conn_set_owner(s->data.conn, on_securing, s);
 	conn_want(s->data.conn, 0);
 	conn_secure(s->data.conn, t);
@@ -254,7 +256,8 @@ opened(struct session *s, const struct endpoint *peer)
 	data_enter(s, DATA_OPEN);
 	if (s->data.wanted)
 		hand_over(s);
-	else if (s->private && conn_tls(s->data.conn) == NULL)
+	else if ((s->private || conn_tls(s->control) != NULL) &&
+		 conn_tls(s->data.conn) == NULL)
 		conn_want(s->data.conn, CONN_READABLE);
 	session_run(s);
 }
@@ -293,8 +296,7 @@ data_keep(struct session *s)
 	d->wanted = false;
 	conn_set_owner(d->conn, on_kept, s);
 	conn_want(d->conn, CONN_READABLE);
-	uv_timer_start(
-	    &d->timer, on_unused, s->worker->conf->data_connection_timeout * 1000, 0);
+	uv_timer_start(&d->timer, on_unused, s->conf->data_connection_timeout * 1000, 0);
 	data_enter(s, DATA_KEPT);
 }
 
@@ -333,12 +335,26 @@ accept_failed(struct session *s, int error)
 	session_run(s);
 }
 
+/* curl up to 7.88 looks for our reply once, right behind its EPSV. If it is there
+ * already, curl sleeps for a second before it calls; else it waits for it as it should. A
+ * client on our machine may find it there for every other file: waking up we take the
+ * processor from it. So after such a second the session's replies are held back a little.
+ */
+static void
+consider_hold(struct session *s)
+{
+	struct data *d = &s->data;
+	uint64_t took = uv_now(s->worker->loop) - d->listened_at;
+
+	if (took >= 1000 && took < 1500 && d->hold < HOLD_MAX)
+		d->hold = d->hold == 0 ? 1 : d->hold * 2;
+}
+
 /* A NAT with several outer addresses: TLS tells whose the call is. */
 static bool
 may_prove_itself(const struct session *s)
 {
-	return conf_trusts_resumed(s->worker->conf) && s->private &&
-	       conn_tls(s->control) != NULL;
+	return conf_trusts_resumed(s->conf) && s->private;
 }
 
 /* Takes fd. */
@@ -371,8 +387,7 @@ on_listener(struct conn *c, unsigned events, void *user)
 		close(fd);
 		return;
 	}
-	if (!s->worker->conf->pasv_promiscuous &&
-	    !endpoint_same_address(&peer, &s->peer)) {
+	if (!s->conf->pasv_promiscuous && !endpoint_same_address(&peer, &s->peer)) {
 		if (may_prove_itself(s)) {
 			caller_new(s->worker, fd, s->id);
 			return;
@@ -387,6 +402,7 @@ on_listener(struct conn *c, unsigned events, void *user)
 		    text, s->data.target.port);
 		return;
 	}
+	consider_hold(s);
 	/* One call is all there will be: the port is free for others again. */
 	conn_free(c);
 	portqueue_wake(s->worker);
@@ -433,7 +449,7 @@ gcd(uint32_t a, uint32_t b)
 static int
 listen_in_range(const struct session *s, uint16_t *ret_port)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 	uint32_t low = (uint32_t)conf->pasv_min_port;
 	uint32_t high = (uint32_t)conf->pasv_max_port;
 	uint32_t count = high >= low ? high - low + 1 : 1;
@@ -479,7 +495,7 @@ data_expected(struct session *s)
 	if (d->state != DATA_CLAIMING)
 		return;
 	d->target = s->local;
-	d->target.port = (uint16_t)s->worker->conf->pasv_min_port;
+	d->target.port = (uint16_t)s->conf->pasv_min_port;
 	d->active = false;
 	data_enter(s, DATA_LISTENING);
 	diagnosis_begin(s);
@@ -531,7 +547,7 @@ data_listen(struct session *s)
 	uint16_t port = 0;
 
 	data_close(s);
-	if (conf_one_passive_port(s->worker->conf))
+	if (conf_one_passive_port(s->worker->conf)) /* the master has it, or not */
 		return claim(s);
 	int fd = listen_in_range(s, &port);
 	if (fd < 0)
@@ -539,6 +555,7 @@ data_listen(struct session *s)
 	s->data.conn = conn_new(s->worker->loop, fd, on_listener, s);
 	if (s->data.conn == NULL)
 		return -FERRY_ESYS;
+	s->data.listened_at = uv_now(s->worker->loop);
 	s->data.target = s->local;
 	s->data.target.port = port;
 	s->data.active = false;
@@ -552,7 +569,7 @@ static void
 on_nobody_came(uv_timer_t *timer)
 {
 	struct session *s = timer->data;
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 	char text[384], peer[ENDPOINT_TEXT_MAX];
 
 	endpoint_format_address(&s->peer, peer);
@@ -628,7 +645,7 @@ could_not_reach(struct session *s, int error)
 static void
 may_not_bind(struct session *s, int error)
 {
-	unsigned port = (unsigned)s->worker->conf->ftp_data_port;
+	unsigned port = (unsigned)s->conf->ftp_data_port;
 	char cause[64], text[256];
 
 	snprintf(text, sizeof(text),
@@ -734,7 +751,7 @@ dial(struct session *s, int bound)
 static void
 dial_from_port(struct session *s)
 {
-	if (!s->worker->conf->connect_from_port_20) {
+	if (!s->conf->connect_from_port_20) {
 		dial(s, -1);
 		return;
 	}
@@ -765,7 +782,7 @@ data_bound(struct session *s, int error, int *fd)
 void
 data_begin(struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 	struct data *d = &s->data;
 
 	d->wanted = true;

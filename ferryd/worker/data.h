@@ -56,6 +56,8 @@ struct data {
 	struct endpoint target; /* active: where to. passive: where we listen */
 	unsigned strangers;
 	struct endpoint stranger; /* the last of them */
+	uint64_t listened_at; /* of the loop, ms */
+	uint64_t hold;        /* ms by which replies to PASV and EPSV are held back */
 	uv_timer_t timer;
 };
 
@@ -69,6 +71,14 @@ static inline bool
 data_is_set(const struct data *d)
 {
 	return d->state != DATA_NONE;
+}
+
+/* Is there none yet, but one on its way, to us or from us? */
+static inline bool
+data_is_awaited(const struct data *d)
+{
+	return d->state == DATA_LISTENING || d->state == DATA_BINDING ||
+	       d->state == DATA_DIALLING;
 }
 
 /* MODE B: is there a connection that has carried a file already? Looks for an end or

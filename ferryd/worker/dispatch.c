@@ -114,7 +114,7 @@ list_has(const char *list, const char *name)
 bool
 dispatch_permits(const struct session *s, const struct verb *v)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	/* Both lists are about what a user may do after login; everyone may leave. */
 	if (!session_logged_in(s) || v->run == cmd_quit)
@@ -153,12 +153,24 @@ check_argument(const struct verb *v, struct bytes arg, const char **ret_text)
 	return 0;
 }
 
+/* "PROPFIND /x HTTP/1.1": whatever the method, no command of ours ends like this. */
+static bool
+is_http(struct bytes line)
+{
+	static const char end[] = " HTTP/1.";
+	const size_t n = sizeof(end) - 1;
+
+	return line.n > n + 1 &&
+	       equal_nocase((const char *)line.p + line.n - n - 1, end, n);
+}
+
 static int
-check_unknown(const struct session *s, struct bytes name, const char **ret_text)
+check_unknown(
+    const struct session *s, struct bytes line, struct bytes name, const char **ret_text)
 {
 	unsigned max = session_logged_in(s) ? UNKNOWN_MAX_USER : UNKNOWN_MAX_STRANGER;
 
-	if (is_in(name, foreign, ARRAY_LEN(foreign))) {
+	if (is_in(name, foreign, ARRAY_LEN(foreign)) || is_http(line)) {
 		*ret_text = "This is an FTP server. Goodbye.";
 		return 421;
 	}
@@ -185,7 +197,7 @@ dispatch_check(const struct session *s, struct bytes line, struct command *ret,
 	}
 	struct bytes name = split(line, ret);
 	if (ret->verb == NULL)
-		return check_unknown(s, name, ret_text);
+		return check_unknown(s, line, name, ret_text);
 	if (ret->verb->state == VERB_USER && !session_logged_in(s)) {
 		*ret_text = "Please log in with USER and PASS.";
 		return 530;
@@ -204,7 +216,7 @@ log_command(const struct session *s, struct bytes line)
 {
 	char peer[ENDPOINT_TEXT_MAX], shown[1024], text[1280];
 
-	if (!s->worker->conf->log_ftp_protocol || line.p == NULL)
+	if (!s->conf->log_ftp_protocol || line.p == NULL)
 		return;
 	if (dispatch_is_secret(line))
 		snprintf(shown, sizeof(shown), "%.4s ***", (const char *)line.p);
@@ -277,6 +289,11 @@ dispatch_line(struct session *s, struct bytes line)
 	log_command(s, line);
 	int code = dispatch_check(s, line, &cmd, &text);
 	forget_first_halves(s, cmd.verb);
+	/* It may have been the transfer that REST and RANG were for. */
+	if (line.p == NULL) {
+		s->rest = 0;
+		s->ranged = false;
+	}
 	if (is_abort(&cmd) && s->aborts > 0)
 		s->aborts--;
 	if (code != 0)
@@ -295,6 +312,8 @@ dispatch_urgent(struct session *s, struct bytes line)
 	const char *text;
 
 	int code = dispatch_check(s, line, &cmd, &text);
+	if (code == 0 && cmd.verb->run == cmd_quit)
+		s->quitting = true;
 	if (is_abort(&cmd)) {
 		/* It acts now and is answered in its place. */
 		s->aborts++;

@@ -41,7 +41,6 @@ portqueue_go_on(struct session *s)
 		return;
 	portqueue_leave(s);
 	then(s);
-	session_done(s);
 }
 
 static void

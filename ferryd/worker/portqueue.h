@@ -29,8 +29,8 @@ void portqueue_free(struct worker *w);
 
 /* Nobody may overtake those who wait. */
 bool portqueue_is_empty(const struct worker *w);
-/* s waits (SESSION_PORTLESS); then() is called when data_listen() has succeeded, or the
- * clock ends it. */
+/* s waits (SESSION_PORTLESS); then() is called when data_listen() has succeeded, and
+ * ends the command; or the clock ends it. */
 void portqueue_wait(struct session *s, void (*then)(struct session *s));
 /* The same without a line: the master tells when it is the turn of s (data_expected()).
  */

@@ -7,6 +7,7 @@
 #include "replylist.h"
 
 #include <ferry/ferry.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 
 struct replylist {
 	struct listpipe *pipe;
+	int code;
 	bool in_line; /* the line's first byte, and the blank before it, are written */
 };
 
@@ -90,7 +92,7 @@ on_listed(void *user, bool complete)
 	struct session *s = user;
 	struct answer a;
 
-	answer_begin(&a, s, 213);
+	answer_begin(&a, s, s->replylist->code);
 	/* A line that was cut with the listing must not swallow the last one. */
 	if (s->replylist->in_line && conn_write(s->control, "\r\n", 2) < 0)
 		s->doomed = true;
@@ -112,8 +114,9 @@ replylist_resume(struct session *s)
 }
 
 void
-replylist_begin(struct session *s, int *fd)
+replylist_begin(struct session *s, int code, int *fd)
 {
+	char begin[32];
 	struct replylist *rl = calloc(1, sizeof(*rl));
 
 	if (rl != NULL)
@@ -125,8 +128,9 @@ replylist_begin(struct session *s, int *fd)
 		return;
 	}
 	s->replylist = rl;
-	const char begin[] = "213-Listing:\r\n";
-	if (conn_write(s->control, begin, sizeof(begin) - 1) < 0)
+	rl->code = code;
+	snprintf(begin, sizeof(begin), "%d-Listing:\r\n", code);
+	if (conn_write(s->control, begin, strlen(begin)) < 0)
 		s->doomed = true;
 	session_enter(s, SESSION_LISTING);
 	listpipe_resume(rl->pipe);

@@ -1,15 +1,15 @@
 /*
- * STAT with a path: a listing inside a 213 reply on the control connection, streamed (RFC
- * 959 4.1.3).
+ * STAT with a path: a listing inside a reply on the control connection, streamed (RFC 959
+ * 4.1.3): 212 for a directory, 213 for anything else (5.4).
  */
 #ifndef FERRYD_WORKER_REPLYLIST_H
 #define FERRYD_WORKER_REPLYLIST_H
 
 struct session;
 
-/* Begins the reply; the agent's pipe comes with *fd, which is taken. The command ends by
- * itself. */
-void replylist_begin(struct session *s, int *fd);
+/* Begins the reply with that code; the agent's pipe comes with *fd, which is taken. The
+ * command ends by itself. */
+void replylist_begin(struct session *s, int code, int *fd);
 /* The control connection has drained. */
 void replylist_resume(struct session *s);
 /* Harmless when there is none. */

@@ -21,7 +21,7 @@
 #include "log.h"
 #include "listing.h"
 #include "replylist.h"
-#include "tls.h"
+#include "section.h"
 #include "transfer.h"
 
 static void on_control(struct conn *c, unsigned events, void *user);
@@ -152,6 +152,7 @@ read_control(struct session *s)
 	/* Whole lines that came before it are true; no more can be told by a cut. */
 	if (r == -FERRY_EOF || r == -FERRY_ESHORT) {
 		s->input_ended = true;
+		s->last_active = uv_now(s->worker->loop);
 		return;
 	}
 	if (r < 0) {
@@ -168,15 +169,13 @@ read_control(struct session *s)
 
 /* ---- TLS ---- */
 
-static void greet(struct session *s);
-
 bool
-session_secure(struct session *s)
+session_secure(struct session *s, size_t host)
 {
 	struct worker *w = s->worker;
-	struct tls *t = w->identity == NULL
-	    ? NULL
-	    : tls_new(w->identity, w->conf, conn_fd(s->control), TLS_CONTROL);
+	struct tls *t = worker_has_keys(w) ? tls_new(w->identity, host, w->conf,
+						 conn_fd(s->control), TLS_CONTROL)
+					   : NULL;
 
 	if (t == NULL)
 		return false;
@@ -208,13 +207,20 @@ switched(struct session *s)
 {
 	char words[160];
 
-	if (conn_tls(s->control) != NULL)
+	if (conn_tls(s->control) != NULL) {
+		tls_get_number(conn_tls(s->control), s->tls_number);
 		log_event(LOG_INFO, s->id, "tls ok %s",
 		    tls_describe(conn_tls(s->control), words, sizeof(words)));
-	else
+	} else {
 		log_event(LOG_INFO, s->id, "tls ended");
+	}
+	if (conn_tls(s->control) != NULL &&
+	    !session_choose(s, tls_host(conn_tls(s->control)))) {
+		session_end(s, "out of memory");
+		return;
+	}
 	if (!s->greeted)
-		greet(s);
+		session_greet(s);
 	session_enter(s, SESSION_READY);
 }
 
@@ -252,6 +258,8 @@ session_peer_left(const struct session *s)
 {
 	char byte;
 
+	if (s->quitting)
+		return false;
 	return s->input_ended ||
 	       recv(conn_fd(s->control), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
@@ -386,10 +394,26 @@ start_timer(struct session *s, uv_timer_t *timer)
 	s->handles++;
 }
 
-static void
-greet(struct session *s)
+bool
+session_choose(struct session *s, size_t host)
 {
-	const char *banner = s->worker->conf->ftpd_banner;
+	const struct conf *conf = section_view(s->worker->conf, host, s->network);
+	const struct section *section = section_get(s->worker->conf, SECTION_HOST, host);
+
+	if (conf == NULL)
+		return false;
+	if (section != NULL && s->host != host)
+		log_event(LOG_INFO, s->id, "host name=%s", section->name);
+	s->conf = conf;
+	s->host = host;
+	s->idle_seconds = conf->idle_session_timeout;
+	return true;
+}
+
+void
+session_greet(struct session *s)
+{
+	const char *banner = s->conf->ftpd_banner;
 	const char *last;
 	struct answer a;
 
@@ -450,7 +474,8 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 	s->mode = CODING_STREAM;
 	s->level = DEFLATE_LEVEL_DEFAULT;
 	s->facts = FACT_DEFAULT;
-	s->idle_seconds = w->conf->idle_session_timeout;
+	s->conf = w->conf;
+	s->idle_seconds = s->conf->idle_session_timeout;
 	s->digest = DIGEST_DEFAULT;
 	s->copy_source = -1;
 	s->begun = s->last_active = uv_now(w->loop);
@@ -477,6 +502,12 @@ session_new(struct worker *w, int fd, uint32_t id, uint32_t slot, bool implicit)
 		session_end(s, "no address");
 		return -FERRY_ESYS;
 	}
+	s->network = section_find_network(w->conf, &s->peer);
+	if (!session_choose(s, 0)) {
+		close(fd);
+		session_end(s, "out of memory");
+		return -FERRY_ESYS;
+	}
 	set_options(fd);
 	s->control = conn_new(w->loop, fd, on_control, s);
 	if (s->control == NULL) {
@@ -487,8 +518,8 @@ session_new(struct worker *w, int fd, uint32_t id, uint32_t slot, bool implicit)
 	/* Clients of implicit TLS expect private data connections from the start. */
 	s->implicit = s->pbsz = s->private = implicit;
 	if (!implicit) {
-		greet(s);
-	} else if (!session_secure(s)) {
+		session_greet(s);
+	} else if (!session_secure(s, 0)) {
 		session_end(s, "no TLS");
 		return -FERRY_ESYS;
 	}
@@ -539,6 +570,7 @@ session_logout(struct session *s)
 	copy_forget(s);
 	s->user = s->cwd = s->pending = s->rename_from = NULL;
 	s->rights = 0;
+	s->certified = false;
 	memset(s->entered, 0, sizeof(s->entered));
 }
 
@@ -555,9 +587,12 @@ session_reset(struct session *s)
 	s->ranged = false;
 	s->digest = DIGEST_DEFAULT;
 	s->facts = FACT_DEFAULT;
-	s->idle_seconds = s->worker->conf->idle_session_timeout;
 	s->begun = uv_now(s->worker->loop);
 	s->pbsz = s->private = s->implicit;
+	/* What an implicit handshake has named stays named, until CCC. Both views are
+	 * there already. */
+	const struct tls *t = s->implicit ? conn_tls(s->control) : NULL;
+	(void)session_choose(s, t != NULL ? tls_host(t) : 0);
 }
 
 static void

@@ -27,6 +27,7 @@
 #include "line.h"
 #include "listplan.h"
 #include "scoreboard.h"
+#include "tls.h"
 #include "util.h"
 #include "worker.h"
 
@@ -37,10 +38,11 @@ enum session_state {
 	/* The control connection changes to TLS or back. Ended by: the handshake, its
 	   failure, the clock. */
 	SESSION_SECURING,
-	/* Auth has the password. Ended by: a grant, a refusal, a denial, auth's end, the
-	   login timer. */
+	/* Auth has the password, or the certificate. Ended by: a grant, a refusal, a
+	   denial, auth's end, the login timer. */
 	SESSION_CHECKING,
-	/* The reply to PASS is held back for its delay. Ended by: the pause timer. */
+	/* The reply to PASS, PASV or EPSV is held back for its delay. Ended by: the pause
+	   timer. */
 	SESSION_PAUSED,
 	/* The agent was asked. Ended by: its answer, or its end. */
 	SESSION_ASKING,
@@ -94,6 +96,10 @@ struct session {
 	uint32_t slot;
 	enum session_state state;
 	struct endpoint peer, local;
+	/* What counts for this session: its own host's and network's. Read it, never
+	 * worker->conf. */
+	const struct conf *conf;
+	size_t host, network; /* numbers of sections (section.h), or 0 */
 
 	/* control connection */
 	struct conn *control;
@@ -102,10 +108,12 @@ struct session {
 	const struct verb *verb; /* row of the last command that was run in its turn */
 	bool running;            /* session_run() or the reader is on the stack */
 	bool input_ended;        /* the client will send nothing more */
+	bool quitting;           /* ... and has said so: QUIT has come */
 	bool doomed;             /* the control connection cannot be written to */
 	bool finished;           /* our side is shut down after the last reply */
 	uv_timer_t clock;        /* idle, login, closing: whichever comes first */
-	uv_timer_t pause;        /* delays of login replies */
+	uv_timer_t pause;        /* delays of replies */
+	void (*on_pause)(struct session *s); /* set in SESSION_PAUSED */
 	unsigned handles;        /* timers that libuv still holds */
 	uint64_t begun, last_active, closing_since; /* milliseconds of the loop */
 	uint64_t idle_seconds; /* idle_session_timeout, or what SITE IDLE made it */
@@ -114,8 +122,10 @@ struct session {
 	/* login */
 	char *user; /* what USER said, then what the grant says; NULL: nobody */
 	unsigned failures;
-	uint64_t asked_at;   /* when PASS came, for replies that take equally long */
-	struct agent *agent; /* set exactly while logged in */
+	bool certified;         /* the login is by certificate: asked for, then granted */
+	bool certificate_spent; /* it was refused: not tried again on this connection */
+	uint64_t asked_at;      /* when PASS came, for replies that take equally long */
+	struct agent *agent;    /* set exactly while logged in */
 	uint32_t grant;
 	uint32_t rights; /* of the grant; the agent enforces them */
 	bool anonymous;
@@ -132,6 +142,7 @@ struct session {
 	bool greeted;
 	bool pbsz;    /* PBSZ was said: PROT may follow */
 	bool private; /* PROT P */
+	uint8_t tls_number[TLS_NUMBER]; /* of its session, also behind CCC */
 
 	/* what the user has set */
 	bool ascii;            /* TYPE A; false: TYPE I and L 8 */
@@ -189,8 +200,8 @@ void session_done(struct session *s);
  * connection. To be called at the end of whatever has happened to s. */
 void session_run(struct session *s);
 
-/* Holds the reply to PASS back; login_paused() goes on, at once for 0. */
-void session_pause(struct session *s, uint64_t ms);
+/* Holds a reply back: then() gives it, at once for 0, and leaves SESSION_PAUSED. */
+void session_pause(struct session *s, uint64_t ms, void (*then)(struct session *s));
 
 /* Last words (421, 221), then the end. Later input is thrown away. */
 void session_close(struct session *s, int code, const char *fmt, ...)
@@ -218,15 +229,22 @@ void session_work_end(struct session *s);
 void session_logout(struct session *s);
 /* Everything as after connecting but TLS (REIN; AUTH: RFC 4217 4.2). */
 void session_reset(struct session *s);
-/* The control connection goes under TLS behind what is written. False: it cannot. */
-bool session_secure(struct session *s);
+/* The control connection goes under TLS behind what is written. host: whose certificate a
+ * client is shown that asks for none by name (SNI). False: it cannot. */
+bool session_secure(struct session *s, size_t host);
 /* ... or leaves it. */
 void session_clear(struct session *s);
 /* Has the client sent anything that has not been run yet, as far as can be known now? */
 bool session_has_input(const struct session *s);
-/* Has the client gone away? Looks at the control connection without taking anything from
- * it. */
+/* Has the client gone away without QUIT? Looks at the control connection without taking
+ * anything from it. */
 bool session_peer_left(const struct session *s);
+
+/* The client wants that host (0: none): its options count from here on. For before the
+ * login. False: memory is out, and nothing has changed. */
+bool session_choose(struct session *s, size_t host);
+/* 220 with the greeting of its host. */
+void session_greet(struct session *s);
 
 /* What the scoreboard shows: state, and the running command. */
 void session_show(
@@ -240,7 +258,5 @@ void login_denied(struct session *s, bool again);
 void login_granted(
     struct session *s, struct agent *agent, const struct msg_worker_grant *g);
 void login_refused(struct session *s, struct bytes why);
-/* The pause timer has rung. */
-void login_paused(struct session *s);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "diagnosis.h"
 #include "session.h"
+#include "transfer.h"
 
 /* A connection that has not logged in by then makes room for another. */
 #define LOGIN_SECONDS 120
@@ -16,6 +17,9 @@
 /* How much longer a file is hashed or copied for a client that will say nothing more: it
  * may only have finished its side, or it may be gone. */
 #define LEFT_SECONDS 10
+/* How long the data connection may still take to come then: it would have been on its way
+ * already, and a port is not kept open for nobody. */
+#define COMING_SECONDS 2
 /* An agent whose disk does not answer for so long ends the session, not the user's
  * patience. */
 #define ANSWER_SECONDS 900
@@ -33,7 +37,7 @@ deadline_of(const struct session *s)
 	case SESSION_READY:
 		return session_logged_in(s) || idle < login ? idle : login;
 	case SESSION_SECURING:
-		return s->last_active + s->worker->conf->ssl_handshake_timeout * 1000;
+		return s->last_active + s->conf->ssl_handshake_timeout * 1000;
 	case SESSION_CHECKING:
 		return login;
 	case SESSION_ASKING:
@@ -46,11 +50,14 @@ deadline_of(const struct session *s)
 	case SESSION_CLOSING:
 		return s->closing_since + CLOSING_SECONDS * 1000;
 	case SESSION_LISTING:
-		return s->last_active + s->worker->conf->data_connection_timeout * 1000;
+		return s->last_active + s->conf->data_connection_timeout * 1000;
 	case SESSION_WORKING:
 		return s->input_ended ? s->last_active + LEFT_SECONDS * 1000 : 0;
-	case SESSION_PAUSED:   /* has the pause timer */
-	case SESSION_TRANSFER: /* has the timers of data.c and pump.c */
+	case SESSION_TRANSFER: /* has the timers of data.c and pump.c as well */
+		return s->input_ended && data_is_awaited(&s->data)
+			   ? s->last_active + COMING_SECONDS * 1000
+			   : 0;
+	case SESSION_PAUSED: /* has the pause timer */
 	case SESSION_ENDED:
 		break;
 	}
@@ -95,9 +102,12 @@ time_is_up(struct session *s)
 	case SESSION_SECURING:
 		session_end(s, "the TLS handshake took too long");
 		break;
+	case SESSION_TRANSFER:
+		transfer_failed(
+		    s, "The control connection has ended, and no data connection came.");
+		break;
 	case SESSION_CLOSING:
 	case SESSION_PAUSED:
-	case SESSION_TRANSFER:
 	case SESSION_ENDED:
 		session_end(s, "closed");
 		break;
@@ -137,16 +147,18 @@ on_pause(uv_timer_t *timer)
 {
 	struct session *s = timer->data;
 
-	login_paused(s);
+	if (s->state == SESSION_PAUSED)
+		s->on_pause(s);
 	session_run(s);
 }
 
 void
-session_pause(struct session *s, uint64_t ms)
+session_pause(struct session *s, uint64_t ms, void (*then)(struct session *s))
 {
 	session_enter(s, SESSION_PAUSED);
+	s->on_pause = then;
 	if (ms == 0)
-		login_paused(s);
+		then(s);
 	else
 		uv_timer_start(&s->pause, on_pause, ms, 0);
 }

@@ -15,21 +15,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tls_identity.h"
+#include "buf.h"
 
 enum tls_use {
 	TLS_CONTROL,
 	TLS_DOWNLOAD, /* data connections, by who sends */
 	TLS_UPLOAD,
+	TLS_CALL, /* ... whose session, and so whose host, its handshake tells */
 };
 
+struct conf;
 struct tls;
+struct tls_identity;
 
-/* For fd, which stays the caller's. conf must outlive it. NULL: out of memory. */
-struct tls *tls_new(
-    struct tls_identity *id, const struct conf *conf, int fd, enum tls_use use);
+/* For fd, which stays the caller's. A client that asks for a host of conf by its name
+ * (SNI) is shown that host's identity, another one that of `host`; identity has them by
+ * number (what has come without keys is NULL, and not shown). All must outlive it. NULL:
+ * out of memory. */
+struct tls *tls_new(struct tls_identity *const *identity, size_t host,
+    const struct conf *conf, int fd, enum tls_use use);
 /* For a data connection: the identity, and the certificate, of its control connection. */
-struct tls_identity *tls_identity_of(const struct tls *t);
+struct tls *tls_new_beside(const struct tls *control, int fd, enum tls_use use);
+/* Whose identity the client was shown, after the handshake. */
+size_t tls_host(const struct tls *t);
+/* The name that the client asked for, as it is, or NULL. */
+const char *tls_server_name(const struct tls *t);
 /* NULL is accepted. Says nothing to the peer. */
 void tls_free(struct tls *t);
 
@@ -39,6 +49,8 @@ int tls_handshake(struct tls *t);
  * -FERRY_ESHORT: the connection ended without that, perhaps cut by somebody;
  * -FERRY_EPROTO; -FERRY_ESYS with errno. */
 int tls_read(struct tls *t, void *p, size_t n, size_t *ret_n);
+/* -FERRY_ESHORT within a record: no old client ends like that. */
+bool tls_is_torn(const struct tls *t);
 /* The last tls_read() left decrypted or buffered bytes: the socket will not tell. */
 bool tls_has_more(const struct tls *t);
 /* 0 and *ret_n > 0; FERRY_AGAIN: the same bytes have to be given again; negative as
@@ -57,8 +69,14 @@ bool tls_write_waits_to_read(const struct tls *t);
 
 /* Why it failed: for the log and the reply. */
 const char *tls_why(const struct tls *t);
-/* Does the data connection t resume the session of `control`? After both handshakes. */
-bool tls_resumes(const struct tls *t, const struct tls *control);
+/* Has the client proved in this very handshake, with a certificate that is good, to be
+ * this user? Then true, and its certificates are in ret_chain (empty, of CHAIN_MAX). */
+bool tls_client_is(const struct tls *t, const char *user, struct buf *ret_chain);
+/* The number of its session, by which data connections know it: after the handshake. */
+#define TLS_NUMBER 16
+void tls_get_number(const struct tls *t, uint8_t ret_number[TLS_NUMBER]);
+/* Does the data connection t resume the session with that number? After its handshake. */
+bool tls_resumes(const struct tls *t, const uint8_t number[TLS_NUMBER]);
 /* A fresh ticket for the client, with the next bytes that are sent. For a control
  * connection: clients that use a ticket once need one per data connection, and one that
  * uploads may close its data connection without reading it. */

@@ -27,8 +27,6 @@ transfer_is_possible(struct session *s)
 
 	if (why == NULL && (data_is_kept(s) || data_is_set(&s->data)))
 		return true;
-	s->rest = 0;
-	s->ranged = false;
 	if (why != NULL) {
 		answer(s, 521, "%s", why);
 		return false;
@@ -136,6 +134,16 @@ transfer_over(struct session *s)
 	session_done(s);
 }
 
+/* Behind a 1xx reply RFC 959 5.4 has 451 and 552 for what an upload meets, not the 450
+ * and 452 that stand before one. */
+static int
+code_of_failure(unsigned error)
+{
+	int code = answer_code(error, 451);
+
+	return code == 452 || code == 552 ? 552 : 451;
+}
+
 /* The agent's word: the upload is under its name and on the disk, or it is not. */
 static void
 on_committed(struct session *s, const struct msg_worker_answer *a, int *fd)
@@ -144,7 +152,7 @@ on_committed(struct session *s, const struct msg_worker_answer *a, int *fd)
 	char cause[256];
 
 	if (t->good && a->error != 0)
-		note(t, answer_code(a->error, 451), "The upload was not kept: %s.",
+		note(t, code_of_failure(a->error), "The upload was not kept: %s.",
 		    answer_cause(a, cause, sizeof(cause)));
 	transfer_over(s);
 }
@@ -229,7 +237,7 @@ note_unwritten(struct transfer *t, int error)
 		    (unsigned long long)t->length);
 		return;
 	}
-	note(t, answer_code((unsigned)error, 451), "Writing failed after %llu bytes: %s.",
+	note(t, code_of_failure((unsigned)error), "Writing failed after %llu bytes: %s.",
 	    (unsigned long long)t->bytes, strerror(error));
 }
 
@@ -280,7 +288,7 @@ on_pumped(struct pump *p, enum pump_end end, int error, void *user)
 		break;
 	case PUMP_STALLED:
 		note(t, 426, "No byte moved on the data connection for %llu s.",
-		    (unsigned long long)s->worker->conf->data_connection_timeout);
+		    (unsigned long long)s->conf->data_connection_timeout);
 		break;
 	case PUMP_UNREAD:
 		note(t, 451, "Reading failed after %llu bytes: %s.",
@@ -340,7 +348,7 @@ transfer_opened(struct session *s)
 	    .length = t->length,
 	    .bounded = t->ranged,
 	    .coding = {.mode = t->mode, .ascii = t->ascii, .level = s->level},
-	    .stall = (unsigned)s->worker->conf->data_connection_timeout,
+	    .stall = (unsigned)s->conf->data_connection_timeout,
 	    .on_moved = on_moved,
 	    .on_end = on_pumped,
 	    .user = s,

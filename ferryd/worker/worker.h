@@ -32,7 +32,7 @@ typedef void worker_end_cb(struct worker *w, const char *why, void *user);
 
 struct worker {
 	uv_loop_t *loop;
-	const struct conf *conf;
+	struct conf *conf;       /* all of it; sessions have a view of theirs */
 	struct chan *master;     /* NULL once it has ended */
 	struct chan *auth;       /* NULL while auth is down */
 	struct scoreboard board; /* slots 0: none */
@@ -51,7 +51,8 @@ struct worker {
 	uint32_t last_call;
 	unsigned works; /* HASH and SITE CPTO that run: work.h */
 
-	struct tls_identity *identity; /* for new connections; NULL: TLS is off */
+	/* For new connections, by the number of the host; [0] NULL: there are no keys. */
+	struct tls_identity **identity;
 
 	bool trace;    /* log every change of state, for developers */
 	bool draining; /* no new sessions come */
@@ -65,7 +66,7 @@ struct worker {
 /* Begins to serve on master_fd, which it takes. conf and board stay the caller's for as
  * long as w lives; board may be NULL. Lines of this process's log go to the master from
  * here on. 0 or -FERRY_ENOMEM. */
-int worker_init(struct worker *w, uv_loop_t *loop, const struct conf *conf,
+int worker_init(struct worker *w, uv_loop_t *loop, struct conf *conf,
     const struct scoreboard *board, int master_fd, worker_end_cb *on_end, void *user);
 /* Ends all sessions and channels. Handles finish closing when the loop runs once more. */
 void worker_free(struct worker *w);
@@ -74,9 +75,14 @@ struct session *worker_session(const struct worker *w, uint32_t id);
 
 /* ---- for sessions ---- */
 
+/* Can a connection begin TLS just now? */
+bool worker_has_keys(const struct worker *w);
 /* Asks auth who this is. 0, or a negative code when auth cannot be asked now. */
 int worker_login(
     struct worker *w, const struct session *s, struct bytes user, struct bytes password);
+/* The same with the certificates that the client has shown. */
+int worker_login_certified(
+    struct worker *w, const struct session *s, struct bytes user, struct bytes chain);
 /* Tells the master that the grant is not needed any more. */
 void worker_logout(struct worker *w, const struct session *s);
 /* Asks the master for a socket on the active source port; data_bound() hears of it. 0 or

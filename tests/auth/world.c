@@ -177,9 +177,17 @@ send_options(struct world *w, const char *options)
 
 	for (char *o = strtok_r(copy, " ", &save); o != NULL;
 	     o = strtok_r(NULL, " ", &save)) {
-		char *value = strchr(o, '=');
+		char *value = strchr(o, '='), *name = strchr(o, ':');
 		struct msg m = {.type = MSG_OPTION};
 
+		if (value == NULL) {
+			m = (struct msg){
+			    .type = MSG_SECTION,
+			    .section = {.kind = o[0] == 'n', .name = bytes_of(name + 1)},
+			};
+			send_to(w->master, ROLE_MASTER, &m, -1);
+			continue;
+		}
 		*value++ = '\0';
 		m.option =
 		    (struct msg_option){.name = bytes_of(o), .value = bytes_of(value)};
@@ -281,6 +289,13 @@ world_end(struct world *w, uint32_t index, uint32_t session)
 void
 worker_login(int worker, uint32_t session, const char *user, const char *password)
 {
+	worker_login_at(worker, session, user, password, "192.0.2.7", 0);
+}
+
+void
+worker_login_at(int worker, uint32_t session, const char *user, const char *password,
+    const char *peer, uint32_t host)
+{
 	const struct msg m = {
 	    .type = MSG_AUTH_LOGIN,
 	    .auth_login =
@@ -288,6 +303,25 @@ worker_login(int worker, uint32_t session, const char *user, const char *passwor
 		    .session = session,
 		    .user = bytes_of(user),
 		    .password = bytes_of(password),
+		    .peer = bytes_of(peer),
+		    .host = host,
+		},
+	};
+
+	send_to(worker, ROLE_WORKER, &m, -1);
+}
+
+void
+worker_login_certified(
+    int worker, uint32_t session, const char *user, const void *chain, size_t n)
+{
+	const struct msg m = {
+	    .type = MSG_AUTH_CERTIFICATE,
+	    .auth_certificate =
+		{
+		    .session = session,
+		    .user = bytes_of(user),
+		    .chain = {.p = chain, .n = n},
 		    .peer = bytes_of("192.0.2.7"),
 		},
 	};

@@ -25,8 +25,8 @@ ROLES = ['master', 'worker', 'agent', 'auth', 'status']
 for role in ROLES:
     MAY['ferryd/' + role] = ['lib', 'ferryd/wire', 'ferryd/conf']
 MAY['ferryd/master'].append('ferryd/check')
-# Who speaks TLS, and who reads its keys.
-for role in ['master', 'worker']:
+# Who speaks TLS, who reads its keys, and who verifies certificates.
+for role in ['master', 'worker', 'auth']:
     MAY['ferryd/' + role].append('ferryd/tls')
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(<[^>]*>|"[^"]*"|\S+)', re.M)

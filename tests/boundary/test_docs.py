@@ -54,6 +54,14 @@ def test_ferryd_8_names_every_option():
     assert not missing(["-" + name for name in rows], "man/ferryd.8", "Fl")
 
 
+def test_ferry_trace_5_names_every_event_and_member():
+    source = text_of("ferry/record_json.c")
+    names = re.findall(r"\[(?:FERRY_EV|RECORD)_\w+\] = \"([\w-]+)\"", source)
+    members = re.findall(r"^    \{\"(\w+)\", MEMBER_", source, re.M)
+    assert len(names) > 20 and len(members) > 15
+    assert not missing(names + members, "man/ferry-trace.5", "Cm")
+
+
 def test_libferry_3_names_every_callback():
     names = re.findall(r"^FERRY_API void (ferry_on_\w+)\(", text_of("include/ferry/ferry.h"), re.M)
     assert len(names) > 1

@@ -66,7 +66,7 @@ def test_a_stranger_is_first_at_the_port(ferryd, verb, line, early):
         assert s.reply()[0] == 226
         if line == "STOR up":
             assert (server.root / "up").read_bytes() == CONTENT
-        assert "stranger peer=127.0.0.2" in server.log_text()
+        server.wait_log("stranger peer=127.0.0.2")
 
 
 def test_a_crowd_of_strangers_keeps_nobody_out(ferryd):
@@ -152,6 +152,30 @@ def test_a_port_is_closed_as_soon_as_it_is_not_needed(ferryd):
         s.login()
         port = listen(s)
     wait_until(lambda: refuses(port), "it listens on for a client that has gone")
+
+
+def test_a_port_is_not_kept_open_for_a_client_that_has_left(ferryd):
+    """It had sent its transfer command, and closes the control connection before the data connection is made."""
+    server = ferryd(options=RIGHTS, tree=tree)
+    sessions, ports = [ftp.Session(server.port) for _ in range(3)], []
+    for s, line in zip(sessions, ("RETR f", "STOR up", "LIST")):
+        s.login()
+        ports.append(listen(s))
+        s.command(line, 150)
+    # What was on its way already is still served.
+    sessions[0].sock.shutdown(socket.SHUT_WR)
+    sessions[0].data = socket.create_connection(("127.0.0.1", ports[0]), timeout=ftp.SECONDS)
+    assert sessions[0].read_data() == CONTENT
+    assert sessions[0].reply()[0] == 226
+    for s in sessions[1:]:
+        s.sock.shutdown(socket.SHUT_WR)
+    for s in sessions[1:]:
+        assert s.reply()[0] == 425
+        assert s.line() == b""
+    assert all(refuses(port) for port in ports)
+    assert not (server.root / "up").exists()
+    for s in sessions:
+        s.close()
 
 
 @pytest.mark.parametrize("line", [

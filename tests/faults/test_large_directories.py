@@ -77,7 +77,7 @@ def test_a_listing_of_all_on_the_control_connection(server):
         # Not read for a while: it waits, and does not collect.
         wait_until(lambda: len(s.pending) > 0 or s.pending == b"", "")
         assert total_memory(server, "ferryd-worker") - before < 4 * 1024
-        while not lines[-1].startswith(b"213 "):
+        while not lines[-1].startswith(b"212 "):
             lines.append(s.line())
         assert len(lines) == COUNT + 2
         s.command("PWD", 257)

@@ -23,6 +23,7 @@
 #include "memory_net.h"
 #include "pump.h"
 #include "reply_model.h"
+#include "section.h"
 #include "session.h"
 
 #define INPUT_MAX_BYTES 8192
@@ -55,6 +56,7 @@ enum setting {
 	SET_NO_PORTS_LEFT = 1 << 9,
 	SET_NO_PORT_20 = 1 << 10,
 	SET_READ_ONLY_TIMES = 1 << 11,
+	SET_SECTIONS = 1 << 12, /* a host, and a network that the client is in */
 };
 
 struct held {
@@ -664,6 +666,22 @@ take_down(struct fuzz *f)
 
 /* ---- the beginning ---- */
 
+/* All views are made now: what a session leaves behind is then a leak. */
+static void
+add_sections(struct conf *conf)
+{
+	static const char text[] =
+	    "[host "
+	    "f.example]\npasv_address=198.51.100.1\nidle_session_timeout=40\ncmds_denied="
+	    "MKD\n"
+	    "[network 192.0.2.2]\npasv_address=198.51.100.2\nport_enable=NO\n"
+	    "[network 2001:db8::2]\nidle_session_timeout=50\npasv_enable=NO\n";
+
+	assert_int_equal(conf_parse(conf, "f", text, sizeof(text) - 1, NULL, NULL), 0);
+	for (size_t i = 0; i < 6; i++)
+		assert_non_null(section_view(conf, i / 3, i % 3));
+}
+
 static void
 configure(struct fuzz *f)
 {
@@ -679,7 +697,9 @@ configure(struct fuzz *f)
 	conf->log_ftp_protocol = (set & SET_LOG) != 0;
 	conf->delay_failed_login = (set & SET_DELAY) != 0 ? 2 : 0;
 	conf->pasv_promiscuous = conf->port_promiscuous = (set & SET_PROMISCUOUS) != 0;
-	conf->mdtm_write = (set & SET_READ_ONLY_TIMES) == 0;
+	conf->mdtm_write = conf->mfmt_enable = (set & SET_READ_ONLY_TIMES) == 0;
+	if ((set & SET_SECTIONS) != 0)
+		add_sections(conf);
 	f->w.bind_error = (set & SET_NO_PORT_20) != 0 ? EACCES : 0;
 	memnet_set_ports_taken((set & SET_NO_PORTS_LEFT) != 0);
 }

@@ -21,7 +21,7 @@ static const struct {
 	int codes[4];
 } positive[] = {
     {"USER", {230, 331, 232}},
-    {"PASS", {230}},
+    {"PASS", {230, 202}},
     {"CWD", {250}},
     {"XCWD", {250}},
     {"CDUP", {250, 200}},

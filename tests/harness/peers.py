@@ -23,13 +23,13 @@ class Peer:
     """A server in a directory; port and root are public. Subclasses write its files and name its command.
 
     tls: (certificate, key): sessions and data connections must be encrypted then, and where the server knows how to
-    ask for it, data connections must resume the session.
+    ask for it, data connections must resume the session. implicit: TLS from the first byte, for those that can.
     """
     host = "127.0.0.1"
     ipv6 = False
 
-    def __init__(self, directory, installed, port, passive, tls=None):
-        self.tls = tls
+    def __init__(self, directory, installed, port, passive, tls=None, implicit=False):
+        self.tls, self.implicit = tls, implicit
         self.directory = pathlib.Path(directory)
         self.installed = pathlib.Path(installed)
         self.port, self.passive = port, passive
@@ -127,6 +127,7 @@ require_ssl_reuse=YES
 strict_ssl_read_eof=YES
 force_local_logins_ssl=YES
 force_local_data_ssl=YES
+implicit_ssl={"YES" if self.implicit else "NO"}
 """
 
 
@@ -173,6 +174,7 @@ TLSProtocol TLSv1.2 TLSv1.3
 TLSECCertificateFile {self.tls[0]}
 TLSECCertificateKeyFile {self.tls[1]}
 TLSLog {self.directory}/tls.log
+{"TLSOptions UseImplicitSSL" if self.implicit else ""}
 """
 
 

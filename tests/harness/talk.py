@@ -115,6 +115,11 @@ class ServerTalk:
     def do_raw(self, rest):
         self.send(unescaped(rest))
 
+    def do_urgent(self, rest):
+        data = unescaped(rest)
+        self.send(data[:-1])
+        self.session.sock.send(data[-1:], socket.MSG_OOB)
+
     def do_expect(self, rest):
         line = self.session.line()
         assert pattern(rest).fullmatch(line), f"got {line!r}"
@@ -177,8 +182,8 @@ class ServerTalk:
         wait_until(lambda: os.path.lexists(self.file(rest)), f"{rest} is not there")
 
 
-STEP_NAMES = {">": "do_send", ">>": "do_raw", "<": "do_expect", "<...": "do_skip", "login": "do_login",
-              "open": "do_open", "put": "do_put", "get": "do_get", "hangup": "do_hangup",
+STEP_NAMES = {">": "do_send", ">>": "do_raw", "urgent": "do_urgent", "<": "do_expect", "<...": "do_skip",
+              "login": "do_login", "open": "do_open", "put": "do_put", "get": "do_get", "hangup": "do_hangup",
               "reset": "do_reset", "halfclose": "do_halfclose", "closed": "do_closed", "is": "do_is",
               "absent": "do_absent", "present": "do_present"}
 

@@ -282,6 +282,22 @@ def test_nothing_is_left_behind(place):
     wait_until(lambda: not users(), "somebody still runs in the server's namespace")
 
 
+def test_a_trace_from_behind_a_router(place):
+    """The diagram shows the router, and its address once the server has told it; calls that fail end in nothing."""
+    p = place(client_hidden=True, client=only_outward(snat=[MASQUERADE]).rules(), server=only_to(21).rules(),
+              options={"pasv_address": "192.168.1.100"})
+    assert not p.ferry("D", "--mode", "pasv", "-T", "1", "--trace", "passive.txt").arrived
+    text = (p.home / "passive.txt").read_text()
+    call = re.search(r"227 .*,(\d+),(\d+)\).*x 256 \+ \2 = (\d+)", text, re.S)
+    assert call and re.search(rf"=======X you dial: data connection +:{call[3]}\|", text)
+    assert "YOUR ROUTER" in text and "address not known" in text and "P01 certain, P11 likely" in flat(text)
+    assert not p.ferry("D", "--mode", "port", "--trace", "active.txt").arrived
+    text = (p.home / "active.txt").read_text()
+    outer = re.search(r"500 PORT names \S+ but you come from ([\d.]+)", flat(text))
+    assert re.search(rf"YOUR ROUTER.*\n +[\d.]+ +{outer[1]} ", text)
+    assert f"The server sees you coming from {outer[1]} but is told to call" in re.sub(r"[|\s]+", " ", text)
+
+
 # ---- what a server can do about the client's NAT ----
 
 POOL = [f'oifname "wan0" tcp dport 21 snat ip to {net.CLIENT_ROUTER}', f'oifname "wan0" snat ip to {net.CLIENT_ROUTER_2}']

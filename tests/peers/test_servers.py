@@ -54,24 +54,40 @@ def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
+def start_tls_peer(name, tmp_path_factory, authority, implicit=False):
+    return PEERS[name](tmp_path_factory.mktemp(name), TOP / ".dev/peers", free_port(), PASSIVE[name],
+                       authority.issue(name), implicit).start()
+
+
 @pytest.fixture(scope="module", params=sorted(PEERS))
 def tls_peer(request, tmp_path_factory, authority):
-    server = PEERS[request.param](tmp_path_factory.mktemp(request.param), TOP / ".dev/peers", free_port(),
-                                  PASSIVE[request.param], authority.issue(request.param))
-    server.start()
+    server = start_tls_peer(request.param, tmp_path_factory, authority)
     yield server
     server.stop()
+
+
+# The other two have no implicit TLS.
+@pytest.fixture(scope="module", params=["proftpd", "vsftpd"])
+def implicit_peer(request, tmp_path_factory, authority):
+    server = start_tls_peer(request.param, tmp_path_factory, authority, implicit=True)
+    yield server
+    server.stop()
+
+
+def only(version, tmp_path):
+    """An environment in which OpenSSL speaks this version and no other."""
+    config = tmp_path / "openssl.cnf"
+    config.write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n"
+                      f"[c]\nMinProtocol = {version}\nMaxProtocol = {version}\n")
+    return {"OPENSSL_CONF": str(config)}
 
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 def test_encrypted(tls_peer, ferry, authority, tmp_path, version):
     """One session: up, down and a listing, all of it encrypted; where the server wants it the session is resumed."""
-    config = tmp_path / "openssl.cnf"
-    config.write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n"
-                      f"[c]\nMinProtocol = {version}\nMaxProtocol = {version}\n")
     data = os.urandom(1_000_003)
     (tmp_path / "up").write_bytes(data)
-    env = {"OPENSSL_CONF": str(config)}
+    env = only(version, tmp_path)
     options = ["-v", "--cacert", str(authority.file)]
     done = ferry("put", *options, "up", url(tls_peer), env=env)
     assert f"Connection encrypted: {version}" in done.stderr.decode()
@@ -86,6 +102,22 @@ def test_encrypted(tls_peer, ferry, authority, tmp_path, version):
     ferry("get", *options, *[url(tls_peer, "up")] * 5, env=env)
     assert (tmp_path / "up").read_bytes() == data
     (tls_peer.root / "up").unlink()
+
+
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+def test_encrypted_from_the_first_byte(implicit_peer, ferry, authority, tmp_path, version):
+    data = os.urandom(1_000_003)
+    (tmp_path / "up").write_bytes(data)
+    env = only(version, tmp_path)
+    options = ["-v", "--cacert", str(authority.file)]
+    there = url(implicit_peer).replace("ftp:", "ftps:")
+    done = ferry("put", *options, "up", there, env=env)
+    assert f"Connection encrypted: {version}" in done.stderr.decode()
+    assert (implicit_peer.root / "up").read_bytes() == data
+    ferry("get", *options, "-o", "down", there + "up", env=env)
+    assert (tmp_path / "down").read_bytes() == data
+    assert "up" in ferry("ls", *options, there, env=env).stdout.decode()
+    (implicit_peer.root / "up").unlink()
 
 
 def test_a_server_that_insists_on_encryption(tls_peer, ferry, authority):

@@ -161,6 +161,41 @@ def test_a_handshake_before_the_command(served, version):
         assert s.reply()[0] == 522
 
 
+def test_prot_behind_the_data_connection_and_a_handshake_before_the_command(served):
+    server = served(force_local_data_ssl="NO")
+    with Session(server.port, tls=tls_context()) as s:
+        assert s.reply()[0] == 220
+        s.secure(private=False)
+        s.command(f"USER {USER}", 331)
+        s.command(f"PASS {PASSWORD}", 230)
+        s.passive()
+        s.protect()
+        s.secure_data()
+        s.command("STOR f", 150)
+        s.write_data(b"data")
+        s.close_data()
+        assert s.reply()[0] == 226
+
+
+def test_prot_c_within_the_handshake_of_a_data_connection(served):
+    """The level counts at the transfer command: what begins under TLS then is not what was asked for."""
+    server = served(force_local_data_ssl="NO")
+    with login(server) as s:
+        s.passive()
+        to_server, hello = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = s.tls.wrap_bio(to_server, hello, session=s.sock.session)
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        s.data.sendall(hello.read())
+        to_server.write(s.data.recv(65536))
+        client.do_handshake()
+        s.command("PROT C", 200)
+        s.command("STOR f", 150)
+        s.data.sendall(hello.read())
+        assert s.reply()[0] == 522
+    assert not (server.root / "f").exists()
+
+
 def test_uploads_renew_the_ticket(served):
     """Clients that use a ticket once need a fresh one for each data connection."""
     server = served()
@@ -220,6 +255,103 @@ def test_ccc_by_policy(served):
         s.data = s.tls.wrap_socket(s.data, session=session)
         assert s.read_data() == b"data"
         assert s.reply()[0] == 226
+        # the control connection is clear, but not everybody's: another session is no proof
+        s.passive()
+        s.command("RETR f", 150)
+        s.data = s.tls.wrap_socket(s.data)
+        assert s.reply()[0] == 522
+
+
+def handshake_by_hand(s):
+    """The data connection's handshake without a socket of TLS: (connection, what to send), for whom wants to see, or say,
+    what ssl.SSLSocket hides."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = s.tls.wrap_bio(to_client, to_server, session=s.sock.session)
+    while True:
+        try:
+            client.do_handshake()
+        except ssl.SSLWantReadError:
+            s.data.sendall(to_server.read())
+            to_client.write(s.data.recv(65536))
+        else:
+            return client, to_client, to_server
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_who_ends_its_side_first_gets_the_whole_file(served, version):
+    server = served()
+    data = os.urandom(2_000_000)
+    (server.root / "f").write_bytes(data)
+    with login(server, version) as s:
+        s.passive()
+        s.command("RETR f", 150)
+        client, to_client, to_server = handshake_by_hand(s)
+        with pytest.raises(ssl.SSLWantReadError):
+            client.unwrap()
+        s.data.sendall(to_server.read())
+        received = 0
+        while piece := s.data.recv(1 << 18):
+            received += len(piece)
+        assert received > len(data)
+        assert s.reply()[0] == 226
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_aborted_download_does_not_end_in_order(served, version):
+    server = served()
+    with open(server.root / "f", "wb") as f:
+        f.truncate(50_000_000)
+    with login(server, version) as s:
+        s.passive()
+        s.command("RETR f", 150)
+        d = s.tls.wrap_socket(s.data, session=s.sock.session, suppress_ragged_eofs=False)
+        assert d.recv(1000)
+        s.command("ABOR", 426)
+        assert s.reply()[0] == 226
+        with pytest.raises(OSError):
+            while d.recv(1 << 18):
+                pass
+        d.close()
+
+
+def test_bytes_behind_the_end_of_an_upload_are_none_of_it(served):
+    server = served()
+    with login(server) as s:
+        s.passive()
+        s.command("STOR f", 150)
+        client, _, to_server = handshake_by_hand(s)
+        client.write(b"the whole")
+        with pytest.raises(ssl.SSLWantReadError):
+            client.unwrap()
+        s.data.sendall(to_server.read() + b"\x17\x03\x03\x00\x20" + bytes(32))
+        s.close_data()
+        assert s.reply()[0] == 226
+    assert (server.root / "f").read_bytes() == b"the whole"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_whatever_a_client_resumes_of_its_session(served, version):
+    """No tickets; the first one again and again; always that of the data connection before."""
+    server = served()
+    (server.root / "f").write_bytes(b"data")
+    context = tls_context(version=version)
+    context.options |= ssl.OP_NO_TICKET
+    with Session(server.port, tls=context).login(USER, PASSWORD) as s:
+        for _ in range(3):
+            assert s.retrieve("RETR f") == b"data"
+            s.store("STOR g", b"data")
+    for renew in (False, True):
+        with login(server, version) as s:
+            session = s.sock.session
+            for _ in range(5):
+                s.passive()
+                s.command("RETR f", 150)
+                s.data = s.tls.wrap_socket(s.data, session=session)
+                assert s.data.session_reused
+                assert s.data.recv(100) == b"data"
+                session = s.data.session if renew else session
+                s.close_data()
+                assert s.reply()[0] == 226
 
 
 # ---- what is refused ----
@@ -307,12 +439,13 @@ def test_a_resumed_control_connection_keeps_its_proof(served):
     server.wait_log("resumed=yes")
 
 
-def cut_upload(s, data):
-    """An upload whose connection ends in order, but without close_notify."""
+def cut_upload(s, data, part=b""):
+    """An upload whose connection ends in order, but without close_notify; part: of a record."""
     s.passive()
     s.command("STOR f", 150)
     s.write_data(data)
     raw = socket.socket(fileno=s.data.detach())
+    raw.sendall(part)
     raw.shutdown(socket.SHUT_WR)
     raw.close()
     s.data = None
@@ -338,6 +471,18 @@ def test_old_clients_may_end_without_close_notify(served):
         assert code == 226, lines
     assert (server.root / "f").read_bytes() == b"no end mark"
     server.wait_log("close_notify")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nobody_ends_within_a_record(served, version):
+    """To forgive a missing end mark is not to believe that a part is the whole."""
+    server = served(strict_ssl_read_eof="NO")
+    (server.root / "f").write_bytes(b"the old file")
+    with login(server, version) as s:
+        for part in (b"\x17\x03\x03", b"\x17\x03\x03\x10\x00", b"\x17\x03\x03\x10\x00half"):
+            code, lines = cut_upload(s, b"half of it", part)
+            assert code == 426, lines
+            assert (server.root / "f").read_bytes() == b"the old file"
 
 
 def test_strict_downloads_want_the_clients_end(served):
@@ -426,7 +571,8 @@ def test_alpn_of_others_ends_the_handshake(served):
             s.secure()
 
 
-@pytest.mark.parametrize("line", ["GET / HTTP/1.1", "POST /x HTTP/1.0", "EHLO there", "Host: x", "HELO x"])
+@pytest.mark.parametrize("line", ["GET / HTTP/1.1", "POST /x HTTP/1.0", "EHLO there", "Host: x", "HELO x",
+                                  "PROPFIND / HTTP/1.1"])
 def test_other_protocols_are_cut_off(served, line):
     server = served()
     with login(server) as s:

@@ -60,7 +60,7 @@ def conversation(path):
     for _, word, rest in steps(path):
         if word == ">":
             replies.send(unescaped(rest) + b"\r\n")
-        elif word == ">>":
+        elif word in (">>", "urgent"):
             replies.send(unescaped(rest))
         elif word in ("<", "<..."):
             replies.expect(rest)

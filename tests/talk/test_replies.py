@@ -8,11 +8,11 @@ TABLE = replies.table()
 VERBS = replies.verbs()
 
 # Verb -> the replies that a conversation can bring about. Not here: 421, and what needs a failing disk or a
-# lack of memory (451, 452, 552; tests/faults and tests/unit have them).
+# lack of memory or ports (451, 452, 552, 425 of PASV; tests/faults and tests/unit have them).
 MAY = {
     "USER": "230 331 501 530",
     "PASS": "230 501 503 530",
-    "ACCT": "502",
+    "ACCT": "202",
     "CWD": "250 501 530 550",
     "XCWD": "250 501 530 550",
     "CDUP": "250 501 530 550",
@@ -21,7 +21,7 @@ MAY = {
     "QUIT": "221 501",
     "PORT": "200 500 501 502 504 530 550",
     "EPRT": "200 500 501 502 504 522 530 550",
-    "PASV": "227 425 501 502 530 550",
+    "PASV": "227 501 502 530 550",
     "EPSV": "200 229 501 502 522 530 550",
     "TYPE": "200 501 504 530 550",
     "STRU": "200 501 504 530 550",
@@ -47,7 +47,7 @@ MAY = {
     "MLSD": "150 226 425 426 501 530 550",
     "SITE": "150 200 214 226 425 500 501 504 530 550",
     "SYST": "215 501",
-    "STAT": "211 213 450 501 530",
+    "STAT": "211 212 213 450 501 530",
     "HELP": "214 501",
     "NOOP": "200 501",
     "FEAT": "211 501",

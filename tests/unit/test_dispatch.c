@@ -250,7 +250,8 @@ test_list_options(void **state)
 	    {"-- -x", LIST_LS, LIST_LS, 0, "-x", false},
 	    {"-1", LIST_NAMES, LIST_NAMES, 0, "", false},
 	    {"-l", LIST_NAMES, LIST_LS, 0, "", false},
-	    {"a*/b", LIST_LS, LIST_LS, 0, "a*/b", false},
+	    {"a*/b", LIST_LS, LIST_LS, 0, "a*/b", true},
+	    {"a/b/", LIST_LS, LIST_LS, 0, "a/b/", false},
 	    {"a/b*", LIST_LS, LIST_LS, 0, "a/b*", true},
 	    {"*.[ch]", LIST_LS, LIST_LS, 0, "*.[ch]", true},
 	};

@@ -20,7 +20,7 @@ struct step {
 	enum ferry_event_kind kind;
 	enum ferry_channel channel;
 	enum ferry_mode mode;
-	const char *text;
+	const char *text, *cipher;
 	const char *local, *remote, *used;
 	int code;
 	uint64_t bytes;
@@ -61,6 +61,7 @@ feed(struct explain *x, const struct step *s)
 	    .channel = s->channel,
 	    .mode = s->mode,
 	    .text = s->text,
+	    .cipher = s->cipher,
 	    .local = place(s->local),
 	    .remote = place(s->remote),
 	    .used = place(s->used),
@@ -211,6 +212,37 @@ static const struct step active_refused[] = {
     SENT("PORT 192,168,1,50,196,11"),
     GOT(500, "500 Illegal PORT command"),
     {.kind = FERRY_EV_MODE_FAILED, .mode = FERRY_MODE_PORT, .text = "500 Illegal"},
+    END,
+};
+
+/* The same, and the server tells where it sees us; and with --active-address. */
+static const struct step active_seen[] = {
+    DIALLED("192.168.1.50 49320", "203.0.113.10 21"),
+    MODE(FERRY_MODE_PORT),
+    {.kind = FERRY_EV_LISTENING, .channel = FERRY_DATA, .local = "192.168.1.50 50187"},
+    SENT("PORT 192,168,1,50,196,11"),
+    GOT(500, "500 PORT names 192.168.1.50 but you come from 198.51.100.7 (NAT?)."),
+    {.kind = FERRY_EV_MODE_FAILED, .mode = FERRY_MODE_PORT, .text = "500 PORT"},
+    END,
+};
+
+/* F3: encrypted, and the port filtered. */
+static const struct step silent_tls[] = {
+    DIALLED("198.51.100.7 49320", "203.0.113.10 21"),
+    {.kind = FERRY_EV_TLS, .text = "TLSv1.3", .cipher = "TLS_AES_256_GCM_SHA384"},
+    MODE(FERRY_MODE_EPSV),
+    SENT("EPSV"),
+    GOT(229, "229 Entering Extended Passive Mode (|||61042|)"),
+    {.kind = FERRY_EV_ADDRESS,
+	.remote = "203.0.113.10 61042",
+	.used = "203.0.113.10 61042"},
+    {.kind = FERRY_EV_CONNECT_FAILED,
+	.channel = FERRY_DATA,
+	.local = "198.51.100.7 49322",
+	.remote = "203.0.113.10 61042",
+	.sys_errno = ETIMEDOUT,
+	.seconds = 5.0},
+    {.kind = FERRY_EV_MODE_FAILED, .mode = FERRY_MODE_EPSV, .text = "no answer"},
     END,
 };
 

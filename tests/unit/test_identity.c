@@ -254,12 +254,25 @@ static const struct row rows[] = {
 	{ .who = USER, .user = "bob", .options = GUEST, .unprivileged = true,
 	    .account = "", .uid = OWN_UID, .gid = OWN_GID, .prefix = "/srv/v",
 	    .root = "/srv/v/bob", .cwd = "/", .rights = LOOK, .umask = 077 },
+	/* ftpusers: the same, and for guests too */
+	{ .who = USER, .user = "denied", .options = GUEST, .unjudged = true,
+	    .result = -FERRY_EREFUSED, .why = "the name is in /etc/ftpusers" },
+	{ .who = USER, .user = "denied", .options = GUEST, .account = "ftp", .uid = 101,
+	    .gid = 102, .prefix = "/srv/v", .root = "/srv/v/denied", .cwd = "/",
+	    .rights = LOOK, .umask = 077 },
 	/* check_shell is for local users */
 	{ .who = USER, .user = "bob", .options = GUEST, .unjudged = true, .account = "ftp",
 	    .uid = 101, .gid = 102, .prefix = "/srv/v", .root = "/srv/v/bob", .cwd = "/",
 	    .rights = LOOK, .umask = 077 },
 };
 /* clang-format on */
+
+/* In ftpusers(5). */
+static bool
+denied(const char *name)
+{
+	return strcmp(name, "denied") == 0;
+}
 
 static int
 run(const struct row *row, const struct conf *c, struct identity *ret, struct buf *why)
@@ -271,6 +284,7 @@ run(const struct row *row, const struct conf *c, struct identity *ret, struct bu
 	    .gid = OWN_GID,
 	    .find = row->no_ftp ? find_no_ftp : find,
 	    .shell_listed = listed,
+	    .denied = denied,
 	};
 
 	if (row->who == ANON)
@@ -335,14 +349,14 @@ test_rights(void **state)
 		LOOK, LOCAL_LOOK},
 	    {"write_enable=YES", LOOK, RIGHT_ALL},
 	    {"write_enable=YES chmod_enable=NO", LOOK, RIGHT_ALL & ~RIGHT_CHMOD},
-	    {"write_enable=YES mdtm_write=NO", LOOK, RIGHT_ALL & ~RIGHT_MTIME},
+	    {"write_enable=YES mfmt_enable=NO", LOOK, RIGHT_ALL & ~RIGHT_MTIME},
 	    {"write_enable=YES anon_upload_enable=YES", LOOK | RIGHT_CREATE, RIGHT_ALL},
 	    {"write_enable=YES anon_mkdir_write_enable=YES", LOOK | RIGHT_MKDIR,
 		RIGHT_ALL},
 	    {"write_enable=YES anon_other_write_enable=YES",
 		LOOK | RIGHT_DELETE | RIGHT_RENAME | RIGHT_RMDIR | RIGHT_MTIME,
 		RIGHT_ALL},
-	    {"write_enable=YES anon_other_write_enable=YES mdtm_write=NO",
+	    {"write_enable=YES anon_other_write_enable=YES mfmt_enable=NO",
 		LOOK | RIGHT_DELETE | RIGHT_RENAME | RIGHT_RMDIR,
 		RIGHT_ALL & ~RIGHT_MTIME},
 	    {"write_enable=YES anon_upload_enable=YES anon_other_write_enable=YES",

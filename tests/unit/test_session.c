@@ -68,7 +68,7 @@ test_login_sequence(void **state)
 	world_ask(w, "PASS right", "503 ");
 	world_ask(w, "USER nobody", "331 ");
 	world_ask(w, "USER somebody", "331 ");
-	world_ask(w, "ACCT x", "502 ");
+	world_ask(w, "ACCT x", "202 ");
 	world_ask(w, "USER somebody", "331 ");
 	world_ask(w, "PASS right", "230 ");
 }
@@ -202,7 +202,7 @@ static const char replies[] =
     "257 \"/home/a\"\"b\xff\xff" "c\r\0d/x\ny\" created.\r\n"
     "200 NOOP ok.\r\n"
     "200 TYPE is I: every byte as it is.\r\n"
-    "501 That is no TYPE.\r\n"
+    "504 Only TYPE A N, I and L 8 are offered.\r\n"
     "504 Only TYPE A N, I and L 8 are offered.\r\n"
     "504 Only STRU F is offered.\r\n"
     "200 MODE is B.\r\n"
@@ -766,7 +766,7 @@ test_stor_that_fails(void **state)
 	data = world_epsv(w);
 	world_ask(w, "STOR up", "150 ");
 	close(data);
-	world_expect(w, "452 ");
+	world_expect(w, "552 ");
 	w->commit_error = 0;
 	/* Aborted. */
 	data = world_epsv(w);
@@ -894,7 +894,7 @@ test_blocks_that_fail(void **state)
 	w->commit_error = ENOSPC;
 	world_ask(w, "STOR up", "125 ");
 	send_all(w, data, (const uint8_t *)"\x40\0\x01" "c", 4);
-	world_expect(w, "452 ");
+	world_expect(w, "552 ");
 	w->commit_error = 0;
 	/* Nothing can be written at all. What is sent nevertheless is thrown away. */
 	w->stores_read_only = true;
@@ -1148,6 +1148,48 @@ test_passive_replies(void **state)
 	world_ask(w, "LIST", "425 ");
 }
 
+/* The client calls so long after the reply, as far as we can tell. */
+static void
+call_after(struct world *w, uint64_t ms)
+{
+	struct data *d = &session_of(w)->data;
+
+	world_ask(w, "EPSV", "229 ");
+	d->listened_at -= ms;
+	int fd = world_dial(w, d->target.port);
+	WORLD_UNTIL(w, d->state != DATA_LISTENING);
+	close(fd);
+}
+
+/* curl 7.88 sleeps for a second when it finds the reply at its first look. */
+static void
+test_passive_replies_held_back(void **state)
+{
+	static const struct {
+		uint64_t ms, hold;
+	} calls[] = {{0, 0}, {500, 0}, {1000, 1}, {0, 1}, {1500, 1}, {1000, 2}, {1000, 4}, {1000, 8},
+	    {1000, 16}, {1000, 16}};
+	struct world *w = *state;
+
+	world_login(w);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		call_after(w, calls[i].ms);
+		assert_int_equal(session_of(w)->data.hold, calls[i].hold);
+	}
+	world_say(w, "EPSV");
+	WORLD_UNTIL(w, session_of(w)->state == SESSION_PAUSED);
+	world_say(w, "NOOP");
+	world_expect(w, "229 ");
+	world_expect(w, "200 ");
+	world_ask(w, "PASV", "227 ");
+	/* It ends while its reply is held back. */
+	world_say(w, "EPSV");
+	WORLD_UNTIL(w, session_of(w)->state == SESSION_PAUSED);
+	close(w->client);
+	w->client = -1;
+	WORLD_UNTIL(w, w->closed == 1);
+}
+
 /* Holds two ports in a row. The first one's number. */
 static uint16_t
 hold_two_ports(int ret_fd[2])
@@ -1255,7 +1297,7 @@ test_ipv6(void **state)
 	world_add_file(w, "/f", "0123456789", 10);
 	world_login(w);
 	assert_string_equal(w->asked_peer, "::1");
-	world_ask(w, "PASV", "425 PASV cannot carry an IPv6 address. Use EPSV.");
+	world_ask(w, "PASV", "501 PASV cannot carry an IPv6 address. Use EPSV.");
 	world_ask(w, "EPSV 1", "522 You are connected over another protocol, use (2)");
 	world_ask(w, "PORT 127,0,0,1,50,0", "500 PORT names 127.0.0.1 but you come from ::1");
 	int data = world_epsv(w);
@@ -1444,6 +1486,7 @@ test_mdtm_that_sets(void **state)
 	struct world *w = *state;
 
 	world_add_file(w, "/home/20240101000000 x", "", 0);
+	w->conf.mdtm_write = true;
 	world_login(w);
 	world_ask(w, "MDTM 20240101000000 x", "213 20010909014640");
 	world_ask(w, "MDTM 20240101000000 y", "213 ");
@@ -1452,6 +1495,8 @@ test_mdtm_that_sets(void **state)
 	assert_string_equal(w->asked_path, "/home/y");
 	w->conf.mdtm_write = false;
 	world_ask(w, "MDTM 20240101000000 z", "550 ");
+	world_ask(w, "MFMT 20240101000000 z", "213 ");
+	w->conf.mfmt_enable = false;
 	world_ask(w, "MFMT 20240101000000 z", "550 ");
 }
 
@@ -1692,6 +1737,7 @@ main(int argc, char **argv)
 	    WORLD_TEST(test_port_refused),
 	    WORLD_TEST(test_port_nobody_there),
 	    WORLD_TEST(test_passive_replies),
+	    WORLD_TEST(test_passive_replies_held_back),
 	    WORLD_TEST(test_passive_range_is_full),
 	    WORLD_TEST(test_passive_nobody_came),
 	    WORLD_TEST(test_passive_stranger),

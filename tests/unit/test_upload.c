@@ -20,7 +20,9 @@ setup(void **state)
 	world_make_tree();
 	put("old", "old content", 0640);
 	assert_int_equal(mkdirat(world.root, "d", 0755), 0);
-	assert_int_equal(mkdirat(world.root, "shut", 0555), 0);
+	assert_int_equal(mkdirat(world.root, "shut", 0755), 0);
+	put("shut/old", "old content", 0644);
+	assert_int_equal(fchmodat(world.root, "shut", 0555, 0), 0);
 	put("d/old", "old", 0604);
 	put("readonly", "fixed", 0444);
 	assert_int_equal(symlinkat("d/old", world.root, "link"), 0);
@@ -262,6 +264,25 @@ test_interrupted_late(void **state)
 	assert_int_equal(ask_commit(ALL, number, false), 0);
 	assert_true(holds("part", "another's"));
 	unlinkat(world.root, "part", 0);
+}
+
+/* A file that may be written in a directory that may not. */
+static void
+test_no_temporary_name(void **state)
+{
+	assert_int_equal(upload(STORE_REPLACE, "/shut/old", 0, "", false), 0);
+	assert_true(holds("shut/old", "old content"));
+	assert_int_equal(upload(STORE_REPLACE, "/shut/old", 0, "new", true), 0);
+	assert_true(holds("shut/old", "new"));
+	assert_int_equal(mode_of("shut/old"), S_IFREG | 0644);
+	assert_int_equal(upload(STORE_REPLACE, "/shut/old", 0, "longer content", true), 0);
+	assert_true(holds("shut/old", "longer content"));
+	assert_int_equal(upload(STORE_REPLACE, "/shut/old", 0, "part", false), 0);
+	assert_true(holds("shut/old", "part"));
+	assert_int_equal(upload(STORE_REPLACE, "/shut/old", 0, "", true), 0);
+	assert_true(holds("shut/old", ""));
+	/* A copy is whole or none: it is not begun. */
+	assert_int_equal(ask_store(ALL, STORE_COPY, "/shut/old", 0, 0), EACCES);
 }
 
 static void
@@ -730,6 +751,7 @@ main(void)
 	    cmocka_unit_test_setup(test_not_durable, each),
 	    cmocka_unit_test_setup(test_interrupted_creator, each),
 	    cmocka_unit_test_setup(test_interrupted_late, each),
+	    cmocka_unit_test_setup(test_no_temporary_name, each),
 	    cmocka_unit_test_setup(test_append, each),
 	    cmocka_unit_test_setup(test_resume, each),
 	    cmocka_unit_test_setup(test_patch, each),
