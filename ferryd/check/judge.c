@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "section.h"
 #include "util.h"
 
 /* Ports that Kubernetes gives out by itself. */
@@ -168,6 +169,54 @@ judge_scope(struct judge *j, const struct endpoint *at)
 	return false;
 }
 
+/* What clients from this address are told is an address that they can reach. */
+static bool
+is_told_well(const struct judge *j, const struct endpoint *client)
+{
+	size_t network = section_find_network(j->conf, client);
+	const struct conf *view = network != 0 ? section_view(j->conf, 0, network) : NULL;
+	struct endpoint told;
+
+	if (view == NULL)
+		return false;
+	return view->pasv_address == NULL || view->pasv_address[0] == '\0' ||
+	       (endpoint_from_text(view->pasv_address, &told) == 0 && is_inner(&told));
+}
+
+/* Clients of the machine's own network, behind the same router. */
+static void
+judge_inner_clients(struct judge *j, const char *told)
+{
+	const struct facts *f = j->facts;
+	char own[ENDPOINT_TEXT_MAX], around[ENDPOINT_TEXT_MAX], advice[300];
+	struct endpoint network;
+
+	if (!is_inside(f))
+		return;
+	for (size_t i = 0; i < f->owns; i++) {
+		if (f->own[i].family != AF_INET || is_told_well(j, &f->own[i]))
+			continue;
+		endpoint_format_address(&f->own[i], own);
+		network = f->own[i];
+		((uint8_t *)&network.v4)[3] = 0;
+		endpoint_format_address(&network, around);
+		snprintf(advice, sizeof(advice),
+		    "# the machine's own address, for those in its network:\n"
+		    "[network %s/24]\npasv_address=",
+		    around);
+		find(j, LEVEL_UNKNOWN, "P07", advice,
+		    "Clients in this machine's own network (%s) are told %s as well: "
+		    "they "
+		    "need EPSV, or a router that sends its own inner clients back "
+		    "(hairpin NAT).",
+		    own, told);
+		return;
+	}
+	find(j, LEVEL_OK, "", "",
+	    "Clients in this machine's own network are told an "
+	    "address that is in it.");
+}
+
 /* Somebody in front of us has that address. */
 static void
 judge_nat(struct judge *j, const struct endpoint *at)
@@ -191,12 +240,7 @@ judge_nat(struct judge *j, const struct endpoint *at)
 		    "The packet filter uses the kernel's FTP helper, which takes no "
 		    "notice of a PASV answer with another address: with pasv_address "
 		    "set, PASV opens nothing while EPSV does.");
-	if (is_inside(f))
-		find(j, LEVEL_UNKNOWN, "P07", "",
-		    "Clients in this machine's own network are told %s as well: they "
-		    "need EPSV, or a router that sends its own inner clients back "
-		    "(hairpin NAT).",
-		    text);
+	judge_inner_clients(j, text);
 }
 
 static void
@@ -222,9 +266,8 @@ judge_advertised(struct judge *j)
 		    "pasv_address=%s resolves to %zu addresses, and PASV tells one of "
 		    "them: which one is chance.",
 		    c->pasv_address, f->advertiseds);
-	else if (f->advertised_by_name)
-		find(j, LEVEL_WARNING, "P02",
-		    "# after the address has changed:\nkill -HUP PID_OF_FERRYD",
+	else if (f->advertised_by_name && c->pasv_addr_refresh == 0)
+		find(j, LEVEL_WARNING, "P02", "pasv_addr_refresh=60",
 		    "pasv_address=%s is looked up when the server starts or reloads: "
 		    "when it changes, PASV goes on telling the old address until then.",
 		    c->pasv_address);

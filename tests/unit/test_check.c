@@ -32,7 +32,7 @@
 
 struct row {
 	const char *name;
-	const char *options;    /* "name=value name=value" */
+	const char *options;    /* "name=value name=value"; "~" is a blank */
 	const char *own;        /* the machine's addresses, with blanks between */
 	const char *advertised; /* what pasv_address is or resolves to */
 	struct facts f;
@@ -60,13 +60,21 @@ static const struct row rows[] = {
     {"its own", "pasv_address=" PUBLIC, PUBLIC, PUBLIC, {WELL}, "", NULL},
     {"a router's, in front of a public machine", "pasv_address=11.0.0.9", PUBLIC, "11.0.0.9", {WELL}, "", NULL},
     {"a router's, in front of a private machine", "pasv_address=11.0.0.9", PRIVATE, "11.0.0.9", {WELL},
-     "?P07 ", NULL},
+     "?P07 ", "[network 192.168.1.0/24]\npasv_address="},
+    {"... which its own network is not told", "pasv_address=11.0.0.9 [network~192.168.0.0/16] pasv_address=", PRIVATE,
+     "11.0.0.9", {WELL}, "", NULL},
+    {"... which another network is not told", "pasv_address=11.0.0.9 [network~10.0.0.0/8] pasv_address=", PRIVATE,
+     "11.0.0.9", {WELL}, "?P07 ", NULL},
+    {"... and the inner network another outer one", "pasv_address=11.0.0.9 [network~192.168.0.0/16] "
+     "pasv_address=11.0.0.8", PRIVATE, "11.0.0.9", {WELL}, "?P07 ", NULL},
     {"a router's, and the kernel's helper", "pasv_address=11.0.0.9", PUBLIC, "11.0.0.9",
      {WELL, .ftp_helper = true}, "~P20 ", "leave the helper out"},
     {"a name that is private here", "pasv_address=ftp.example pasv_addr_resolve=YES", PRIVATE, PRIVATE,
      {WELL, .advertised_by_name = true}, "!P06 ", "pasv_addr_resolve=NO"},
     {"a name", "pasv_address=ftp.example pasv_addr_resolve=YES", PUBLIC, PUBLIC,
-     {WELL, .advertised_by_name = true}, "~P02 ", "kill -HUP"},
+     {WELL, .advertised_by_name = true}, "", NULL},
+    {"a name, looked up once", "pasv_address=ftp.example pasv_addr_resolve=YES pasv_addr_refresh=0", PUBLIC, PUBLIC,
+     {WELL, .advertised_by_name = true}, "~P02 ", "pasv_addr_refresh=60"},
     {"a name of several", "pasv_address=ftp.example pasv_addr_resolve=YES", PUBLIC, "11.0.0.2 11.0.0.3",
      {WELL, .advertised_by_name = true}, "~P02 H08 ", NULL},
     {"none, on a private machine", "", PRIVATE, NULL, {WELL}, "~P01 ", "pasv_address="},
@@ -173,17 +181,13 @@ parse_addresses(const char *text, struct endpoint *out)
 static void
 set_options(struct conf *c, const char *options)
 {
-	char copy[512], *save = NULL;
+	char copy[512];
 
+	snprintf(copy, sizeof(copy), "%s\n", options);
+	for (char *p = copy; *p != '\0'; p++)
+		*p = *p == ' ' ? '\n' : *p == '~' ? ' ' : *p;
 	assert_int_equal(conf_init(c), 0);
-	snprintf(copy, sizeof(copy), "%s", options);
-	for (char *p = strtok_r(copy, " ", &save); p != NULL;
-	     p = strtok_r(NULL, " ", &save)) {
-		char *equals = strchr(p, '=');
-
-		*equals = '\0';
-		assert_int_equal(conf_set(c, p, equals + 1, NULL, 0, NULL, NULL), 0);
-	}
+	assert_int_equal(conf_parse(c, "row", copy, strlen(copy), NULL, NULL), 0);
 }
 
 /* The last row of the machine's surroundings is always there. */
