@@ -127,14 +127,13 @@ def watching(world, server, *args):
             process.wait()
 
 
-def call(world, port):
+def call(world, port, target=None, caller=None):
     """As a client does, not waiting for long."""
-    with world.client, socket.socket() as s:
+    target = target or world.target
+    with caller or world.client, socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET) as s:
         s.settimeout(0.3)
-        try:
-            s.connect((world.target, port))
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):
+            s.connect((target, port))
 
 
 STORIES = [
@@ -154,6 +153,8 @@ def test_watch_tells_where_calls_end(place, name, own, router, fate, words):
     world, server = place(own=own, router=router)
     rules = world.server.feed(["nft", "list", "ruleset"], "")
     with watching(world, server) as lines:
+        # the machine's own calls are not from outside
+        call(world, 21, caller=world.server)
         call(world, 21)
         if name == "open":
             # one that listens, since nobody is to be refused
@@ -182,3 +183,13 @@ def test_watch_ends_by_itself_and_prints_json(place):
     assert process.returncode == 0
     last = json.loads(out.splitlines()[-1])
     assert last["control"] == last["passive"] == 0 and last["codes"] == "P11 H12", out
+
+
+def test_watch_sees_ipv6(place):
+    world, server = place(own="tcp dport 21 ct state new accept")
+    with watching(world, server) as lines:
+        call(world, 21, net.SERVER_6)
+        call(world, 50999, net.SERVER_6)
+    text = "\n".join(lines)
+    assert re.search(r"\[2001:db8:1::2\]:\d+ -> control port 21: answered", text), text
+    assert re.search(r"\[2001:db8:1::2\]:\d+ -> passive port 50999: no answer", text), text

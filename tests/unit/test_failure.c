@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <ferry/ferry.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "failure.h"
@@ -144,8 +145,12 @@ test_lines_that_nobody_wrote(void **state)
 	    "1700000000 1 0 0 61000 11.0.0.7 11.0.0.8 x",
 	    "99999999999999999999 1 0 0 61000 11.0.0.7 -",
 	};
+	char zeros[FAILURE_LINE_MAX + 64];
 	struct failure_record r;
+	int n = snprintf(
+	    zeros, sizeof(zeros), "%0*d 1 0 0 61000 11.0.0.7 -", FAILURE_LINE_MAX, 7);
 
+	assert_int_equal(failure_parse(zeros, (size_t)n, &r), -FERRY_EPROTO);
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		if (failure_parse(lines[i], strlen(lines[i]), &r) != -FERRY_EPROTO &&
 		    failure_parse(lines[i], strlen(lines[i]), &r) != -FERRY_EINVAL)
