@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "iptables.h"
 #include "util.h"
 
 /* A ruleset larger than this is not read, and nft has so long to print it. */
@@ -276,12 +277,10 @@ read_all(int fd, struct buf *out)
 	}
 }
 
-/* Standard error goes nowhere: a complaint of nft's is an unread ruleset. */
+/* Standard error goes nowhere: a complaint is an unread ruleset. */
 static int
-spawn_nft(const char *program, int out, pid_t *ret_pid)
+spawn(char *const argv[], int out, pid_t *ret_pid)
 {
-	static char *const argv[] = {
-	    (char *)"nft", (char *)"-j", (char *)"list", (char *)"ruleset", NULL};
 	static char *const env[] = {
 	    (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C", NULL};
 	posix_spawn_file_actions_t actions;
@@ -293,27 +292,21 @@ spawn_nft(const char *program, int out, pid_t *ret_pid)
 	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 	posix_spawn_file_actions_addopen(
 	    &actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	r = posix_spawn(ret_pid, program, &actions, NULL, argv, env);
+	r = posix_spawn(ret_pid, argv[0], &actions, NULL, argv, env);
 	posix_spawn_file_actions_destroy(&actions);
 	return r;
 }
 
+/* What a program prints; argv[0] is its path. */
 static enum unread
-read_ruleset(struct buf *out)
+read_program(char *const argv[], struct buf *out)
 {
-	static const char *const programs[] = {
-	    "/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft"};
-	const char *program = NULL;
 	int pipefd[2], status = -1, r;
 	pid_t pid;
 
-	for (size_t i = 0; i < ARRAY_LEN(programs) && program == NULL; i++)
-		program = access(programs[i], X_OK) == 0 ? programs[i] : NULL;
-	if (program == NULL)
-		return UNREAD_NO_NFT;
 	if (pipe2(pipefd, O_CLOEXEC) < 0)
 		return UNREAD_FAILED;
-	r = spawn_nft(program, pipefd[1], &pid);
+	r = spawn(argv, pipefd[1], &pid);
 	close(pipefd[1]);
 	if (r != 0) {
 		close(pipefd[0]);
@@ -326,6 +319,41 @@ read_ruleset(struct buf *out)
 		;
 	return r == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? READ_ALL
 								       : UNREAD_FAILED;
+}
+
+/* Where administrators' programs are; root's own PATH is anybody's. False: nowhere. */
+static bool
+find_program(const char *name, char out[64])
+{
+	static const char *const places[] = {
+	    "/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin"};
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		snprintf(out, 64, "%s/%s", places[i], name);
+		if (access(out, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum unread
+read_ruleset(struct buf *out)
+{
+	char program[64];
+	char *const argv[] = {
+	    program, (char *)"-j", (char *)"list", (char *)"ruleset", NULL};
+
+	return find_program("nft", program) ? read_program(argv, out) : UNREAD_NO_NFT;
+}
+
+/* False: it cannot be had. */
+static bool
+read_saved(const char *name, struct buf *out)
+{
+	char program[64];
+	char *const argv[] = {program, (char *)"-t", (char *)"filter", NULL};
+
+	return find_program(name, program) && read_program(argv, out) == READ_ALL;
 }
 
 static void
@@ -361,12 +389,42 @@ guess_manager(struct facts *f)
 		f->manager = MANAGER_FIREWALLD;
 }
 
+/* Where iptables has made rules, it is asked for them in its own words. */
+static void
+ask_iptables(struct ruleset *r, bool legacy, struct buf text[FAMILIES], struct facts *f)
+{
+	static const char *const names[2][FAMILIES] = {
+	    {"iptables-save", "ip6tables-save"},
+	    {"iptables-legacy-save", "ip6tables-legacy-save"},
+	};
+	bool v4 = read_saved(names[legacy][FAMILY_4], &text[FAMILY_4]);
+	bool v6 = read_saved(names[legacy][FAMILY_6], &text[FAMILY_6]);
+
+	if (v4)
+		ruleset_add_iptables(r, AF_INET, &text[FAMILY_4]);
+	if (v6)
+		ruleset_add_iptables(r, AF_INET6, &text[FAMILY_6]);
+	if (legacy && (!v4 || !v6))
+		f->unread = UNREAD_LEGACY;
+}
+
+/* iptables-legacy keeps its rules where nft does not see them. */
+static bool
+has_legacy_tables(void)
+{
+	char tables[SMALL_FILE];
+
+	return read_small("/proc/net/ip_tables_names", tables, sizeof(tables)) &&
+	       strstr(tables, "filter") != NULL;
+}
+
 static void
 gather_filter(const struct conf *c, struct facts *f)
 {
 	_cleanup_(buf_free)
 	struct buf text = BUF_INIT(RULES_MAX);
-	char tables[SMALL_FILE];
+	struct buf saved[FAMILIES] = {BUF_INIT(IPTABLES_MAX), BUF_INIT(IPTABLES_MAX)};
+	bool legacy = has_legacy_tables();
 	struct ruleset *r = NULL;
 
 	guess_manager(f);
@@ -378,15 +436,18 @@ gather_filter(const struct conf *c, struct facts *f)
 	if (f->unread == READ_ALL &&
 	    ruleset_parse((const char *)buf_data(&text), buf_len(&text), &r) < 0)
 		f->unread = UNREAD_FAILED;
-	if (f->unread == READ_ALL)
+	if (r != NULL) {
+		enum manager manager = ruleset_manager(r);
+
+		if (legacy || manager == MANAGER_IPTABLES || manager == MANAGER_UFW)
+			ask_iptables(r, legacy, saved, f);
 		ask_ruleset(c, r, f);
-	ruleset_free(r);
-	if (read_small("/proc/net/ip_tables_names", tables, sizeof(tables)) &&
-	    strstr(tables, "filter") != NULL) {
-		f->unread = UNREAD_LEGACY;
-		if (f->manager == MANAGER_NONE)
-			f->manager = MANAGER_IPTABLES;
 	}
+	if (legacy && f->manager == MANAGER_NONE)
+		f->manager = MANAGER_IPTABLES;
+	ruleset_free(r);
+	for (int i = 0; i < FAMILIES; i++)
+		buf_free(&saved[i]);
 }
 
 /* ---- what else stands in between ---- */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "iptables.h"
 #include "util.h"
 
 /* The kernel allows 16 jumps. */
@@ -22,18 +23,11 @@
 #define STEPS_MAX 100000
 #define PORTS_MAX 512
 
-/* Possible ends of a chain. */
-enum {
-	END_ACCEPT = 1 << 0,
-	END_DROP = 1 << 1,
-	END_THROUGH = 1 << 2, /* behind its last rule, or return */
-};
-
-enum match { MATCH_NO, MATCH_YES, MATCH_MAYBE };
-
 struct ruleset {
 	json_t *root;
 	json_t *items; /* borrowed: the array of tables, chains, rules, sets */
+	/* borrowed: what iptables-save says, AF_INET and AF_INET6; or NULL */
+	const struct buf *saved[2];
 };
 
 struct walk {
@@ -246,6 +240,8 @@ know(const struct walk *w, const json_t *left, struct known *ret, bool *ret_no)
 		return know_meta(w, text_at(meta, "key"), ret);
 	if (ct != NULL && is(text_at(ct, "key"), "state"))
 		*ret = (struct known){.word = "new"};
+	else if (ct != NULL && is(text_at(ct, "key"), "status"))
+		*ret = (struct known){.never = "dnat"}; /* it is for this machine */
 	else if (fib != NULL && is(text_at(fib, "result"), "type"))
 		*ret = (struct known){.word = "local"};
 	else
@@ -261,6 +257,14 @@ is_syn_flags(const json_t *left)
 
 	return is(text_at(payload, "protocol"), "tcp") &&
 	       is(text_at(payload, "field"), "flags");
+}
+
+/* "Is there a way back to the caller?", as firewalld asks. Callers whose packets come in
+ * where none go out are no case for a table of ports. */
+static bool
+is_way_back(const json_t *left)
+{
+	return is(text_at(json_object_get(left, "fib"), "result"), "oif");
 }
 
 static enum match
@@ -286,6 +290,8 @@ match_rule(struct walk *w, const struct place *at, const json_t *match)
 	/* The first packet has SYN and nothing else. */
 	if (is_syn_flags(left) && is(op, "==") && json_is_string(right))
 		return is(json_string_value(right), "syn") ? MATCH_YES : MATCH_NO;
+	if (is_way_back(left) && json_is_boolean(right))
+		return json_is_true(right) == is(op, "==") ? MATCH_YES : MATCH_NO;
 	if (!know(w, left, &known, &no))
 		return MATCH_MAYBE;
 	if (no)
@@ -467,6 +473,21 @@ is_gate(const json_t *chain, int family)
 	return is(of, "inet") || is(of, family == AF_INET ? "ip" : "ip6");
 }
 
+static const struct buf *
+saved_of(const struct ruleset *r, int family)
+{
+	return r->saved[family == AF_INET6];
+}
+
+/* iptables' own filter chain, of which its own words tell more. */
+static bool
+is_saved(const struct ruleset *r, const json_t *chain, int family)
+{
+	return saved_of(r, family) != NULL && !is(text_at(chain, "family"), "inet") &&
+	       is(text_at(chain, "table"), "filter") &&
+	       is(text_at(chain, "name"), "INPUT");
+}
+
 /* Accepting in one chain is no more than going on to the next; dropping is final. */
 static unsigned
 walk_all(const struct ruleset *r, int family, uint16_t port)
@@ -482,12 +503,21 @@ walk_all(const struct ruleset *r, int family, uint16_t port)
 		struct place at = {text_at(chain, "family"), text_at(chain, "table")};
 		unsigned ends;
 
-		if (chain == NULL || !is_gate(chain, family))
+		if (chain == NULL || !is_gate(chain, family) ||
+		    is_saved(r, chain, family))
 			continue;
 		ends = walk_chain(&w, &at, text_at(chain, "name"), 0);
 		if ((ends & END_THROUGH) != 0)
 			ends |=
 			    is(text_at(chain, "policy"), "drop") ? END_DROP : END_ACCEPT;
+		all |= ends & END_DROP;
+		if ((ends & END_ACCEPT) == 0)
+			return END_DROP;
+	}
+	if (saved_of(r, family) != NULL) {
+		unsigned ends = iptables_walk((const char *)buf_data(saved_of(r, family)),
+		    buf_len(saved_of(r, family)), port);
+
 		all |= ends & END_DROP;
 		if ((ends & END_ACCEPT) == 0)
 			return END_DROP;
@@ -505,7 +535,7 @@ struct ports {
 };
 
 static void
-ports_add(struct ports *p, json_int_t port)
+ports_add(struct ports *p, long port)
 {
 	if (port < p->low || port > p->high)
 		return;
@@ -516,6 +546,14 @@ ports_add(struct ports *p, json_int_t port)
 		p->full = true;
 	else
 		p->port[p->n++] = (uint16_t)port;
+}
+
+/* ... and what is beside it. */
+static void
+ports_around(uint16_t port, void *user)
+{
+	for (long d = -1; d <= 1; d++)
+		ports_add(user, port + d);
 }
 
 /* Between two neighbours of the numbers that stand in the rules nothing changes: those
@@ -530,10 +568,9 @@ ports_collect(struct ports *p, const json_t *value, unsigned depth)
 	if (depth > 64)
 		return;
 	if (json_is_integer(value)) {
-		for (json_int_t d = -1; d <= 1; d++)
-			if (json_integer_value(value) >= 0 &&
-			    json_integer_value(value) <= UINT16_MAX)
-				ports_add(p, json_integer_value(value) + d);
+		if (json_integer_value(value) >= 0 &&
+		    json_integer_value(value) <= UINT16_MAX)
+			ports_around((uint16_t)json_integer_value(value), p);
 	} else if (json_is_array(value)) {
 		json_array_foreach(value, i, inner) ports_collect(p, inner, depth + 1);
 	} else if (json_is_object(value)) {
@@ -560,6 +597,9 @@ ruleset_passage(
 	ports_add(&p, low);
 	ports_add(&p, high);
 	ports_collect(&p, r->items, 0);
+	if (saved_of(r, family) != NULL)
+		iptables_numbers((const char *)buf_data(saved_of(r, family)),
+		    buf_len(saved_of(r, family)), ports_around, &p);
 	qsort(p.port, p.n, sizeof(p.port[0]), compare_ports);
 	for (size_t i = 0; i < p.n; i++) {
 		unsigned ends = walk_all(r, family, p.port[i]);
@@ -601,6 +641,12 @@ ruleset_parse(const char *text, size_t n, struct ruleset **ret)
 	r->items = items;
 	*ret = r;
 	return 0;
+}
+
+void
+ruleset_add_iptables(struct ruleset *r, int family, const struct buf *text)
+{
+	r->saved[family == AF_INET6] = text;
 }
 
 void

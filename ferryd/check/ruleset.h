@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
+
 enum passage {
 	PASSAGE_UNKNOWN, /* nobody could be asked */
 	PASSAGE_OPEN,    /* every port of the range is let in */
@@ -32,6 +34,9 @@ struct ruleset;
 
 /* 0; -FERRY_EPROTO when the text is not what nft prints, -FERRY_ENOMEM. */
 int ruleset_parse(const char *text, size_t n, struct ruleset **ret);
+/* What iptables-save (AF_INET) or ip6tables-save (AF_INET6) prints, in place of what nft
+ * shows of it. Borrowed: it must live as long as r is asked. */
+void ruleset_add_iptables(struct ruleset *r, int family, const struct buf *text);
 void ruleset_free(struct ruleset *r);
 
 /* TCP from anywhere to the ports low to high, over AF_INET or AF_INET6. With

@@ -340,6 +340,10 @@ static const struct {
     {"reject", CHAIN("accept") "," RULE("{\"reject\":{\"type\":\"tcp reset\"}}"), AF_INET, PASSAGE_CLOSED, 0},
     {"SYN", CHAIN("accept") "," RULE(MATCH("{\"&\":[{\"payload\":{\"protocol\":\"tcp\",\"field\":\"flags\"}},"
      "[\"fin\",\"syn\"]]}", "\"syn\"") "," DROP), AF_INET, PASSAGE_CLOSED, 0},
+    {"a port that is forwarded here", CHAIN("drop") "," RULE("{\"match\":{\"op\":\"in\",\"left\":{\"ct\":{\"key\":"
+     "\"status\"}},\"right\":\"dnat\"}}," ACCEPT), AF_INET, PASSAGE_CLOSED, 0},
+    {"no way back", CHAIN("accept") "," RULE("{\"match\":{\"op\":\"==\",\"left\":{\"fib\":{\"result\":\"oif\",\"flags\":"
+     "[\"saddr\",\"iif\"]}},\"right\":false}}," DROP), AF_INET, PASSAGE_OPEN, 0},
     {"jump and back", CHAIN("drop") "," PLAIN("a") "," RULE("{\"jump\":{\"target\":\"a\"}}") ","
      RULE(ACCEPT) "," RULE_IN("a", MATCH(DPORT, "22") "," DROP), AF_INET, PASSAGE_OPEN, 0},
     {"jump and accept", CHAIN("drop") "," PLAIN("a") "," RULE("{\"jump\":{\"target\":\"a\"}}") ","
@@ -383,6 +387,77 @@ test_rulesets(void **state)
 			fail_msg("%s: %d in place of %d, %u", rulesets[i].name, (int)got,
 			    (int)rulesets[i].want, shut);
 		ruleset_free(r);
+	}
+}
+
+/* ---- iptables-save ---- */
+
+#define FILTER(policy_, rules_)                                                          \
+	"*filter\n:INPUT " policy_ " [0:0]\n:a - [0:0]\n" rules_ "COMMIT\n"
+
+/* clang-format off */
+static const struct {
+	const char *name, *text;
+	enum passage want;
+	uint16_t shut;
+} saved[] = {
+    {"nothing", "", PASSAGE_OPEN, 0},
+    {"another table", "*nat\n:INPUT DROP [0:0]\nCOMMIT\n", PASSAGE_OPEN, 0},
+    {"policy accept", FILTER("ACCEPT", ""), PASSAGE_OPEN, 0},
+    {"policy drop", FILTER("DROP", ""), PASSAGE_CLOSED, 0},
+    {"the range", FILTER("DROP", "-A INPUT -p tcp -m tcp --dport 61000:61199 -j ACCEPT\n"), PASSAGE_OPEN, 0},
+    {"... of UDP", FILTER("DROP", "-A INPUT -p udp -m udp --dport 61000:61199 -j ACCEPT\n"), PASSAGE_CLOSED, 0},
+    {"... for new calls", FILTER("DROP", "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
+     "-A INPUT -p tcp -m tcp --dport 61000:61199 -m conntrack --ctstate NEW -j ACCEPT\n"), PASSAGE_OPEN, 0},
+    {"old calls only", FILTER("DROP", "-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT\n"), PASSAGE_CLOSED, 0},
+    {"half of it", FILTER("DROP", "-A INPUT -p tcp -m multiport --dports 21,61000:61099 -j ACCEPT\n"),
+     PASSAGE_PARTLY, 61100},
+    {"all but one", FILTER("ACCEPT", "-A INPUT -p tcp -m tcp --dport 61050 -j REJECT --reject-with tcp-reset\n"),
+     PASSAGE_PARTLY, 61050},
+    {"not those", FILTER("ACCEPT", "-A INPUT -p tcp -m tcp ! --dport 61000:61199 -j DROP\n"), PASSAGE_OPEN, 0},
+    {"loopback", FILTER("DROP", "-A INPUT -i lo -j ACCEPT\n"), PASSAGE_CLOSED, 0},
+    {"not loopback", FILTER("DROP", "-A INPUT ! -i lo -j ACCEPT\n"), PASSAGE_OPEN, 0},
+    {"one interface", FILTER("DROP", "-A INPUT -i eth0 -j ACCEPT\n"), PASSAGE_DEPENDS, 0},
+    {"some callers", FILTER("DROP", "-A INPUT -s 10.0.0.0/8 -j ACCEPT\n"), PASSAGE_DEPENDS, 0},
+    {"a module that is not known", FILTER("DROP", "-A INPUT -m recent --update --seconds 60 -j ACCEPT\n"),
+     PASSAGE_DEPENDS, 0},
+    {"one without an option", FILTER("DROP", "-A INPUT -m socket -j ACCEPT\n"), PASSAGE_DEPENDS, 0},
+    {"a comment and a log", FILTER("DROP", "-A INPUT -m comment --comment \"a -j DROP \\\" b\" -j LOG --log-prefix \"x \"\n"
+     "-A INPUT -m comment --comment \"two words\" -j ACCEPT\n"), PASSAGE_OPEN, 0},
+    {"SYN", FILTER("ACCEPT", "-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP\n"), PASSAGE_CLOSED, 0},
+    {"jump and back", FILTER("DROP", "-A INPUT -j a\n-A INPUT -j ACCEPT\n-A a -p tcp -m tcp --dport 22 -j DROP\n"),
+     PASSAGE_OPEN, 0},
+    {"goto does not come back", FILTER("DROP", "-A INPUT -g a\n-A INPUT -j ACCEPT\n"), PASSAGE_CLOSED, 0},
+    {"jump and return", FILTER("DROP", "-A INPUT -j a\n-A a -j RETURN\n-A a -j ACCEPT\n"), PASSAGE_CLOSED, 0},
+    {"round and round", FILTER("DROP", "-A INPUT -j a\n-A a -j a\n"), PASSAGE_DEPENDS, 0},
+    {"only counted", FILTER("ACCEPT", "-A INPUT -p tcp\n"), PASSAGE_OPEN, 0},
+};
+/* clang-format on */
+
+static void
+test_iptables(void **state)
+{
+	for (size_t i = 0; i < ARRAY_LEN(saved); i++) {
+		/* what nft shows of it: in its own words it is another story */
+		struct ruleset *r =
+		    parse("{\"chain\":{\"family\":\"ip\",\"table\":\"filter\",\"name\":"
+			  "\"INPUT\",\"type\":\"filter\",\"hook\":\"input\",\"policy\":"
+			  "\"drop\"}}");
+		struct buf text = BUF_INIT(4096);
+		uint16_t shut = 0;
+
+		assert_int_equal(buf_append_str(&text, saved[i].text), 0);
+		ruleset_add_iptables(r, AF_INET, &text);
+		enum passage got = ruleset_passage(r, AF_INET, 61000, 61199, &shut);
+
+		if (got != saved[i].want || shut != saved[i].shut)
+			fail_msg("%s: %d in place of %d, %u", saved[i].name, (int)got,
+			    (int)saved[i].want, shut);
+		/* of the other family nothing was said */
+		assert_int_equal(
+		    ruleset_passage(r, AF_INET6, 61000, 61199, &shut), PASSAGE_OPEN);
+		ruleset_free(r);
+		buf_free(&text);
 	}
 }
 
@@ -453,6 +528,7 @@ main(void)
 	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_nothing_is_cut),
 	    cmocka_unit_test(test_rulesets),
+	    cmocka_unit_test(test_iptables),
 	    cmocka_unit_test(test_who_makes_the_rules),
 	    cmocka_unit_test(test_helpers_count_where_a_rule_uses_them),
 	    cmocka_unit_test(test_what_nft_does_not_print),
