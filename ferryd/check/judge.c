@@ -243,6 +243,29 @@ judge_nat(struct judge *j, const struct endpoint *at)
 	judge_inner_clients(j, text);
 }
 
+/* [host NAME] may have an address of its own; one that is a name is looked up by the
+ * server. */
+static void
+judge_hosts(struct judge *j)
+{
+	size_t hosts = section_count(j->conf, SECTION_HOST);
+	struct endpoint at;
+
+	for (size_t i = 1; i <= hosts; i++) {
+		const struct section *s = section_get(j->conf, SECTION_HOST, i);
+		const char *address = s->conf.pasv_address;
+
+		if (address == NULL || endpoint_from_text(address, &at) < 0 ||
+		    endpoint_scope_of(&at) == SCOPE_PUBLIC || is_own(j->facts, &at))
+			continue;
+		find(j, LEVEL_WARNING, scope_code(endpoint_scope_of(&at)),
+		    "pasv_address=ADDRESS_OF_THE_ROUTER",
+		    "[host %.100s] has pasv_address=%s, a %s address: clients elsewhere "
+		    "cannot reach it.",
+		    s->name, address, endpoint_scope_name(endpoint_scope_of(&at)));
+	}
+}
+
 static void
 judge_advertised(struct judge *j)
 {
@@ -379,6 +402,7 @@ judge_passive(struct judge *j)
 		return;
 	}
 	judge_advertised(j);
+	judge_hosts(j);
 	judge_busy(j);
 	judge_ephemeral(j);
 	judge_size(j);

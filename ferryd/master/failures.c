@@ -93,6 +93,12 @@ write_file(const struct failures *t, const char *path)
 }
 
 void
+failures_begin(struct failures *t, const char *path)
+{
+	t->changed = path != NULL && path[0] != '\0' && access(path, F_OK) == 0;
+}
+
+void
 failures_write(struct failures *t, const char *path)
 {
 	if (!t->changed || path == NULL || path[0] == '\0')

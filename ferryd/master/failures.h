@@ -21,6 +21,9 @@ struct failures {
  * verdict. */
 struct failure_verdict failures_add(
     struct failures *t, const struct failure *f, int64_t now);
+/* The server starts: what stands in the file is about an earlier one, and goes with the
+ * next failures_write(). */
+void failures_begin(struct failures *t, const char *path);
 /* Writes the table, if it has changed, under a temporary name beside path, and renames
  * it. That it cannot be done is logged once. path NULL or "": nothing is written. */
 void failures_write(struct failures *t, const char *path);

@@ -607,6 +607,7 @@ master_run(const struct master_plan *plan)
 	m = (struct master){.plan = plan, .slots = raise_descriptors()};
 	LIST_INIT(&m.crews);
 	peers_init(&m.peers);
+	failures_begin(&m.peers.failures, plan->conf->failures_file);
 	if (sandbox_basics() < 0 || programs_open(&m.programs) < 0 ||
 	    uv_loop_init(&m.loop) < 0)
 		return EXIT_FAILURE;

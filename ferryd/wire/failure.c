@@ -18,7 +18,8 @@ static const struct {
 } codes[CODES] = {
     [CODE_P11] = {"P11", "no call came to the passive port",
 	"Open the passive range here and forward it in every router in front, same "
-	"numbers: ferryd check, and ferryd check --watch while somebody tries."},
+	"numbers, by a rule of its own (an FTP helper opens nothing under TLS): ferryd "
+	"check, and ferryd check --watch while somebody tries."},
     [CODE_P15] = {"P15", "no passive port was free",
 	"Give pasv_min_port and pasv_max_port more ports."},
     [CODE_A01] = {"A01", "the client is behind a NAT and named its inner address",

@@ -81,6 +81,10 @@ static const struct row rows[] = {
     {"none, with a public address too", "", PRIVATE " " PUBLIC, NULL, {WELL}, "", NULL},
     {"none, over IPv6 only", "", PRIVATE, NULL, {WELL, .listens = {false, true}}, "", NULL},
 
+    {"a host with loopback", "[host~a.example] pasv_address=127.0.0.1", PUBLIC, NULL, {WELL}, "~P04 ", NULL},
+    {"a host with a private one", "[host~a.example] pasv_address=10.9.9.9", PUBLIC, NULL, {WELL}, "~P01 ", NULL},
+    {"a host with a public one", "[host~a.example] pasv_address=11.0.0.8", PUBLIC, NULL, {WELL}, "", NULL},
+
     /* the passive range */
     {"passive mode off", "pasv_enable=NO", PUBLIC, NULL, {WELL}, "~P11 ", "pasv_enable=YES"},
     {"one port taken", "", PUBLIC, NULL, {WELL, .busy = 1, .first_busy = 61007, .busy_error = EADDRINUSE},

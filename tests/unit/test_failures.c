@@ -112,9 +112,25 @@ test_the_file(void **state)
 	assert_int_equal(unlink(path), 0);
 	failures_write(&t, path);
 	assert_int_equal(access(path, F_OK), -1);
+
+	/* what an earlier server has left goes; where it has left nothing, nothing comes
+	 */
+	t = (struct failures){0};
+	failures_begin(&t, path);
+	failures_write(&t, path);
+	assert_int_equal(access(path, F_OK), -1);
+	failures_add(&t, &f, 1700000000);
+	failures_write(&t, path);
+	t = (struct failures){0};
+	failures_begin(&t, path);
+	failures_write(&t, path);
+	assert_true(read_back(path, text, sizeof(text)) > 0);
+	assert_string_equal(text, FAILURE_FILE_HEAD);
+	assert_int_equal(unlink(path), 0);
+
 	assert_int_equal(rmdir(dir), 0);
 
-	/* and where it cannot be written, life goes on */
+	/* where it cannot be written, life goes on */
 	failures_add(&t, &f, 1700000001);
 	failures_write(&t, path);
 	assert_true(t.told);
