@@ -634,7 +634,7 @@ judge_surroundings(struct judge *j)
 		    "from in here.",
 		    f->container);
 	find(j, LEVEL_UNKNOWN, "P11 P12",
-	    "# from another network:\nferry doctor ftp://THIS_SERVER/\n"
+	    "# from another network:\nferry doctor THIS_SERVER\n"
 	    "# and here meanwhile, as root:\nferryd check --watch",
 	    "What routers and firewalls outside this machine do cannot be seen from "
 	    "here.");

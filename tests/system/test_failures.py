@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import ftp
+from harness import certs, ftp
 from harness.server import free_port, wait_until
 
 HEAD = "ferryd-failures 1\n"
@@ -82,6 +82,28 @@ def test_each_cause_has_its_verdict(served):
     assert re.search(r"session=\d+ data=failed verdict=A03", server.log_text())
     mode = (server.directory / "failures").stat().st_mode & 0o777
     assert mode & ~0o640 == 0, oct(mode)
+
+
+def test_verdicts_under_tls(ferryd, tmp_path):
+    cert, key = certs.make(tmp_path, "ec")
+    server = ferryd(served=True, user="anna", password="s3cret", options={
+        "ssl_enable": "YES", "rsa_cert_file": cert, "rsa_private_key_file": key})
+    (server.root / "f").write_bytes(b"data")
+    with ftp.Session(server.port, tls=ftp.tls_context()).login("anna", "s3cret") as s:
+        s.reuse = False
+        s.passive()
+        s.command("RETR f", 150)
+        try:
+            assert s.read_data() == b""
+        except OSError:
+            s.close_data()
+        assert s.reply()[0] == 522
+        server.wait_log("data=failed verdict=T03 certainty=certain way=passive")
+        s.passive()
+        s.command("RETR f", 150)
+        s.data.sendall(b"this is no handshake\r\n")
+        assert s.reply()[0] == 522
+        server.wait_log("data=failed verdict=T07 certainty=likely way=passive")
 
 
 def test_a_client_cannot_flood_the_log(served):

@@ -434,6 +434,12 @@ static const struct {
     {"goto does not come back", FILTER("DROP", "-A INPUT -g a\n-A INPUT -j ACCEPT\n"), PASSAGE_CLOSED, 0},
     {"jump and return", FILTER("DROP", "-A INPUT -j a\n-A a -j RETURN\n-A a -j ACCEPT\n"), PASSAGE_CLOSED, 0},
     {"round and round", FILTER("DROP", "-A INPUT -j a\n-A a -j a\n"), PASSAGE_DEPENDS, 0},
+    {"as ufw writes it", FILTER("DROP", "-A INPUT -j a\n-A a -i lo -j ACCEPT\n"
+     "-A a -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A a -m conntrack --ctstate INVALID -j DROP\n"
+     "-A a -p icmp -m icmp --icmp-type 8 -j ACCEPT\n-A a -p udp -m udp --sport 67 --dport 68 -j ACCEPT\n"
+     "-A a -m addrtype --dst-type LOCAL -j b\n:b - [0:0]\n-A b -p tcp -m multiport --dports 61000:61199 "
+     "-m comment --comment \"\\'dapp_ferryd\\'\" -j ACCEPT\n"
+     "-A INPUT -m limit --limit 3/min --limit-burst 10 -j LOG --log-prefix \"[UFW BLOCK] \"\n"), PASSAGE_OPEN, 0},
     {"only counted", FILTER("ACCEPT", "-A INPUT -p tcp\n"), PASSAGE_OPEN, 0},
 };
 /* clang-format on */
