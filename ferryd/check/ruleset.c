@@ -624,7 +624,7 @@ ruleset_passage(
 int
 ruleset_parse(const char *text, size_t n, struct ruleset **ret)
 {
-	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+	json_t *root = json_loadb(text, n, 0, NULL);
 	json_t *items = json_object_get(root, "nftables");
 	struct ruleset *r;
 
