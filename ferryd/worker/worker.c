@@ -288,6 +288,49 @@ on_worker_probe(struct worker *w, const struct msg *m, int *fd)
 	session_run(s);
 }
 
+/* ---- data connections that failed ---- */
+
+static struct bytes
+address_bytes(const struct endpoint *ep)
+{
+	if (ep == NULL || ep->family == 0)
+		return (struct bytes){0};
+	return ep->family == AF_INET
+		   ? (struct bytes){(const uint8_t *)&ep->v4, sizeof(ep->v4)}
+		   : (struct bytes){ep->v6.s6_addr, sizeof(ep->v6)};
+}
+
+static uint16_t
+failure_port(
+    const struct session *s, enum failure_cause cause, const struct endpoint *other)
+{
+	return cause == FAILURE_NAMED  ? other->port
+	       : cause == FAILURE_FULL ? 0
+				       : s->data.target.port;
+}
+
+void
+worker_failure(struct worker *w, struct session *s, enum failure_cause cause, int error,
+    const struct endpoint *other)
+{
+	struct msg m = {
+	    .type = MSG_MASTER_FAILURE,
+	    .master_failure =
+		{
+		    .session = s->id,
+		    .cause = (uint8_t)cause,
+		    .error = error > 0 && error <= 4095 ? (uint32_t)error : 0,
+		    .port = failure_port(s, cause, other),
+		    .other = address_bytes(other),
+		},
+	};
+
+	if (s->failures_told >= FAILURES_TOLD || w->master == NULL)
+		return;
+	s->failures_told++;
+	(void)chan_send(w->master, &m, -1);
+}
+
 /* ---- one passive port for all ---- */
 
 int
