@@ -39,7 +39,7 @@ def world(tmp_path_factory):
     w = World(tmp_path_factory.mktemp("world"), account="pam_unix.so")
     today = int(time.time() // 86400)
     (w.etc / "shadow").write_text("".join(f"{name}:*:{today}:0:99999:7::{'1' if name == 'dave' else ''}:\n"
-                                          for name in (*ACCOUNTS, "nobody")))
+                                          for name in (*ACCOUNTS, "nobody", "root")))
     (w.etc / "shadow").chmod(0o600)
     (w.etc / "ftpusers").write_text("# who may not log in\nroot\n depot # away\n")
     return w
