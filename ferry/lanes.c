@@ -7,11 +7,10 @@
 #include "interrupt.h"
 #include "own.h"
 
-#include <time.h>
-
-#define ADAPTIVE_MAX 8   /* sessions that nobody asked for by number */
-#define ADAPTIVE_FIRST 4 /* to begin with, when one has done something and more is left  \
-			  */
+#define ADAPTIVE_MAX 8 /* sessions that nobody asked for by number */
+#define ADAPTIVE_FIRST                                                                   \
+	4 /* to begin with, when one has done something and more is left                 \
+	   */
 #define LOOK_SECONDS 0.15
 #define GROWTH 1.12    /* so much faster, or it was no use */
 #define MISSES_MAX 2   /* looks that saw no growth */
@@ -19,15 +18,6 @@
 #define REOPEN_MAX 10
 #define STRIKES_MAX 3
 #define FDS_OF_ONE 4
-
-static double
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 /* A narration or a diagram has room for one conversation. */
 static unsigned
@@ -291,7 +281,7 @@ judge(struct lanes *ls, double rate)
 static void
 look(struct lanes *ls)
 {
-	double t = now();
+	double t = monotonic();
 	uint64_t score = ls->work->score(ls->user);
 	bool is_new = any_is_new(ls);
 

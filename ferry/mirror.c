@@ -12,18 +12,8 @@
 #include "secret.h"
 
 #include <fcntl.h>
-#include <time.h>
 
 #define FAILURES_MAX 1000 /* that are named */
-
-static double
-monotonic(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 /* ---------------------------------------------------------------- here and there */
 

@@ -57,6 +57,16 @@ session_error(const struct session *s, int result)
 
 /* ---------------------------------------------------------------- settings */
 
+void
+session_asked(struct session *s, double begun)
+{
+	double took = monotonic() - begun;
+
+	s->asked_seconds += took;
+	if (s->limit != 0)
+		s->limit += took;
+}
+
 /* A server that repeats a password must not bring it into the trace. */
 static void
 hide(struct session *s, const char *secret)
@@ -64,15 +74,6 @@ hide(struct session *s, const char *secret)
 	if (s->view.record != NULL && secret != NULL &&
 	    strcmp(secret, ANONYMOUS_PASSWORD) != 0)
 		record_hide(s->view.record, secret);
-}
-
-void
-login_clear(struct login *l)
-{
-	freep(&l->user);
-	wipep(&l->password);
-	wipep(&l->account);
-	wipep(&l->passphrase);
 }
 
 /* Where the answer to this question is kept, or NULL. */
@@ -110,12 +111,21 @@ ask_secret(int code, void *user)
 {
 	struct session *s = user;
 	char **place = login_place(s, code);
+	double begun;
+	char *secret;
 
-	if (place == NULL)
-		return ask_person(s, code);
-	if (*place == NULL)
-		*place = ask_person(s, code);
-	return *place == NULL ? NULL : strdup(*place);
+	if (place != NULL && *place != NULL)
+		return strdup(*place);
+	if (code == 331 && s->kept_password != NULL)
+		return strdup(s->kept_password);
+	begun = monotonic();
+	secret = ask_person(s, code);
+	session_asked(s, begun);
+	if (code == 331 && s->keeps_password && secret != NULL)
+		s->kept_password = strdup(secret);
+	if (place != NULL && secret != NULL)
+		*place = strdup(secret);
+	return secret;
 }
 
 static void
@@ -230,6 +240,7 @@ session_free(struct session *s)
 {
 	ferry_free(s->h);
 	s->h = NULL;
+	wipep(&s->kept_password);
 	trust_clear(&s->trust);
 	explain_free(s->view.explain);
 	s->view.explain = NULL;
@@ -257,13 +268,33 @@ static int
 stop(struct session *s)
 {
 	interrupt_clear();
-	if (!s->stopping && !interrupt_is_end() && ferry_is_logged_in(s->h)) {
+	if (!s->stopping && !s->drops_at_once && !interrupt_is_end() &&
+	    ferry_is_logged_in(s->h)) {
 		s->stopping = true;
 		ferry_abort(s->h);
 		return FERRY_AGAIN;
 	}
 	session_drop(s);
 	return session_fail(s, -FERRY_EABORTED, "interrupted; the connection is closed");
+}
+
+/* Milliseconds to the limit, or timeout if that is sooner. */
+static int
+limit_timeout(const struct session *s, int timeout)
+{
+	double left = s->limit - monotonic();
+
+	if (s->limit == 0)
+		return timeout;
+	if (left <= 0)
+		return 0;
+	return timeout >= 0 && timeout / 1000.0 < left ? timeout : (int)(left * 1000) + 1;
+}
+
+static bool
+is_over_limit(const struct session *s)
+{
+	return s->limit != 0 && limit_timeout(s, -1) == 0;
 }
 
 int
@@ -275,6 +306,13 @@ session_run(struct session *s, int result)
 		struct pollfd fds[4];
 		int timeout = -1;
 		nfds_t n = ferry_poll(s->h, fds, ARRAY_LEN(fds), &timeout);
+
+		if (is_over_limit(s)) {
+			session_drop(s);
+			return session_fail(s, -FERRY_ETIMEOUT,
+			    "the time for this was over; the connection is closed");
+		}
+		timeout = limit_timeout(s, timeout);
 		if (interrupt_poll(fds, n, timeout) < 0 && interrupt_seen()) {
 			result = stop(s);
 			if (result != FERRY_AGAIN)
@@ -377,22 +415,31 @@ session_password(struct session *s, char **ret)
 	return 1;
 }
 
-/* A copy of what is there, or NULL; false when out of memory. */
-static bool
+void
+login_clear(struct login *l)
+{
+	freep(&l->user);
+	wipep(&l->password);
+	wipep(&l->account);
+	wipep(&l->passphrase);
+}
+
+static int
 copy_text(const char *text, char **ret)
 {
 	*ret = text == NULL ? NULL : strdup(text);
-	return text == NULL || *ret != NULL;
+	return text != NULL && *ret == NULL ? -FERRY_ENOMEM : 0;
 }
 
 int
 session_find_login(struct session *s, const struct target *t, struct login *ret)
 {
 	const char *user = s->opt->user != NULL ? s->opt->user : t->user;
+	_cleanup_secret_ char *given = NULL;
 	_cleanup_(netrc_clear)
 	struct netrc_entry rc_entry = {.login = NULL};
-	const char *password = t->password;
-	int rc = session_password(s, &ret->password);
+	const char *password = NULL;
+	int rc = session_password(s, &given);
 
 	if (rc == 0 && t->password == NULL)
 		rc = session_netrc(s, t->host, user, &rc_entry);
@@ -400,14 +447,18 @@ session_find_login(struct session *s, const struct target *t, struct login *ret)
 		return rc;
 	if (user == NULL)
 		user = rc_entry.login;
-	if (password == NULL)
-		password = rc_entry.password;
+	password = given != NULL         ? given
+		   : t->password != NULL ? t->password
+					 : rc_entry.password;
 	if (password == NULL && (user == NULL || strcmp(user, "anonymous") == 0))
 		password = ANONYMOUS_PASSWORD;
-	if (!copy_text(user, &ret->user) || !copy_text(rc_entry.account, &ret->account) ||
-	    (ret->password == NULL && !copy_text(password, &ret->password)))
-		return session_fail(s, -FERRY_ENOMEM, "out of memory");
-	return 0;
+	*ret = (struct login){.user = NULL};
+	if (copy_text(user, &ret->user) == 0 &&
+	    copy_text(password, &ret->password) == 0 &&
+	    copy_text(rc_entry.account, &ret->account) == 0)
+		return 0;
+	login_clear(ret);
+	return -FERRY_ENOMEM;
 }
 
 int
@@ -424,8 +475,8 @@ int
 session_open(struct session *s, const struct target *t)
 {
 	_cleanup_(login_clear)
-	struct login l = {.user = NULL};
-	int rc = session_find_login(s, t, &l);
+	struct login login = {.user = NULL};
+	int rc = session_find_login(s, t, &login);
 
-	return rc < 0 ? rc : session_enter(s, t, &l);
+	return rc < 0 ? rc : session_enter(s, t, &login);
 }
