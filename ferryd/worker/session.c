@@ -583,7 +583,7 @@ session_close(struct session *s, int code, const char *fmt, ...)
 	vsnprintf(words, sizeof(words), fmt, ap);
 	va_end(ap);
 	transfer_drop(s);
-	replylist_drop(s);
+	replylist_break(s);
 	session_work_end(s);
 	copy_forget(s);
 	portqueue_leave(s);
