@@ -422,18 +422,18 @@ on_worker_call(struct worker *w, uint32_t call, int *fd)
 	socklen_t len = sizeof(ss);
 	struct endpoint peer;
 
-	if (getpeername(*fd, (struct sockaddr *)&ss, &len) < 0 ||
-	    endpoint_from_sockaddr((struct sockaddr *)&ss, &peer) < 0)
-		return;
+	bool known = getpeername(*fd, (struct sockaddr *)&ss, &len) == 0 &&
+		     endpoint_from_sockaddr((struct sockaddr *)&ss, &peer) == 0;
 	if (call == 0) {
-		call_of_somebody(w, fd_take(fd), &peer);
+		if (known)
+			call_of_somebody(w, fd_take(fd), &peer);
 		return;
 	}
 	s = session_expecting(w, call);
 	if (s == NULL)
 		return;
 	expectation_over(s);
-	data_called(s, fd_take(fd), &peer);
+	data_called(s, fd_take(fd), known ? &peer : &s->peer);
 }
 
 /* ---- TLS ---- */
