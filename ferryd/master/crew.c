@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "become.h"
@@ -381,21 +382,23 @@ answer_probe(struct worker *w, const struct msg *m)
 	child_tell(&w->child, &answer, fd);
 }
 
-/* ---- clients of proxies ---- */
-
-static int
-read_address(struct bytes address, uint16_t port, struct endpoint *ret)
+/* An address of that many bytes; family 0 for none. */
+static struct endpoint
+endpoint_of_bytes(struct bytes address)
 {
-	*ret = (struct endpoint){
-	    .family = address.n == sizeof(ret->v4) ? AF_INET : AF_INET6,
-	    .port = port,
-	};
-	if (address.n != sizeof(ret->v4) && address.n != sizeof(ret->v6))
-		return -FERRY_EPROTO;
-	memcpy(ret->family == AF_INET ? (void *)&ret->v4 : (void *)&ret->v6, address.p,
-	    address.n);
-	return 0;
+	struct endpoint ep = {0};
+
+	if (address.n == sizeof(ep.v4)) {
+		ep.family = AF_INET;
+		memcpy(&ep.v4, address.p, sizeof(ep.v4));
+	} else if (address.n == sizeof(ep.v6)) {
+		ep.family = AF_INET6;
+		memcpy(&ep.v6, address.p, sizeof(ep.v6));
+	}
+	return ep;
 }
+
+/* ---- clients of proxies ---- */
 
 /* The session counts at that address from here on. 0 or an errno. */
 static int
@@ -420,16 +423,16 @@ answer_peer(struct worker *w, const struct msg *m)
 	struct session *s = worker_session(w, m->master_peer.session);
 	struct msg answer = {.type = MSG_WORKER_PEER, .id = m->id};
 	struct crew *crew = w->child.crew;
-	struct endpoint peer;
+	struct endpoint peer = endpoint_of_bytes(m->master_peer.address);
 
 	if (s == NULL)
 		return;
-	if (s->told || !conf_trusts_proxy(&crew->conf, &s->peer) ||
-	    read_address(m->master_peer.address, m->master_peer.port, &peer) < 0) {
+	if (s->told || !conf_trusts_proxy(&crew->conf, &s->peer) || peer.family == 0) {
 		child_ended(
 		    w->child.chan, "it makes up where a client comes from", &w->child);
 		return;
 	}
+	peer.port = m->master_peer.port;
 	s->told = true;
 	fd_closep(&s->fd); /* it has been read from: no other worker could begin anew */
 	answer.worker_peer.error = (uint32_t)move_session(crew, s, &peer);
@@ -451,6 +454,35 @@ worker_log(struct worker *w, const struct msg_master_log *m)
 	else
 		child_ended(
 		    w->child.chan, "it logs about another worker's session", &w->child);
+}
+
+/* messages.def has the bound as a number. */
+_Static_assert(FAILURE_CAUSES == 10, "the bound of MASTER_FAILURE's cause");
+
+/* A client's data connection failed: one line in the log, one row for ferryd failures. */
+static void
+note_failure(struct session *s, const struct msg_master_failure *m)
+{
+	const struct failure f = {
+	    .cause = (enum failure_cause)m->cause,
+	    .error = (int)m->error,
+	    .port = m->port,
+	    .peer = s->peer,
+	    .other = endpoint_of_bytes(m->other),
+	};
+	struct failures *t = &s->worker->child.crew->peers->failures;
+	struct failure_verdict v = failures_add(t, &f, time(NULL));
+	char peer[ENDPOINT_TEXT_MAX], other[ENDPOINT_TEXT_MAX] = "-";
+
+	endpoint_format_address(&s->peer, peer);
+	if (f.other.family != 0)
+		endpoint_format_address(&f.other, other);
+	log_event(LOG_NOTICE, s->id,
+	    "data=failed verdict=%s certainty=%s way=%s peer=%s port=%u other=%s "
+	    "error=\"%s\" why=\"%s\"",
+	    failure_code_name(v.code), v.certain ? "certain" : "likely",
+	    failure_is_active(f.cause) ? "active" : "passive", peer, f.port, other,
+	    f.error != 0 ? strerror(f.error) : "", failure_code_means(v.code));
 }
 
 static void
@@ -487,6 +519,11 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 		s = worker_session(w, m->master_unexpect.session);
 		if (s != NULL && s->call.id == m->id)
 			calls_forget(w->child.crew->peers, s);
+		break;
+	case MSG_MASTER_FAILURE:
+		s = worker_session(w, m->master_failure.session);
+		if (s != NULL)
+			note_failure(s, &m->master_failure);
 		break;
 	case MSG_MASTER_LOGOUT:
 		s = worker_session(w, m->master_logout.session);

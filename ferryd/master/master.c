@@ -427,6 +427,15 @@ reload(uv_signal_t *handle, int signum)
 	bury(m);
 }
 
+static void
+write_failures(struct master *m)
+{
+	struct crew *crew = LIST_FIRST(&m->crews);
+
+	if (crew != NULL)
+		failures_write(&m->peers.failures, crew->conf.failures_file);
+}
+
 /* What nobody tells us about. */
 static void
 look_around(uv_timer_t *timer)
@@ -437,6 +446,7 @@ look_around(uv_timer_t *timer)
 	LIST_FOREACH(crew, &m->crews, next)
 		crew_renew_keys(crew);
 	calls_review(&m->peers, uv_now(&m->loop));
+	write_failures(m);
 	m->strangers = 0;
 }
 
@@ -599,6 +609,7 @@ master_run(const struct master_plan *plan)
 	m = (struct master){.plan = plan, .slots = raise_descriptors()};
 	LIST_INIT(&m.crews);
 	peers_init(&m.peers);
+	failures_begin(&m.peers.failures, plan->conf->failures_file);
 	if (sandbox_basics() < 0 || programs_open(&m.programs) < 0 ||
 	    uv_loop_init(&m.loop) < 0)
 		return EXIT_FAILURE;

@@ -34,6 +34,7 @@ pasv_is_full(struct session *s)
 	unsigned long long high = s->conf->pasv_max_port;
 
 	if (conf_one_passive_port(s->worker->conf)) {
+		worker_failure(s->worker, s, FAILURE_TURN, 0, NULL);
 		answer(s, 425,
 		    "My one passive port (%llu) is kept busy by other sessions from your "
 		    "address. Please try again.",
@@ -41,6 +42,7 @@ pasv_is_full(struct session *s)
 		return;
 	}
 	log_event(LOG_WARNING, s->id, "passive range %llu-%llu is full", low, high);
+	worker_failure(s->worker, s, FAILURE_FULL, 0, NULL);
 	answer(s, 425, "All of my passive ports (%llu-%llu) are taken. Please try again.",
 	    low, high);
 }

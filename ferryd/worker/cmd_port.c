@@ -44,6 +44,7 @@ refuse_address(struct session *s, const char *verb, const struct endpoint *to)
 
 	endpoint_format_address(to, named);
 	endpoint_format_address(&s->peer, seen);
+	worker_failure(s->worker, s, FAILURE_NAMED, 0, to);
 	answer(s, 500, "%s names %s but you come from %s (NAT?). Use passive mode.", verb,
 	    named, seen);
 }

@@ -96,6 +96,7 @@ could_not_secure(struct session *s, const char *why)
 	char text[320];
 
 	log_event(LOG_NOTICE, s->id, "tls failed channel=data why=\"%s\"", why);
+	worker_failure(s->worker, s, FAILURE_HANDSHAKE, 0, NULL);
 	if (!s->data.wanted) {
 		data_close(s);
 		return;
@@ -122,6 +123,7 @@ is_proved(struct session *s)
 		return true;
 	log_event(
 	    LOG_NOTICE, s->id, "tls failed channel=data why=\"session not resumed\"");
+	worker_failure(s->worker, s, FAILURE_NOT_RESUMED, 0, NULL);
 	transfer_refused(s, 522,
 	    "The data connection must resume the TLS session of the control connection "
 	    "(require_ssl_reuse=YES): configure your client to reuse the session.");
@@ -363,6 +365,7 @@ stranger(struct session *s, const struct endpoint *peer)
 	char text[ENDPOINT_TEXT_MAX];
 
 	diagnosis_rejected(s, peer, "address");
+	s->data.stranger = *peer;
 	if (s->data.strangers++ >= STRANGERS_LOGGED)
 		return;
 	endpoint_format(peer, text);
@@ -527,6 +530,7 @@ data_unexpected(struct session *s)
 		data_close(s);
 		return;
 	}
+	worker_failure(s->worker, s, FAILURE_TURN, 0, NULL);
 	transfer_failed(s,
 	    "Nobody came to my port, which is the only one, and other sessions from your "
 	    "address wait for their turn.");
@@ -603,6 +607,11 @@ on_nobody_came(uv_timer_t *timer)
 		    s->data.target.port, (unsigned long long)conf->accept_timeout,
 		    (unsigned long long)conf->pasv_min_port,
 		    (unsigned long long)conf->pasv_max_port);
+	worker_failure(s->worker, s,
+	    s->data.unproved > 0    ? FAILURE_UNPROVED
+	    : s->data.strangers > 0 ? FAILURE_STRANGERS
+				    : FAILURE_NOBODY,
+	    0, s->data.strangers > 0 ? &s->data.stranger : NULL);
 	transfer_failed(s, text);
 	session_run(s);
 }
@@ -638,6 +647,7 @@ could_not_reach(struct session *s, int error)
 
 	endpoint_format_address(&s->data.target, to);
 	diagnosis_dialled(s, s->data.conn != NULL ? conn_fd(s->data.conn) : -1, error);
+	worker_failure(s->worker, s, FAILURE_DIALLED, error, NULL);
 	snprintf(text, sizeof(text),
 	    "I could not reach %s port %u: %s. Use passive mode or open that port.", to,
 	    s->data.target.port, error_words(error, cause));
@@ -659,6 +669,7 @@ may_not_bind(struct session *s, int error)
 	    port, error_words(error, cause));
 	log_event(LOG_WARNING, s->id, "no right to source port %u (connect_from_port_20)",
 	    port);
+	worker_failure(s->worker, s, FAILURE_BIND, error, NULL);
 	transfer_failed(s, text);
 	session_run(s);
 }

@@ -190,6 +190,7 @@ struct session {
 	unsigned aborts;     /* ABOR in the queue: transfers before them must end */
 	bool aborted;        /* one of them has ended a transfer */
 	bool after_transfer; /* the last command was one: an ABOR is about that */
+	unsigned failures_told; /* data connections that failed, to the master */
 	uint64_t bytes_in, bytes_out;
 };
 

@@ -242,11 +242,15 @@ session_that_asked(struct worker *w, const struct msg *m)
 	return worker_session(w, idtable_to_number(idtable_take(&w->binds, m->id)));
 }
 
+/* None for no address. */
 static struct bytes
 address_bytes(const struct endpoint *ep)
 {
-	return ep->family == AF_INET ? (struct bytes){(const uint8_t *)&ep->v4, 4}
-				     : (struct bytes){(const uint8_t *)&ep->v6, 16};
+	if (ep == NULL || ep->family == 0)
+		return (struct bytes){0};
+	return ep->family == AF_INET
+		   ? (struct bytes){(const uint8_t *)&ep->v4, sizeof(ep->v4)}
+		   : (struct bytes){ep->v6.s6_addr, sizeof(ep->v6)};
 }
 
 int
@@ -321,6 +325,39 @@ on_worker_peer(struct worker *w, const struct msg *m)
 
 	if (s != NULL)
 		session_counted(s, (int)m->worker_peer.error);
+}
+
+/* ---- data connections that failed ---- */
+
+static uint16_t
+failure_port(
+    const struct session *s, enum failure_cause cause, const struct endpoint *other)
+{
+	return cause == FAILURE_NAMED  ? other->port
+	       : cause == FAILURE_FULL ? 0
+				       : s->data.target.port;
+}
+
+void
+worker_failure(struct worker *w, struct session *s, enum failure_cause cause, int error,
+    const struct endpoint *other)
+{
+	struct msg m = {
+	    .type = MSG_MASTER_FAILURE,
+	    .master_failure =
+		{
+		    .session = s->id,
+		    .cause = (uint8_t)cause,
+		    .error = error > 0 && error <= 4095 ? (uint32_t)error : 0,
+		    .port = failure_port(s, cause, other),
+		    .other = address_bytes(other),
+		},
+	};
+
+	if (s->failures_told >= FAILURES_TOLD || w->master == NULL)
+		return;
+	s->failures_told++;
+	(void)chan_send(w->master, &m, -1);
 }
 
 /* ---- one passive port for all ---- */

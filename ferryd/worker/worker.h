@@ -13,6 +13,7 @@
 
 #include "chan.h"
 #include "conf.h"
+#include "failure.h"
 #include "idtable.h"
 #include "portqueue.h"
 #include "scoreboard.h"
@@ -22,6 +23,9 @@ struct proxied;
 struct session;
 struct tls_identity;
 struct worker;
+
+/* Of one session; a client that goes on failing says nothing new. */
+#define FAILURES_TOLD 20
 
 /* The worker has nothing more to do, or has lost its master: the process is to end.
  * Called once. */
@@ -100,6 +104,11 @@ int worker_tell_peer(struct worker *w, const struct session *s);
 int worker_expect(struct worker *w, struct session *s);
 /* It will not, or it has. Harmless when nothing was expected. */
 void worker_unexpect(struct worker *w, struct session *s);
+/* Tells the master that the client's data connection failed: cause, errno or 0, and the
+ * address that came or was named, or NULL. No more than FAILURES_TOLD times in a session.
+ */
+void worker_failure(struct worker *w, struct session *s, enum failure_cause cause,
+    int error, const struct endpoint *other);
 /* The session has ended: no table knows it from here on, and the master hears of it. */
 void worker_forget(struct worker *w, struct session *s);
 

@@ -272,7 +272,7 @@ test_guest(void **state)
 	world_expect_log(&w, "one plain component");
 	close(worker);
 	assert_clean_end(&w);
-	module_drain();
+	module_expect_ends(2);
 }
 
 /* ---- PAM sessions ---- */

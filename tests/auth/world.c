@@ -403,21 +403,41 @@ world_expect_silence(struct world *w, int worker)
 	assert_int_equal(poll(&q, 1, 0), 0);
 }
 
+/* The next line of the module; what it is waited for, for the failure. */
+static void
+module_line(char *out, size_t size, const char *what)
+{
+	size_t n = 0;
+
+	while (n < size - 1) {
+		wait_readable(fifo, what);
+		assert_int_equal(read(fifo, &out[n], 1), 1);
+		if (out[n] == '\n')
+			break;
+		n++;
+	}
+	out[n] = '\0';
+}
+
 void
 module_expect(const char *line)
 {
 	char got[512];
-	size_t n = 0;
 
-	while (n < sizeof(got) - 1) {
-		wait_readable(fifo, line);
-		assert_int_equal(read(fifo, &got[n], 1), 1);
-		if (got[n] == '\n')
-			break;
-		n++;
-	}
-	got[n] = '\0';
+	module_line(got, sizeof(got), line);
 	assert_string_equal(got, line);
+}
+
+void
+module_expect_ends(unsigned n)
+{
+	char got[512];
+
+	while (n > 0) {
+		module_line(got, sizeof(got), "setcred ... delete");
+		if (strstr(got, " delete") != NULL)
+			n--;
+	}
 }
 
 void

@@ -63,6 +63,9 @@ void world_expect_silence(struct world *w, int worker);
 void module_expect(const char *line);
 void module_expect_silence(void);
 /* Forgets what it told, once nobody is left who could tell more. */
+/* Passes over everything up to the n-th login whose credentials are deleted: the last word of its
+ * process, which may come after auth has ended. */
+void module_expect_ends(unsigned n);
 void module_drain(void);
 
 /* How many processes has it? */

@@ -82,7 +82,7 @@ class Ferryd:
         program = str(self.build / "ferryd" / "ferryd")
         if not self.served:
             options = {"listen_port": self.port, "anon_root": self.root, "listen": "YES",
-                       "listen_ipv6": "YES"}
+                       "listen_ipv6": "YES", "failures_file": self.directory / "failures"}
             options.update(self.options)
             config = self.directory / "ferryd.conf"
             config.write_text("".join(f"{k}={v}\n" for k, v in options.items() if v is not None) + self.sections)
