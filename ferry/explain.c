@@ -241,6 +241,17 @@ explain_attempt(struct explain *x)
 	return &x->attempts[x->n_attempts == 0 ? 0 : x->n_attempts - 1];
 }
 
+/* Not the usual order: what was remembered. */
+static void
+tell_why_first(struct explain *x, const struct ferry_event *ev)
+{
+	_cleanup_free_ char *why = safe_string(ev->text == NULL ? "" : ev->text);
+
+	if (why != NULL && *why != '\0')
+		draw_sentence(
+		    &x->draw, "%s comes first: %s.", mode_word(ev->mode), why);
+}
+
 static void
 on_mode(struct explain *x, const struct ferry_event *ev)
 {
@@ -269,6 +280,7 @@ on_mode(struct explain *x, const struct ferry_event *ev)
 		    x->active ? "ACTIVE" : "PASSIVE",
 		    x->active ? "the server will call you back" : "you make the call");
 	}
+	tell_why_first(x, ev);
 }
 
 /* What was drawn already, a call or a reply, is not said twice. */

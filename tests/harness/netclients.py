@@ -67,9 +67,12 @@ class Client:
         arrived = target.exists() and target.read_bytes() == content
         return Run(way, done, arrived, time.monotonic() - begun)
 
-    def ferry(self, program, way, content, args=(), name="ferry"):
+    def ferry(self, program, way, content, args=(), name="ferry", memory=False):
+        """memory: what other runs have found out about the network counts."""
         target = self.home / f"{name}.{way}"
-        return self.run(way, [str(program), "get", "-v", "-T", str(PATIENCE), "--mode", FERRY_MODES[way], *args,
+        target.unlink(missing_ok=True)
+        known = [] if memory else ["--no-memory"]
+        return self.run(way, [str(program), "get", "-v", "-T", str(PATIENCE), "--mode", FERRY_MODES[way], *known, *args,
                               "-o", str(target), self.url], target, content)
 
     def curl(self, way, content):

@@ -171,10 +171,49 @@ remembers(void **state)
 	    "C: EPSV\nclosed\nS: 229 (|||%P|)\n"
 	    "C: PASV\nlisten\nS: 227 ok (127,0,0,1,%Q)\naccept\n" RETR_SCRIPT
 	    "C: PASV\nlisten\nS: 227 ok (127,0,0,1,%Q)\naccept\n" RETR_SCRIPT
+	    /* once more, for it worked in this session */
+	    "C: PASV\nclosed\nS: 227 ok (127,0,0,1,%Q)\n"
 	    "C: PASV\nclosed\nS: 227 ok (127,0,0,1,%Q)\n"
 	    "C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\n" RETR_SCRIPT);
 	assert_int_equal(get(&w, &s), 0);
 	assert_int_equal(get(&w, &s), 0);
+	assert_int_equal(get(&w, &s), 0);
+	world_end(&w);
+}
+
+/* What the caller knows comes first, with the caller's reason; when it fails, it is
+ * forgotten and the usual order follows. */
+static void
+begins_with_what_is_known(void **state)
+{
+	struct world w;
+	struct sink s;
+
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I
+	    "C: PASV\nlisten\nS: 227 ok (127,0,0,1,%Q)\naccept\n" RETR_SCRIPT
+	    "C: PASV\nlisten\nS: 227 ok (127,0,0,1,%Q)\naccept\n" RETR_SCRIPT);
+	assert_int_equal(ferry_set_first_way(w.h, FERRY_MODE_PASV, "because"), 0);
+	assert_int_equal(get(&w, &s), 0);
+	assert_logged(&w, "mode mode=3 because");
+	assert_int_equal(get(&w, &s), 0);
+	world_end(&w);
+
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I "C: PASV\nclosed\nS: 227 ok (127,0,0,1,%Q)\n"
+				"C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\n" RETR_SCRIPT
+				"C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\n" RETR_SCRIPT);
+	assert_int_equal(ferry_set_first_way(w.h, FERRY_MODE_PASV, NULL), 0);
+	assert_int_equal(get(&w, &s), 0);
+	assert_int_equal(get(&w, &s), 0);
+	world_end(&w);
+
+	/* no leave to listen: the same as nothing */
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I
+	    "C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\n" RETR_SCRIPT);
+	assert_int_equal(ferry_set_first_way(w.h, FERRY_MODE_PORT, "because"), 0);
+	assert_int_equal(ferry_set_first_way(w.h, FERRY_MODE_PASSIVE, ""), -FERRY_EINVAL);
 	assert_int_equal(get(&w, &s), 0);
 	world_end(&w);
 }
@@ -473,7 +512,9 @@ main(void)
 	    BOTH(epsv),
 	    BOTH(epsv_on_ipv6),
 	    BOTH(takes_detours),
+	    BOTH(begins_with_what_is_known),
 	    BOTH(remembers),
+	    BOTH(begins_with_what_is_known),
 	    BOTH(epsv_again),
 	    BOTH(no_way),
 	    BOTH(own_budgets),
