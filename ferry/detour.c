@@ -85,7 +85,7 @@ change_family(struct detour *d, struct session *s, const struct target *t, int r
 	return false;
 }
 
-/* Does the person agree that the server calls this machine? before: what speaks for it. */
+/* Does the person agree that the server calls this machine? before: why one asks. */
 static bool
 ask_consent(struct session *s, const struct target *t, const char *before)
 {

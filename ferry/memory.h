@@ -1,8 +1,8 @@
 /*
  * What a session makes of the ways file: the way that worked with this server from this
  * network comes first, and what turns out otherwise is written down. It only chooses an
- * order: never a way that was not allowed. Failures to read or write cost time and are not
- * told.
+ * order: never a way that was not allowed. Failures to read or write cost time and are
+ * not told.
  */
 #ifndef FERRY_MEMORY_H
 #define FERRY_MEMORY_H

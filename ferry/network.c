@@ -235,8 +235,8 @@ network_identify(const struct sockaddr_storage *own, const struct sockaddr_stora
 	mask_address(&prefix, &mask);
 	if (router.ss_family != AF_UNSPEC)
 		find_hardware(&router, link, hardware);
-	snprintf(ret, NETWORK_MAX, "%.46s/%u,%.46s%.60s", address_text(&prefix, prefix_text),
-	    count_bits(&mask),
+	snprintf(ret, NETWORK_MAX, "%.46s/%u,%.46s%.60s",
+	    address_text(&prefix, prefix_text), count_bits(&mask),
 	    router.ss_family == AF_UNSPEC ? "direct" : address_text(&router, router_text),
 	    hardware);
 	return 0;

@@ -1,7 +1,7 @@
 /*
- * Which network this machine is in, as seen on the way to a server: its own prefix and the
- * router, with the router's hardware address, since every second home has a 192.168.1.1.
- * The kernel is asked; nothing is sent to anybody.
+ * Which network this machine is in, as seen on the way to a server: its own prefix and
+ * the router, with the router's hardware address, since every second home has a
+ * 192.168.1.1. The kernel is asked; nothing is sent to anybody.
  */
 #ifndef FERRY_NETWORK_H
 #define FERRY_NETWORK_H

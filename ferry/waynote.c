@@ -70,7 +70,8 @@ waynote_take(struct waynote *n, char *ret_line, size_t cap)
 					    : " over IPv4",
 		    n->failed);
 	else if (*n->why != '\0')
-		snprintf(ret_line, cap, "%s was used first: %s", name_of(n->mode), n->why);
+		snprintf(
+		    ret_line, cap, "%s was used first: %s", name_of(n->mode), n->why);
 	tell = tell || *n->why != '\0';
 	waynote_forget(n);
 	return tell;

@@ -1,7 +1,7 @@
 /*
  * One line about the way that a data connection took, when it was not the first that was
- * tried: which one, and what was wrong with those before; or why the usual order was left.
- * Made from events alone.
+ * tried: which one, and what was wrong with those before; or why the usual order was
+ * left. Made from events alone.
  */
 #ifndef FERRY_WAYNOTE_H
 #define FERRY_WAYNOTE_H

@@ -141,8 +141,7 @@ parse_key(const char **p, const char *end, struct way_key *ret)
 	int64_t port, family;
 
 	if (!take_word(p, end, ret->host, sizeof ret->host) ||
-	    !take_number(p, end, 65535, &port) ||
-	    !take_word(p, end, word, sizeof word) ||
+	    !take_number(p, end, 65535, &port) || !take_word(p, end, word, sizeof word) ||
 	    (strcmp(word, "tls") != 0 && strcmp(word, "plain") != 0))
 		return false;
 	ret->port = (uint16_t)port;
@@ -159,7 +158,8 @@ parse_line(const char *p, const char *end, struct line *ret)
 	char word[WORD_MAX];
 
 	*ret = (struct line){.learned = 0};
-	if (memchr(p, '\0', (size_t)(end - p)) != NULL || !parse_key(&p, end, &ret->key) ||
+	if (memchr(p, '\0', (size_t)(end - p)) != NULL ||
+	    !parse_key(&p, end, &ret->key) ||
 	    !take_number(&p, end, INT64_MAX, &ret->learned) ||
 	    !take_word(&p, end, word, sizeof word) || !take_mode(word, &ret->way.mode))
 		return false;
@@ -179,8 +179,8 @@ write_line(FILE *f, const struct line *line)
 	    line->learned, way_name(line->way.mode));
 	for (int i = 0; i < (int)ARRAY_LEN(mode_names); i++)
 		if (line->way.failed[i] != HOW_NONE)
-			fprintf(f, " %s:%s", mode_names[i],
-			    hows[line->way.failed[i]].name);
+			fprintf(
+			    f, " %s:%s", mode_names[i], hows[line->way.failed[i]].name);
 	putc('\n', f);
 }
 
@@ -275,8 +275,7 @@ ways_replace(
 		if (!is_of(&line, key) && (surplus == 0 || surplus-- == 0))
 			write_line(f, &line);
 	if (way != NULL)
-		write_line(
-		    f, &(struct line){.key = *key, .learned = now, .way = *way});
+		write_line(f, &(struct line){.key = *key, .learned = now, .way = *way});
 	if (fclose(f) == 0)
 		return out;
 	free(out);

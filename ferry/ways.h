@@ -3,9 +3,9 @@
  * network, and how the others failed. It only saves time: what is not understood in it is
  * passed over and goes at the next change.
  *
- * A line is "HOST PORT plain|tls 4|6 NETWORK LEARNED WAY [WAY:HOW ...]": LEARNED in seconds
- * since 1970; WAY is EPSV, PASV, EPRT or PORT, or "other": none did, but the addresses of
- * the other family are worth a try. HOW is a word of way_how_names.
+ * A line is "HOST PORT plain|tls 4|6 NETWORK LEARNED WAY [WAY:HOW ...]": LEARNED in
+ * seconds since 1970; WAY is EPSV, PASV, EPRT or PORT, or "other": none did, but the
+ * addresses of the other family are worth a try. HOW is a word of way_how_names.
  */
 #ifndef FERRY_WAYS_H
 #define FERRY_WAYS_H
@@ -15,7 +15,7 @@
 #include <ferry/ferry.h>
 
 #define WAYS_SECONDS (7 * 24 * 3600) /* so long a line is believed */
-#define WAYS_MAX 200		     /* lines; the oldest go */
+#define WAYS_MAX 200                 /* lines; the oldest go */
 #define WAYS_HOST_MAX 256
 
 /* How a way failed. */
@@ -45,10 +45,9 @@ struct way {
 
 /* May this be a line of the file? Names with spaces may not. */
 bool ways_can_store(const struct way_key *key);
-bool ways_find(
-    const char *text, const struct way_key *key, int64_t now, struct way *ret);
-/* The text with this in the place of what it says of key (NULL: nothing), and without what
- * has expired: free(). NULL: out of memory. */
+bool ways_find(const char *text, const struct way_key *key, int64_t now, struct way *ret);
+/* The text with this in the place of what it says of key (NULL: nothing), and without
+ * what has expired: free(). NULL: out of memory. */
 char *ways_replace(
     const char *text, const struct way_key *key, const struct way *way, int64_t now);
 

@@ -128,8 +128,7 @@ ferry_set_first_way(struct ferry *h, enum ferry_mode way, const char *why)
 
 	if (way != FERRY_MODE_AUTO && way != FERRY_MODE_EPSV && way != FERRY_MODE_PASV &&
 	    way != FERRY_MODE_EPRT && way != FERRY_MODE_PORT)
-		return fail(
-		    h, FERRY_EINVAL, 0, "mode %d is not a single way", (int)way);
+		return fail(h, FERRY_EINVAL, 0, "mode %d is not a single way", (int)way);
 	copy = strdup(why ? why : "");
 	if (!copy)
 		return fail_memory(h);

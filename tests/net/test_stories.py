@@ -244,6 +244,46 @@ def test_a_link_that_loses_packets(place, way):
     assert run.worked, run
 
 
+@pytest.fixture(scope="module")
+def slow_place():
+    with contextlib.ExitStack() as stack:
+        yield Place(stack, families=(4,), delay=0.06, loss=0.01)
+
+
+@pytest.mark.parametrize("way", "EPep")
+def test_a_long_link_that_loses_packets(slow_place, way):
+    run = slow_place.ferry(way, "-T", "20")
+    assert run.worked, run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patient_run(request):
+    """It takes a while and works hardly, so it is begun first."""
+    def go(stack):
+        return Place(stack, families=(4,), options=WIDE, server=FIRST_SHUT, delay=0.35).ferry("D", "-T", "60")
+
+    if "test_a_long_link_gets_more_patience" not in [getattr(i, "originalname", "") for i in request.session.items]:
+        yield None
+        return
+    with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        yield pool.submit(go, stack)
+
+
+def test_a_range_that_is_forwarded_in_part(place):
+    """The router has forgotten a port, which it then refuses itself; the next one is forwarded."""
+    forwards = [f"tcp dport 21 dnat ip to {net.SERVER_INNER}",
+                "tcp dport @shut accept",
+                "tcp dport 10000-60000 numgen inc mod 1000000 < 1 add @shut { tcp dport } accept",
+                f"tcp dport 10000-60000 dnat ip to {net.SERVER_INNER}"]
+    p = place(families=(4,), server_hidden=True, options={**WIDE, "pasv_address": net.SERVER_ROUTER},
+              server=net.rule_set(dnat=[f'iifname "wan0" {rule}' for rule in forwards], snat=[MASQUERADE],
+                                  extra="set shut { type inet_service; size 1000; flags dynamic; }"))
+    run = p.ferry("D")
+    assert run.arrived and run.verbs == ["EPSV", "PASV"], run
+    assert re.search(r"^ferry: PASV was used, because this did not work: EPSV \(\S+ port \d+: Connection refused\)\.$",
+                     run.err, re.M), run
+
+
 def test_every_command_changes_the_family(place):
     """ls and put too; once for all files; not against -6."""
     p = place(families=(4, 6), options={"write_enable": "YES", "anon_upload_enable": "YES"},
@@ -540,3 +580,10 @@ def test_the_server_knows_who_came_and_who_did_not(diagnosis):
         told = asked(session, "LASTDATA")
         assert told["mode"] == "EPSV" and told["accepted"] == "0" and told["rejected"] == "1", told
         assert told["why"] == "address" and told["from"].startswith(net.CLIENT_ROUTER_2 + ":"), told
+
+
+def test_a_long_link_gets_more_patience(patient_run):
+    """Silence is believed after four round trips and three seconds, where that is more than five seconds."""
+    run = patient_run.result()
+    assert run.arrived and run.verbs == ["EPSV", "PASV"], run
+    assert float(re.search(r"EPSV \(\S+ port \d+: no answer in ([\d.]+) s\)", run.err)[1]) >= 5.7, run

@@ -73,17 +73,17 @@ keeps_others_and_drops_what_is_old_or_odd(void **state)
 {
 	const struct way way = {.mode = FERRY_MODE_PORT,
 	    .failed = {[FERRY_MODE_EPSV] = HOW_SILENT, [FERRY_MODE_PASV] = HOW_DENIED}};
-	_cleanup_free_ char *text = ways_replace("other.example 21 plain 6 n 1789999999 EPRT\n"
-						 "\x1b[31m\n"
-						 "old.example 21 plain 4 n 1 PASV\n"
-						 "ftp.example.com 21 tls 4 " NET
-						 " 1789999999 PASV\n",
-	    &mine, &way, NOW);
+	_cleanup_free_ char *text =
+	    ways_replace("other.example 21 plain 6 n 1789999999 EPRT\n"
+			 "\x1b[31m\n"
+			 "old.example 21 plain 4 n 1 PASV\n"
+			 "ftp.example.com 21 tls 4 " NET " 1789999999 PASV\n",
+		&mine, &way, NOW);
 	_cleanup_free_ char *without = NULL;
 
-	assert_string_equal(text, "other.example 21 plain 6 n 1789999999 EPRT\n"
-				  "ftp.example.com 21 tls 4 " NET
-				  " 1790000000 PORT EPSV:silent PASV:denied\n");
+	assert_string_equal(text,
+	    "other.example 21 plain 6 n 1789999999 EPRT\n"
+	    "ftp.example.com 21 tls 4 " NET " 1790000000 PORT EPSV:silent PASV:denied\n");
 	without = ways_replace(text, &mine, NULL, NOW);
 	assert_string_equal(without, "other.example 21 plain 6 n 1789999999 EPRT\n");
 }
