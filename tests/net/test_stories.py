@@ -284,6 +284,35 @@ def test_a_range_that_is_forwarded_in_part(place):
                      run.err, re.M), run
 
 
+def test_a_router_that_forwards_the_servers_call(place):
+    """The person has told the router which ports, and ferry which address."""
+    p = place(families=(4,), client_hidden=True, server=only_to("21", "reject with tcp reset").rules(),
+              client=net.rule_set(forward=[KEEP, 'iifname "in0" accept', "tcp dport 6000-6009 accept", "drop"],
+                                  dnat=[f'iifname "wan0" tcp dport 6000-6009 dnat ip to {net.CLIENT_INNER}'],
+                                  snat=[MASQUERADE]))
+    router = ["--active-address", net.CLIENT_ROUTER, "--active-ports", "6000-6009"]
+    assert p.ferry("p", *router).worked and p.ferry("e", *router).worked
+    run = p.ferry("D", "--allow-active", *router)
+    assert run.arrived and run.verbs == ["EPSV", "PASV", "PORT"], run
+    # it needs both, and leave
+    assert not p.ferry("p", *router[2:], "-T", "1").arrived
+    assert p.ferry("D", *router).verbs == ["EPSV", "PASV"]
+
+
+def test_data_at_another_address_is_a_question_of_trust(place):
+    """The server's passive ports are open at its second address only, which it names."""
+    other = "203.0.113.3"
+    p = place(families=(4,), options={"pasv_address": other},
+              server=net.rule_set(forward=[KEEP, 'iifname "in0" accept', "tcp dport 21 accept", "ct status dnat accept",
+                                           "reject with tcp reset"],
+                                  dnat=[f"ip daddr {other} tcp dport {RANGE} dnat ip to {net.SERVER_OUTER}"]))
+    run = p.ferry("D")
+    assert not run.arrived and run.verbs == ["EPSV", "PASV"], run
+    run = p.ferry("D", "--trust-pasv-address", "--explain")
+    assert run.arrived and run.verbs == ["EPSV", "PASV"], run
+    assert "you trust it because you asked for that (--trust-pasv-address)" in flat(run.out), run
+
+
 def test_every_command_changes_the_family(place):
     """ls and put too; once for all files; not against -6."""
     p = place(families=(4, 6), options={"write_enable": "YES", "anon_upload_enable": "YES"},
@@ -294,7 +323,7 @@ def test_every_command_changes_the_family(place):
 
     def ferry(*args):
         with p.world.client:
-            return subprocess.run([*prefix, FERRY, *args], cwd=p.home, capture_output=True, timeout=60,
+            return subprocess.run([*prefix, FERRY, *args, "--no-memory"], cwd=p.home, capture_output=True, timeout=60,
                                   errors="replace", env={"HOME": str(p.home)})
 
     line = "ferry: EPSV over IPv4 was used, because this did not work: EPSV (2001:db8:2::2 port "

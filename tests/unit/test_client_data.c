@@ -460,6 +460,16 @@ active_ports(void **state)
 	assert_int_equal(ferry_set_active_address(w.h, "198.51.100.7"), 0);
 	assert_int_equal(get(&w, &s), -FERRY_EDATA);
 	world_end(&w);
+
+	/* an address of the other family is of no use here */
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I "C: PORT 127,0,0,1,94,42\nS: 500 not yours\n"
+				"C: EPRT |1|127.0.0.1|24106|\nS: 500 not yours\n");
+	ferry_set_mode(w.h, FERRY_MODE_ACTIVE);
+	assert_int_equal(ferry_set_active_ports(w.h, 24106, 24106), 0);
+	assert_int_equal(ferry_set_active_address(w.h, "2001:db8::7"), 0);
+	assert_int_equal(get(&w, &s), -FERRY_EDATA);
+	world_end(&w);
 }
 
 /* 226 without a call: there was no transfer. */
