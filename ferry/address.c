@@ -137,3 +137,53 @@ address_is_inner(const struct sockaddr_storage *a)
 
 	return kind != ADDRESS_PUBLIC && kind != ADDRESS_UNKNOWN;
 }
+
+/* Four numbers with the same mark between them; *ret_end is behind the last. */
+static bool
+read_ipv4(const char *text, uint32_t *ret, const char **ret_end)
+{
+	char mark = '\0';
+	uint32_t a = 0;
+
+	for (int i = 0; i < 4; i++) {
+		size_t digits = strspn(text, "0123456789");
+		unsigned long n =
+		    digits >= 1 && digits <= 3 ? strtoul(text, NULL, 10) : 256;
+
+		if (n > 255)
+			return false;
+		a = a << 8 | (uint32_t)n;
+		text += digits;
+		if (i == 0)
+			mark = *text;
+		if (i < 3 && (*text++ != mark || (mark != '.' && mark != ',')))
+			return false;
+	}
+	*ret = a;
+	*ret_end = text;
+	return true;
+}
+
+size_t
+address_find(const char *text, struct sockaddr_storage *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (const char *p = text; *p != '\0' && n < max;) {
+		const char *end = p + 1;
+		uint32_t a;
+
+		if (*p >= '0' && *p <= '9') {
+			end = p + strspn(p, "0123456789");
+			if (read_ipv4(p, &a, &end)) {
+				ret[n] = (struct sockaddr_storage){0};
+				ret[n].ss_family = AF_INET;
+				((struct sockaddr_in *)&ret[n++])->sin_addr.s_addr =
+				    htonl(a);
+				end += strspn(end, "0123456789.,");
+			}
+		}
+		p = end;
+	}
+	return n;
+}

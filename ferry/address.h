@@ -5,6 +5,7 @@
 #define FERRY_ADDRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -32,5 +33,9 @@ bool address_same(const struct sockaddr_storage *a, const struct sockaddr_storag
 enum address_kind address_kind(const struct sockaddr_storage *a);
 /* Can nobody outside its own network call this address? */
 bool address_is_inner(const struct sockaddr_storage *a);
+
+/* The IPv4 addresses in a text, "192.0.2.1" or "192,0,2,1,...", at most max: how many
+ * were found. */
+size_t address_find(const char *text, struct sockaddr_storage *ret, size_t max);
 
 #endif

@@ -21,6 +21,7 @@
 	ROW(LATER, 10, "the server said that trying again later may work") \
 	ROW(TLS, 11, "no encrypted connection, although one was wanted or offered") \
 	ROW(CERTIFICATE, 12, "the server's certificate is not trusted") \
+	ROW(FINDINGS, 13, "doctor: files move, but it found something that other programs or modes stumble over") \
 	ROW(INTERRUPTED, 130, "interrupted by the user")
 /* clang-format on */
 

@@ -53,6 +53,7 @@ explain_join(struct explain *x, const struct ferry *h)
 {
 	if (!ferry_is_connected(h))
 		return;
+	witness_join(&x->witness, h);
 	x->connected = ferry_local_address(h, &x->own) == 0 &&
 		       ferry_remote_address(h, &x->peer) == 0;
 }
@@ -207,7 +208,7 @@ explain_plan(struct explain *x, enum ferry_mode mode, const char *verb, const ch
 	x->planned = true;
 	x->calls_by_you = x->dial_untold || !x->connected ? x->calls_by_you : 0;
 	x->calls_by_server = 0;
-	x->n_attempts = 0;
+	witness_forget(&x->witness);
 	x->n_files = x->n_planned = 0;
 	x->ahead = false;
 	x->has_columns = false;
@@ -234,11 +235,10 @@ explain_many(struct explain *x, size_t n)
 
 /* -------------------------------------------------------------- attempts */
 
-/* The attempt under way; a spare one if there were too many. */
 struct attempt *
 explain_attempt(struct explain *x)
 {
-	return &x->attempts[x->n_attempts == 0 ? 0 : x->n_attempts - 1];
+	return witness_attempt(&x->witness);
 }
 
 /* Not the usual order: what was remembered. */
@@ -252,12 +252,13 @@ tell_why_first(struct explain *x, const struct ferry_event *ev)
 		    &x->draw, "%s comes first: %s.", mode_word(ev->mode), why);
 }
 
+/* The witness has noted the attempt that begins; before is the one that failed. */
 static void
 on_mode(struct explain *x, const struct ferry_event *ev)
 {
-	enum ferry_mode before = explain_attempt(x)->mode;
-	bool again =
-	    x->n_attempts > 0 && x->titled && x->active == mode_is_active(ev->mode);
+	const struct witness *w = &x->witness;
+	enum ferry_mode before = w->n > 1 ? w->attempts[w->n - 2].mode : FERRY_MODE_AUTO;
+	bool again = w->n > 1 && x->titled && x->active == mode_is_active(ev->mode);
 
 	if (again && before == ev->mode)
 		draw_sentence(&x->draw,
@@ -267,11 +268,7 @@ on_mode(struct explain *x, const struct ferry_event *ev)
 	else if (again)
 		draw_sentence(&x->draw, "So %s did not work here; %s is tried next.",
 		    mode_word(before), mode_word(ev->mode));
-	if (x->n_attempts < ATTEMPTS_MAX)
-		x->n_attempts++;
 	x->missed = false;
-	*explain_attempt(x) =
-	    (struct attempt){.mode = ev->mode, .own = x->own, .peer = x->peer};
 	if (!x->titled) {
 		tell_title(x, ev->mode);
 	} else if (x->active != mode_is_active(ev->mode)) {
@@ -354,12 +351,6 @@ on_transfer(struct explain *x, const struct ferry_event *ev)
 	explain_replace(&x->path, ev->path);
 }
 
-static void
-on_progress(struct explain *x, const struct ferry_event *ev)
-{
-	explain_attempt(x)->bytes = ev->bytes;
-}
-
 bool
 explain_is_telling(const struct explain *x)
 {
@@ -381,7 +372,6 @@ explain_event(struct explain *x, const struct ferry_event *ev)
 	    [FERRY_EV_ACCEPTED] = explain_on_accepted,
 	    [FERRY_EV_STRANGER] = explain_on_stranger,
 	    [FERRY_EV_TRANSFER] = on_transfer,
-	    [FERRY_EV_PROGRESS] = on_progress,
 	    [FERRY_EV_DATA_END] = explain_on_data_end,
 	    [FERRY_EV_WARNING] = on_warning,
 	    [FERRY_EV_REUSED] = explain_on_reused,
@@ -389,6 +379,7 @@ explain_event(struct explain *x, const struct ferry_event *ev)
 	    [FERRY_EV_CLOSED] = explain_on_closed,
 	};
 
+	witness_event(&x->witness, ev);
 	x->draw.time = ev->time;
 	if (ev->kind == FERRY_EV_RESOLVED)
 		on_resolved(x, ev);
@@ -456,7 +447,7 @@ tell_failure(struct explain *x, int result, const char *text)
 		draw_message(&x->draw, explain_control_arrow(x, true), x->reply);
 	}
 	explain_attempt(x)->result = result;
-	verdict_judge(x->attempts, x->n_attempts, &verdict);
+	verdict_judge(x->witness.attempts, x->witness.n, &verdict);
 	if (may_be_the_network(result) && verdict_has_cause(&verdict)) {
 		verdict_draw(&verdict, &x->draw);
 		return;

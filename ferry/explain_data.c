@@ -30,16 +30,13 @@ inner_words(const struct sockaddr_storage *a)
 void
 explain_on_address(struct explain *x, const struct ferry_event *ev)
 {
-	struct attempt *a = explain_attempt(x);
+	const struct attempt *a = explain_attempt(x);
 	char sent[ADDRESS_TEXT_MAX], used[ADDRESS_TEXT_MAX];
 	unsigned port = address_port(&ev->remote);
 
-	a->sent = ev->remote;
-	a->used = ev->used;
 	address_text(&ev->remote, sent);
 	address_text(&ev->used, used);
-	if (a->mode == FERRY_MODE_EPSV || strcmp(x->command, "EPSV") == 0) {
-		a->sent.ss_family = AF_UNSPEC; /* EPSV announces none */
+	if (a->sent.ss_family == AF_UNSPEC) { /* EPSV */
 		draw_sentence(&x->draw,
 		    "Only a port, %u, no address: you use the address you already know. "
 		    "That is why EPSV "
@@ -85,7 +82,6 @@ explain_on_accepted(struct explain *x, const struct ferry_event *ev)
 	unsigned port = address_port(&ev->remote), command = address_port(&x->peer);
 
 	explain_open_story(x);
-	explain_attempt(x)->called = explain_attempt(x)->open = true;
 	x->data_open = true;
 	x->calls_by_server++;
 	x->caller = ev->remote;
@@ -133,7 +129,6 @@ explain_on_called(struct explain *x, const struct ferry_event *ev)
 {
 	explain_open_story(x);
 	x->calls_by_you++;
-	explain_attempt(x)->open = true;
 	x->data_open = true;
 	x->data_own = address_port(&ev->local);
 	x->data_peer = address_port(&ev->remote);
@@ -232,14 +227,8 @@ explain_call_failure(struct explain *x, const struct ferry_event *ev)
 void
 explain_on_connect_failed(struct explain *x, const struct ferry_event *ev)
 {
-	if (ev->channel == FERRY_DATA) {
-		struct attempt *a = explain_attempt(x);
+	if (ev->channel == FERRY_DATA)
 		explain_open_story(x);
-		a->dial_failed = true;
-		a->sys_errno = ev->sys_errno;
-		a->seconds = ev->seconds;
-		a->used = ev->remote;
-	}
 	if (ev->error == FERRY_EABORTED)
 		return; /* another address of the host answered first */
 	x->draw.time = ev->time > ev->seconds ? ev->time - ev->seconds : 0;
@@ -275,7 +264,6 @@ void
 explain_on_data_end(struct explain *x, const struct ferry_event *ev)
 {
 	explain_open_story(x);
-	explain_attempt(x)->done = true;
 	draw_bytes(&x->draw, explain_data_arrow(x, !ev->upload), ev->bytes, ev->seconds);
 	if (x->blocks)
 		draw_sentence(&x->draw, "End of file = a block that says so. The data "

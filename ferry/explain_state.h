@@ -7,9 +7,8 @@
 
 #include "address.h"
 #include "explain.h"
-#include "verdict.h"
+#include "witness.h"
 
-#define ATTEMPTS_MAX 8
 #define CHORES_MAX 200
 
 struct explain {
@@ -35,12 +34,10 @@ struct explain {
 	size_t n_files;   /* that came or went over data connections */
 	size_t n_planned; /* files; 0 or 1: one */
 	struct sockaddr_storage caller; /* the server's end of its call */
-	struct attempt attempts[ATTEMPTS_MAX];
-	size_t n_attempts;
+	struct witness witness;         /* its attempts */
 	/* the conversation */
-	char command[16]; /* verb of the last command sent */
-	char *line;       /* that command */
-	double sent_at;
+	char command[16];        /* verb of the last command sent */
+	char *line;              /* that command */
 	bool in_story;           /* is its reply told? */
 	char chores[CHORES_MAX]; /* commands that are only named */
 	bool has_login;

@@ -207,7 +207,6 @@ explain_on_command(struct explain *x, const struct ferry_event *ev)
 	snprintf(
 	    x->command, sizeof x->command, "%.*s", (int)strcspn(line, " \r\n"), line);
 	explain_replace(&x->line, line);
-	x->sent_at = ev->time;
 	x->in_story = is_told(x);
 	if (!x->in_story) {
 		add_chore(x, x->command);
@@ -224,22 +223,15 @@ explain_on_command(struct explain *x, const struct ferry_event *ev)
 static bool
 find_seen_address(const struct explain *x, const char *text, char *ret)
 {
-	static const char of_address[] = "0123456789abcdefABCDEF.:";
+	struct sockaddr_storage all[4];
+	size_t n = address_find(text, all, ARRAY_LEN(all));
 
-	for (text += strcspn(text, " "); *text != '\0'; text += strcspn(text, " ")) {
-		struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
-		char word[ADDRESS_TEXT_MAX];
-		text += strspn(text, " ([\"',;");
-		size_t n = strspn(text, of_address);
-		if (n < 7 || n >= sizeof word)
+	for (size_t i = 0; i < n; i++) {
+		if (address_is_inner(&all[i]) || address_same(&all[i], &x->own) ||
+		    address_same(&all[i], &x->peer))
 			continue;
-		snprintf(word, sizeof word, "%.*s", (int)n, text);
-		word[n - 1] = strchr(".:", word[n - 1]) != NULL ? '\0' : word[n - 1];
-		if (address_parse(word, 0, &a) == 0 && !address_is_inner(&a) &&
-		    !address_same(&a, &x->own) && !address_same(&a, &x->peer)) {
-			address_text(&a, ret);
-			return true;
-		}
+		address_text(&all[i], ret);
+		return true;
 	}
 	return false;
 }
@@ -271,7 +263,6 @@ explain_inner_address(struct explain *x, const char *text)
 static void
 explain_refusal(struct explain *x, const char *text, int code)
 {
-	struct attempt *a = explain_attempt(x);
 	char peer[ADDRESS_TEXT_MAX];
 
 	if (strcmp(x->command, "MODE") == 0)
@@ -279,18 +270,15 @@ explain_refusal(struct explain *x, const char *text, int code)
 		    "The server does not do that: files travel as they "
 		    "are, each over a data connection of its own.");
 	else if (strcmp(x->command, "EPSV") == 0 || strcmp(x->command, "PASV") == 0) {
-		a->refused = code;
 		draw_sentence(
 		    &x->draw, "The server will not, or cannot, open a port this way.");
 	} else if (strcmp(x->command, "PORT") == 0 || strcmp(x->command, "EPRT") == 0) {
-		a->refused = code;
 		if (address_is_inner(&x->own) && !address_is_inner(&x->peer))
 			explain_inner_address(x, text);
 		else
 			draw_sentence(&x->draw, "The server %s will not call you.",
 			    address_text(&x->peer, peer));
 	} else if (verb_is_transfer(x->command) && (code == 425 || code == 426)) {
-		a->answer = code;
 		draw_sentence(&x->draw,
 		    x->active ? "The server says that its call to you did not succeed."
 			      : "The server says that the data connection failed.");
@@ -304,12 +292,9 @@ explain_refusal(struct explain *x, const char *text, int code)
 static void
 explain_reply(struct explain *x, const char *text, int code)
 {
-	struct attempt *a = explain_attempt(x);
-
 	if (code >= 400) {
 		explain_refusal(x, text, code);
 	} else if (strcmp(x->command, "PORT") == 0 || strcmp(x->command, "EPRT") == 0) {
-		a->agreed = true;
 		draw_sentence(&x->draw, "The server has noted your port; it calls when "
 					"it is asked for something.");
 	} else if (strcmp(x->command, "MODE") == 0) {
@@ -372,7 +357,6 @@ void
 explain_on_reply(struct explain *x, const struct ferry_event *ev)
 {
 	const char *text = ev->text == NULL ? "" : ev->text;
-	struct attempt *a = explain_attempt(x);
 
 	explain_replace(&x->reply, text);
 	x->reply_code = ev->code;
@@ -380,8 +364,6 @@ explain_on_reply(struct explain *x, const struct ferry_event *ev)
 		note_answered(x, ev->command, ev->code);
 	if (!x->in_story)
 		return;
-	snprintf(a->words, sizeof a->words, "%s", text);
-	a->answered_after = ev->time - x->sent_at;
 	explain_replace(&x->reply, NULL);
 	if (x->data_open && verb_is_transfer(x->command) && ev->code >= 200 &&
 	    ev->code < 300) {

@@ -2,6 +2,7 @@
  * ferry: moves files by FTP. The first word chooses a command of one line (get, put, ls,
  * cat); without one the prompt opens, as the classic ftp command does.
  */
+#include "doctor.h"
 #include "interrupt.h"
 #include "oneshot.h"
 #include "options.h"
@@ -25,6 +26,9 @@ static const struct subcommand {
     {"ls", "[OPTION...] URL...", "list directories", FOR_LS, 1, -1, oneshot_ls},
     {"cat", "[OPTION...] URL...", "write files to standard output", FOR_CAT, 1, -1,
 	oneshot_cat},
+    {"doctor", "[OPTION...] HOST | URL",
+	"find out what keeps data connections from working", FOR_DOCTOR, 1, 1,
+	doctor_main},
     {"replay", "[OPTION...] FILE.json", "narrate a recorded session, or draw it (--trace)",
 	FOR_REPLAY, 1, 1, replay_main},
     {"", "[OPTION...] [[USER@]HOST[:PATH] [PORT] | URL]", "the ftp> prompt", FOR_PROMPT,

@@ -20,7 +20,7 @@ struct work {
 	struct detour detour;
 	enum exitcode code;
 	bool has_session;
-	const char *output; /* of get and cat; NULL: the name in the URL */
+	const char *output;    /* of get and cat; NULL: the name in the URL */
 	struct wanted *wanted; /* of get and cat */
 	size_t n_wanted;
 };
@@ -62,7 +62,8 @@ complain_session(struct work *w, const char *what, int result)
 	waynote_forget(&w->s.view.way);
 	if (result != -FERRY_EDATA || w->s.opt->explain)
 		return;
-	fprintf(stderr, "ferry: --explain tells what happened%s.\n",
+	fprintf(stderr,
+	    "ferry: --explain tells what happened, ferry doctor finds out why%s.\n",
 	    mode == FERRY_MODE_PASSIVE
 		? "; -A tries active mode, where the server calls you"
 	    : mode != FERRY_MODE_AUTO

@@ -326,6 +326,31 @@ set_long(struct options *o, const char *arg)
 }
 
 static int
+set_allow_plaintext(struct options *o, const char *arg)
+{
+	o->allow_plaintext = true;
+	return 0;
+}
+
+static int
+set_idle(struct options *o, const char *arg)
+{
+	unsigned long s;
+
+	if (parse_number(arg, 1, 86400, &s) < 0)
+		return -FERRY_EINVAL;
+	o->idle_seconds = (unsigned)s;
+	return 0;
+}
+
+static int
+set_json(struct options *o, const char *arg)
+{
+	o->json = true;
+	return 0;
+}
+
+static int
 set_no_ask(struct options *o, const char *arg)
 {
 	o->no_ask = true;
@@ -366,19 +391,19 @@ set_port(struct options *o, const char *arg)
 
 /* clang-format off */
 static const struct row rows[] = {
-    {'A', "active", NULL, FOR_ALL, set_active, "active mode: the server calls back (EPRT, PORT)"},
-    {'p', "passive", NULL, FOR_ALL, set_passive, "passive mode: you make both calls (EPSV, PASV)"},
-    {0, "mode", "MODE", FOR_ALL, set_mode, "auto (default), passive, epsv, pasv, active, eprt, port"},
-    {'z', "compress", NULL, FOR_ALL, set_compress, "pack what travels (MODE Z), where the server does that"},
+    {'A', "active", NULL, FOR_FILES, set_active, "active mode: the server calls back (EPRT, PORT)"},
+    {'p', "passive", NULL, FOR_FILES, set_passive, "passive mode: you make both calls (EPSV, PASV)"},
+    {0, "mode", "MODE", FOR_FILES, set_mode, "auto (default), passive, epsv, pasv, active, eprt, port"},
+    {'z', "compress", NULL, FOR_FILES, set_compress, "pack what travels (MODE Z), where the server does that"},
     {0, "allow-active", NULL, FOR_ALL, set_allow_active, "active mode too, when passive mode does not work"},
     {'4', "ipv4", NULL, FOR_ALL, set_ipv4, "IPv4 only"},
     {'6', "ipv6", NULL, FOR_ALL, set_ipv6, "IPv6 only"},
     {0, "active-address", "ADDRESS", FOR_ALL, set_active_address, "address to name in active mode (your router's)"},
     {0, "active-ports", "LOW-HIGH", FOR_ALL, set_active_ports, "ports to wait at in active mode"},
-    {0, "trust-pasv-address", NULL, FOR_ALL, set_trust, "call the address of a 227 reply even if it is another one"},
-    {0, "no-memory", NULL, FOR_ALL, set_no_memory, "do not look up, nor note, which way to the data worked"},
+    {0, "trust-pasv-address", NULL, FOR_FILES, set_trust, "call the address of a 227 reply even if it is another one"},
+    {0, "no-memory", NULL, FOR_FILES, set_no_memory, "do not look up, nor note, which way to the data worked"},
     {'s', "source", "ADDRESS", FOR_ALL, set_source, "local address of both connections"},
-    {0, "explain", NULL, FOR_ALL | FOR_REPLAY, set_explain, "tell who calls whom, from which port to which, and why"},
+    {0, "explain", NULL, FOR_FILES | FOR_REPLAY, set_explain, "tell who calls whom, from which port to which, and why"},
     {0, "trace", "FILE", FOR_ALL | FOR_REPLAY, set_trace, "the session as a diagram: .html .svg .txt .mmd, or recorded: .json"},
     {'v', "verbose", NULL, FOR_ALL, set_verbose, "show commands and replies"},
     {'d', "debug", NULL, FOR_PROMPT, set_verbose, "the same as -v"},
@@ -402,6 +427,9 @@ static const struct row rows[] = {
     {'o', "output", "FILE", FOR_GET, set_output, "name of the local file; \"-\" is standard output"},
     {'l', "long", NULL, FOR_LS, set_long, "with type, permissions, size and time"},
     {0, "color", "WHEN", FOR_ALL | FOR_REPLAY, set_colour, "auto (default), always, never"},
+    {0, "allow-plaintext", NULL, FOR_DOCTOR, set_allow_plaintext, "test in clear too: the password travels in clear then"},
+    {0, "idle", "SECONDS", FOR_DOCTOR, set_idle, "also leave a command connection alone for so long"},
+    {0, "json", NULL, FOR_DOCTOR, set_json, "the result for machines"},
     {'i', "no-prompt", NULL, FOR_PROMPT, set_no_ask, "do not ask for each file of mget, mput, mdelete"},
     {'g', "no-glob", NULL, FOR_PROMPT, set_no_glob, "* and ? in file names mean themselves"},
     {'e', "no-edit", NULL, FOR_PROMPT, set_no_edit, "no line editing"},

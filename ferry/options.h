@@ -14,8 +14,10 @@ enum option_user {
 	FOR_LS = 4,
 	FOR_CAT = 8,
 	FOR_PROMPT = 16,
-	FOR_ALL = 31,
+	FOR_FILES = 31, /* all that move files or list them */
 	FOR_REPLAY = 32,
+	FOR_DOCTOR = 64,
+	FOR_ALL = FOR_FILES | FOR_DOCTOR,
 };
 
 enum colour_choice { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
@@ -31,7 +33,7 @@ struct options {
 	bool no_memory; /* of ways that worked */
 	const char *source;
 	bool explain, verbose, quiet;
-	const char *trace; /* file for the diagram, or NULL */
+	const char *trace;  /* file for the diagram, or NULL */
 	enum ferry_tls tls; /* --tls, --plain; FERRY_TLS_AUTO: neither */
 	const char *ca_file, *pin, *cert_file, *key_file, *known_hosts;
 	bool accept_new;
@@ -45,6 +47,9 @@ struct options {
 	enum colour_choice colour;
 	const char *output;
 	bool long_listing;
+	/* the doctor's */
+	bool json, allow_plaintext;
+	unsigned idle_seconds; /* 0: not asked for */
 	/* the prompt's */
 	bool no_ask, no_glob, no_edit, anonymous;
 	uint16_t port;

@@ -1,6 +1,6 @@
 /*
- * What every file of the client needs: cleanup attributes and array length. The client is
- * built on the installed header only, so it cannot borrow these from lib/.
+ * What every file of the client needs: cleanup attributes, array length, a clock. The
+ * client is built on the installed header only, so it cannot borrow these from lib/.
  */
 #ifndef FERRY_OWN_H
 #define FERRY_OWN_H
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define _cleanup_(fn) __attribute__((cleanup(fn)))
@@ -39,6 +40,16 @@ fclosep(FILE **f)
 	if (*f != NULL)
 		fclose(*f);
 	*f = NULL;
+}
+
+/* Seconds, from some time on; never set back. */
+static inline double
+monotonic(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 /* For a secret: overwritten before it is freed. */

@@ -57,6 +57,16 @@ session_error(const struct session *s, int result)
 
 /* ---------------------------------------------------------------- settings */
 
+void
+session_asked(struct session *s, double begun)
+{
+	double took = monotonic() - begun;
+
+	s->asked_seconds += took;
+	if (s->limit != 0)
+		s->limit += took;
+}
+
 /* A server that repeats a password must not bring it into the trace. */
 static void
 hide(struct session *s, const char *secret)
@@ -67,9 +77,8 @@ hide(struct session *s, const char *secret)
 }
 
 static char *
-ask_secret(int code, void *user)
+ask_person(struct session *s, int code)
 {
-	struct session *s = user;
 	char *secret = NULL;
 	const char *question = code == 332                ? "Account: "
 			       : code == FERRY_SECRET_KEY ? "Passphrase of your key: "
@@ -84,6 +93,23 @@ ask_secret(int code, void *user)
 		rc = secret_ask(question, &secret);
 	hide(s, secret);
 	return rc < 0 ? NULL : secret;
+}
+
+static char *
+ask_secret(int code, void *user)
+{
+	struct session *s = user;
+	double begun;
+	char *secret;
+
+	if (code == 331 && s->kept_password != NULL)
+		return strdup(s->kept_password);
+	begun = monotonic();
+	secret = ask_person(s, code);
+	session_asked(s, begun);
+	if (code == 331 && s->keeps_password && secret != NULL)
+		s->kept_password = strdup(secret);
+	return secret;
 }
 
 static void
@@ -209,6 +235,7 @@ session_free(struct session *s)
 {
 	ferry_free(s->h);
 	s->h = NULL;
+	wipep(&s->kept_password);
 	trust_clear(&s->trust);
 	memory_clear(&s->memory);
 	explain_free(s->view.explain);
@@ -237,13 +264,33 @@ static int
 stop(struct session *s)
 {
 	interrupt_clear();
-	if (!s->stopping && !interrupt_is_end() && ferry_is_logged_in(s->h)) {
+	if (!s->stopping && !s->drops_at_once && !interrupt_is_end() &&
+	    ferry_is_logged_in(s->h)) {
 		s->stopping = true;
 		ferry_abort(s->h);
 		return FERRY_AGAIN;
 	}
 	session_drop(s);
 	return session_fail(s, -FERRY_EABORTED, "interrupted; the connection is closed");
+}
+
+/* Milliseconds to the limit, or timeout if that is sooner. */
+static int
+limit_timeout(const struct session *s, int timeout)
+{
+	double left = s->limit - monotonic();
+
+	if (s->limit == 0)
+		return timeout;
+	if (left <= 0)
+		return 0;
+	return timeout >= 0 && timeout / 1000.0 < left ? timeout : (int)(left * 1000) + 1;
+}
+
+static bool
+is_over_limit(const struct session *s)
+{
+	return s->limit != 0 && limit_timeout(s, -1) == 0;
 }
 
 int
@@ -255,6 +302,13 @@ session_run(struct session *s, int result)
 		struct pollfd fds[4];
 		int timeout = -1;
 		nfds_t n = ferry_poll(s->h, fds, ARRAY_LEN(fds), &timeout);
+
+		if (is_over_limit(s)) {
+			session_drop(s);
+			return session_fail(s, -FERRY_ETIMEOUT,
+			    "the time for this was over; the connection is closed");
+		}
+		timeout = limit_timeout(s, timeout);
 		if (interrupt_poll(fds, n, timeout) < 0 && interrupt_seen()) {
 			result = stop(s);
 			if (result != FERRY_AGAIN)
@@ -361,8 +415,23 @@ session_password(struct session *s, char **ret)
 	return 1;
 }
 
+void
+login_clear(struct login *l)
+{
+	freep(&l->user);
+	wipep(&l->password);
+	wipep(&l->account);
+}
+
+static int
+copy_text(const char *text, char **ret)
+{
+	*ret = text == NULL ? NULL : strdup(text);
+	return text != NULL && *ret == NULL ? -FERRY_ENOMEM : 0;
+}
+
 int
-session_open(struct session *s, const struct target *t)
+session_find_login(struct session *s, const struct target *t, struct login *ret)
 {
 	const char *user = s->opt->user != NULL ? s->opt->user : t->user;
 	_cleanup_secret_ char *given = NULL;
@@ -382,8 +451,25 @@ session_open(struct session *s, const struct target *t)
 					 : rc_entry.password;
 	if (password == NULL && (user == NULL || strcmp(user, "anonymous") == 0))
 		password = ANONYMOUS_PASSWORD;
-	rc = session_connect(s, t->host, t->port, t->tls);
+	*ret = (struct login){.user = NULL};
+	if (copy_text(user, &ret->user) == 0 &&
+	    copy_text(password, &ret->password) == 0 &&
+	    copy_text(rc_entry.account, &ret->account) == 0)
+		return 0;
+	login_clear(ret);
+	return -FERRY_ENOMEM;
+}
+
+int
+session_open(struct session *s, const struct target *t)
+{
+	_cleanup_(login_clear)
+	struct login login = {.user = NULL};
+	int rc = session_find_login(s, t, &login);
+
+	if (rc == 0)
+		rc = session_connect(s, t->host, t->port, t->tls);
 	if (rc < 0)
 		return rc;
-	return session_login(s, user, password, rc_entry.account);
+	return session_login(s, login.user, login.password, login.account);
 }

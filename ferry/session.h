@@ -29,7 +29,13 @@ struct session {
 	struct trust trust;          /* what is known of the server */
 	struct memory memory;        /* which way worked before */
 	bool stopping;               /* ^C was typed once in this operation */
+	bool drops_at_once;          /* the first ^C ends the connection too */
 	const char *prompt_password; /* text of the question */
+	bool keeps_password;         /* a person is asked for it once only */
+	char *kept_password;         /* then this one; or NULL */
+	double asked_seconds;        /* that a person took to answer questions */
+	double limit;      /* on the monotonic clock: whatever runs then is ended, and the
+			      connection; 0: none */
 	char message[600]; /* a failure on our side, in words; "" when the handle has the
 			      words */
 };
@@ -56,7 +62,16 @@ int session_connect(
  * there is one. */
 int session_login(
     struct session *s, const char *user, const char *password, const char *account);
-/* Both, with what options, target and netrc say. */
+/* What to log in with. */
+struct login {
+	char *user;               /* or NULL: anonymous */
+	char *password, *account; /* or NULL; wiped by login_clear() */
+};
+/* What options, target and netrc say; 0, or an error. Other than in the netrc file a
+ * password can be read only once. */
+int session_find_login(struct session *s, const struct target *t, struct login *ret);
+void login_clear(struct login *l);
+/* Connects and logs in with that. */
 int session_open(struct session *s, const struct target *t);
 /* Fills user, password and account for a host from the netrc file: 1, 0 for none, or an
  * error with s->message. Wipe with netrc_clear(). */
@@ -67,6 +82,8 @@ int session_netrc(
  */
 int session_password(struct session *s, char **ret);
 
+/* A person was asked something since then: no limit is hurt by that. */
+void session_asked(struct session *s, double begun);
 /* The sentence for the last failure: harmless text; free(). */
 char *session_error(const struct session *s, int result);
 __attribute__((format(printf, 3, 4))) int session_fail(

@@ -98,6 +98,7 @@ trust_ask(const struct ferry_tls_peer *peer, void *user)
 {
 	struct session *s = user;
 	struct trust *t = &s->trust;
+	double begun = monotonic();
 
 	if (*t->known.key != '\0') {
 		if (strcmp(t->known.key, peer->fingerprint) == 0)
@@ -110,6 +111,7 @@ trust_ask(const struct ferry_tls_peer *peer, void *user)
 		return false;
 	}
 	t->accepted = s->opt->accept_new || (s->may_ask && person_accepts(peer));
+	session_asked(s, begun);
 	if (t->accepted)
 		snprintf(t->known.key, sizeof t->known.key, "%s", peer->fingerprint);
 	return t->accepted;

@@ -46,15 +46,15 @@ judge_announced(const struct attempt *a, struct verdict *v)
 	else if (kind == ADDRESS_LOOPBACK)
 		find(v, VERDICT_P04, VERDICT_CERTAIN);
 	else if (kind == ADDRESS_PUBLIC)
-		find(v, VERDICT_P02, VERDICT_CERTAIN);
+		find(v, address_is_inner(&a->peer) ? VERDICT_P07 : VERDICT_P02,
+		    VERDICT_CERTAIN);
 	else if (!address_is_inner(&a->peer))
 		/* an inner address is no fault if we are inside too */
 		find(v, VERDICT_P01, VERDICT_CERTAIN);
 }
 
-/* The words in which servers say that our call came, but not from our address. */
-static bool
-came_from_elsewhere(const struct attempt *a)
+bool
+attempt_came_from_elsewhere(const struct attempt *a)
 {
 	static const char *const words[] = {
 	    "other address", "foreign address", "bad ip connecting"};
@@ -65,12 +65,35 @@ came_from_elsewhere(const struct attempt *a)
 	return false;
 }
 
+/* A server that is called from an inner address although it has a public one itself has
+ * somebody before it who puts that address in place of ours. */
+static bool
+sees_own_gateway(const struct attempt *a)
+{
+	struct sockaddr_storage seen;
+
+	return address_find(a->words, &seen, 1) == 1 && address_is_inner(&seen) &&
+	       !address_is_inner(&a->peer) && !address_same(&seen, &a->own);
+}
+
+/* Our side replaces addresses if ours is an inner one; else it is the server's. */
+static void
+judge_elsewhere(const struct attempt *a, struct verdict *v)
+{
+	if (sees_own_gateway(a))
+		find(v, VERDICT_H03, VERDICT_CERTAIN);
+	else if (address_is_inner(&a->own) || address_is_inner(&a->peer))
+		find(v, VERDICT_H11, VERDICT_CERTAIN);
+	else
+		find(v, VERDICT_H03, VERDICT_LIKELY);
+}
+
 static void
 judge_passive(const struct attempt *a, struct verdict *v)
 {
 	judge_announced(a, v);
-	if (came_from_elsewhere(a)) {
-		find(v, VERDICT_H11, VERDICT_CERTAIN);
+	if (attempt_came_from_elsewhere(a)) {
+		judge_elsewhere(a, v);
 		v->elsewhere = a;
 	}
 	if (!a->dial_failed)
@@ -85,6 +108,68 @@ judge_passive(const struct attempt *a, struct verdict *v)
 		    address_same(&a->used, &a->peer) ? VERDICT_CERTAIN : VERDICT_LIKELY);
 }
 
+bool
+attempt_is_active(const struct attempt *a)
+{
+	return a->mode == FERRY_MODE_ACTIVE || a->mode == FERRY_MODE_EPRT ||
+	       a->mode == FERRY_MODE_PORT;
+}
+
+bool
+attempt_is_fast_no(const struct attempt *a)
+{
+	if ((a->answer != 425 && a->answer != 426) ||
+	    strcasestr(a->words, "timed out") != NULL)
+		return false;
+	return a->answered_after < FAST_ANSWER || strcasestr(a->words, "refused") != NULL;
+}
+
+/* The data connection came about, or never will. */
+static enum outcome
+outcome_of_open(const struct attempt *a)
+{
+	if (a->answer == 425 || a->answer == 426 || a->answer == 521 || a->answer == 522)
+		return OUTCOME_DENIED;
+	if (!a->done && a->bytes == 0 && a->result == -FERRY_ESTALLED)
+		return OUTCOME_STALLED;
+	/* we had seen enough (ELOCAL), or something else went wrong */
+	if (a->result < 0 && a->result != -FERRY_ELOCAL && a->answer == 0 && !a->done &&
+	    a->bytes == 0)
+		return OUTCOME_UNKNOWN;
+	return OUTCOME_WORKS;
+}
+
+static enum outcome
+outcome_of_dial(const struct attempt *a)
+{
+	if (is_silence(a->sys_errno))
+		return OUTCOME_SILENT;
+	if (a->sys_errno == ECONNREFUSED || a->sys_errno == ECONNRESET)
+		return OUTCOME_REFUSED;
+	return is_no_entry(a->sys_errno) ? OUTCOME_REJECTED : OUTCOME_UNKNOWN;
+}
+
+enum outcome
+attempt_outcome(const struct attempt *a)
+{
+	bool asked = a->agreed || a->used.ss_family != AF_UNSPEC;
+
+	if (a->refused != 0)
+		return OUTCOME_DECLINED;
+	if (a->open)
+		return outcome_of_open(a);
+	if (a->dial_failed)
+		return outcome_of_dial(a);
+	if (attempt_is_active(a) && a->agreed)
+		return OUTCOME_NO_CALL;
+	if (!asked && (a->result == -FERRY_ETIMEOUT || a->result == -FERRY_ECLOSED))
+		return OUTCOME_UNANSWERED;
+	/* what is answered with a port that nobody should call is no better */
+	if (!attempt_is_active(a) && a->result == -FERRY_EDATA)
+		return OUTCOME_GARBLED;
+	return OUTCOME_UNKNOWN;
+}
+
 static void
 judge_active(const struct attempt *a, struct verdict *v)
 {
@@ -96,15 +181,10 @@ judge_active(const struct attempt *a, struct verdict *v)
 	}
 	if (!a->agreed || a->called)
 		return;
-	if (a->answer == 0 || strcasestr(a->words, "timed out") != NULL)
+	if (attempt_is_fast_no(a))
+		find(v, VERDICT_A03, VERDICT_LIKELY);
+	else if (a->answer == 0 || a->answer == 425 || a->answer == 426)
 		find(v, VERDICT_A02, VERDICT_LIKELY);
-	else if (a->answer == 425 || a->answer == 426)
-		find(v,
-		    a->answered_after < FAST_ANSWER ||
-			    strcasestr(a->words, "refused") != NULL
-			? VERDICT_A03
-			: VERDICT_A02,
-		    VERDICT_LIKELY);
 }
 
 /* The connection came about, and then? */
@@ -125,35 +205,48 @@ verdict_judge(const struct attempt *attempts, size_t n, struct verdict *ret)
 	*ret = (struct verdict){.passive = NULL};
 	for (size_t i = 0; i < n; i++) {
 		const struct attempt *a = &attempts[i];
-		if (a->mode == FERRY_MODE_EPSV || a->mode == FERRY_MODE_PASV ||
-		    a->mode == FERRY_MODE_PASSIVE)
-			judge_passive(a, ret);
-		else
+		if (attempt_is_active(a))
 			judge_active(a, ret);
+		else
+			judge_passive(a, ret);
 		judge_transfer(a, ret);
 	}
 }
 
 static const struct {
 	const char *code;
-	const char *headline; /* NULL: never the main cause */
+	enum verdict_weight weight;
+	const char *headline;
 } rows[VERDICT_CODES] = {
-    [VERDICT_P01] = {"P01", NULL},
-    [VERDICT_P02] = {"P02", NULL},
-    [VERDICT_P03] = {"P03", NULL},
-    [VERDICT_P04] = {"P04", NULL},
-    [VERDICT_P11] = {"P11", "the server's passive ports are not open from outside"},
-    [VERDICT_P12] = {"P12", "the server's passive port refuses calls"},
-    [VERDICT_P13] = {"P13", "a firewall rejects calls to the server's passive ports"},
-    [VERDICT_A01] = {"A01", "active mode cannot work from behind this router"},
-    [VERDICT_A02] = {"A02", "the server's call did not reach you"},
-    [VERDICT_A03] = {"A03", "the server's call was refused on its way to you"},
-    [VERDICT_L01] = {"L01", "the command connection died while the bytes moved"},
-    [VERDICT_L03] = {"L03",
-	"answers arrive, but no byte of the file: its packets may be too large for a "
-	"link on the way"},
-    [VERDICT_H11] = {"H11", "your two calls reach the server from two addresses"},
+#define VERDICT(code, weight, headline)                                                  \
+	[VERDICT_##code] = {#code, WEIGHT_##weight, headline},
+#include "verdict.def"
+#undef VERDICT
 };
+
+const char *
+verdict_name(enum verdict_code code)
+{
+	return rows[code].code;
+}
+
+const char *
+verdict_headline(enum verdict_code code)
+{
+	return rows[code].headline;
+}
+
+enum verdict_weight
+verdict_weight(enum verdict_code code)
+{
+	return rows[code].weight;
+}
+
+const char *
+verdict_certainty_name(enum verdict_certainty certainty)
+{
+	return certainty == VERDICT_CERTAIN ? "certain" : "likely";
+}
 
 /* The main cause: what is certain goes before what is likely. NULL: none. */
 static const char *
@@ -163,7 +256,7 @@ main_cause(const struct verdict *v)
 
 	for (size_t k = 0; k < ARRAY_LEN(order); k++)
 		for (size_t i = 0; i < VERDICT_CODES; i++)
-			if (v->found[i] == order[k] && rows[i].headline != NULL)
+			if (v->found[i] == order[k] && rows[i].weight != WEIGHT_ODDITY)
 				return rows[i].headline;
 	return NULL;
 }
@@ -252,6 +345,15 @@ draw_active_advice(const struct verdict *v, struct draw *d)
 static void
 draw_elsewhere_advice(const struct verdict *v, struct draw *d)
 {
+	if (v->found[VERDICT_H03] != VERDICT_NO) {
+		draw_advice(d, "The cause:",
+		    "the server lets only the caller of the first connection in, and a "
+		    "router or proxy on its side puts its own address in place of "
+		    "yours.");
+		draw_advice(
+		    d, "Admin, do:", "let the server see its clients' own addresses.");
+		return;
+	}
 	draw_advice(d, "The cause:",
 	    "your router or provider has several outer addresses and took another one "
 	    "for the second call; the server lets only the caller of the first in.");
@@ -294,7 +396,7 @@ draw_codes(const struct verdict *v, struct draw *d)
 		if (v->found[i] != VERDICT_NO)
 			n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %s",
 			    n > 0 ? ", " : "", rows[i].code,
-			    v->found[i] == VERDICT_CERTAIN ? "certain" : "likely");
+			    verdict_certainty_name(v->found[i]));
 	if (n > 0)
 		draw_advice(d, strchr(text, ',') != NULL ? "Codes:" : "Code:", text);
 }

@@ -13,9 +13,13 @@
 /* What was seen of one attempt at a data connection. */
 struct attempt {
 	enum ferry_mode mode;
+	bool tls;                          /* the command connection was encrypted */
 	struct sockaddr_storage own, peer; /* addresses of the command connection */
 	struct sockaddr_storage sent,
-	    used;              /* passive: what the server announced, where we went */
+	    used; /* passive: what the server announced, where we went */
+	struct sockaddr_storage told;     /* active: what PORT or EPRT named */
+	struct sockaddr_storage caller;   /* active: whose call was taken */
+	struct sockaddr_storage stranger; /* ... and whose was not */
 	int refused;           /* reply code >= 400 to EPSV, PASV, EPRT or PORT; else 0 */
 	bool dial_failed;      /* passive: our call did not get through */
 	int sys_errno;         /* of that call; 0 or ETIMEDOUT: silence */
@@ -32,23 +36,50 @@ struct attempt {
 };
 
 enum verdict_code {
-	VERDICT_P01, /* the server announces an address of its inner network */
-	VERDICT_P02, /* ... another public address than the one it is reached at */
-	VERDICT_P03, /* ... 0.0.0.0 */
-	VERDICT_P04, /* ... 127.0.0.1 */
-	VERDICT_P11, /* the passive port is filtered silently */
-	VERDICT_P12, /* the passive port is refused */
-	VERDICT_P13, /* a firewall says no to the passive port */
-	VERDICT_A01, /* our own address is private, the server refuses to call it */
-	VERDICT_A02, /* the server's call got no answer */
-	VERDICT_A03, /* the server's call was refused */
-	VERDICT_L01, /* the command connection died while the bytes moved */
-	VERDICT_L03, /* full packets do not arrive */
-	VERDICT_H11, /* our call reached the server from another address than the first */
+#define VERDICT(code, weight, headline) VERDICT_##code,
+#include "verdict.def"
+#undef VERDICT
 	VERDICT_CODES,
 };
 
+/* What a cause keeps from working; the gravest comes first. */
+enum verdict_weight {
+	WEIGHT_CONTROL,  /* everything */
+	WEIGHT_PASSIVE,  /* data connections in passive mode */
+	WEIGHT_TRANSFER, /* what goes over them */
+	WEIGHT_ACTIVE,   /* data connections in active mode */
+	WEIGHT_ODDITY,   /* other programs, not this one */
+};
+
 enum verdict_certainty { VERDICT_NO, VERDICT_LIKELY, VERDICT_CERTAIN };
+
+/* "P11"; "the server's passive ports are not open from outside". Static. */
+const char *verdict_name(enum verdict_code code);
+const char *verdict_headline(enum verdict_code code);
+enum verdict_weight verdict_weight(enum verdict_code code);
+const char *verdict_certainty_name(enum verdict_certainty certainty);
+
+/* How an attempt ended, in one word. */
+enum outcome {
+	OUTCOME_UNKNOWN,    /* it was stopped, or something else went wrong */
+	OUTCOME_WORKS,      /* there was a data connection, and the server agrees */
+	OUTCOME_SILENT,     /* passive: our call got no answer */
+	OUTCOME_REFUSED,    /* passive: it was refused by a reset */
+	OUTCOME_REJECTED,   /* passive: a router or firewall said no (ICMP) */
+	OUTCOME_DECLINED,   /* the server said no to EPSV, PASV, EPRT or PORT */
+	OUTCOME_UNANSWERED, /* ... or nothing at all */
+	OUTCOME_GARBLED,    /* ... or something without an address */
+	OUTCOME_DENIED,     /* we were connected, and the server knows nothing of it, or
+			       does not want it */
+	OUTCOME_NO_CALL,    /* active: nobody called */
+	OUTCOME_STALLED,    /* connected, and not one byte came */
+};
+enum outcome attempt_outcome(const struct attempt *a);
+/* Active: was somebody there who said no to the server's call? */
+bool attempt_is_fast_no(const struct attempt *a);
+bool attempt_is_active(const struct attempt *a);
+/* The words in which servers say that our call came, but not from our address. */
+bool attempt_came_from_elsewhere(const struct attempt *a);
 
 struct verdict {
 	enum verdict_certainty found[VERDICT_CODES];
@@ -56,6 +87,7 @@ struct verdict {
 	const struct attempt *passive, *active, *elsewhere;
 };
 
+/* The verdicts that single attempts allow, each by itself. */
 void verdict_judge(const struct attempt *attempts, size_t n, struct verdict *ret);
 /* Is a cause known, and not only an oddity? */
 bool verdict_has_cause(const struct verdict *v);

@@ -7,8 +7,6 @@
 #include "own.h"
 #include "safe.h"
 
-#include <time.h>
-
 /* Replies that only the machinery wants, at the prompt. */
 static bool
 is_housekeeping(const char *verb)
@@ -72,15 +70,6 @@ on_warning(struct view *v, const struct ferry_event *ev)
 {
 	if (!explain_is_telling(v->explain))
 		show_lines(v, "Warning: ", ev->text == NULL ? "" : ev->text);
-}
-
-static double
-monotonic(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 static void
@@ -168,6 +157,8 @@ view_event(const struct ferry_event *ev, void *user)
 
 	v->clock = ev->time;
 	waynote_event(&v->way, ev);
+	if (v->witness != NULL)
+		witness_event(v->witness, ev);
 	record(v, RECORD_EVENT, ev);
 	if (v->quiet && (v->mute || ev->kind != FERRY_EV_WARNING))
 		return;

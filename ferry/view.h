@@ -10,6 +10,7 @@
 #include "progress.h"
 #include "record.h"
 #include "waynote.h"
+#include "witness.h"
 
 #include <stdbool.h>
 
@@ -42,6 +43,7 @@ struct view {
 	uint64_t data_bytes;
 	bool moved; /* did the last transfer have a data connection? */
 	struct waynote way;
+	struct witness *witness; /* or NULL */
 };
 
 /* A ferry_event_cb; user is the view. */

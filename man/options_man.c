@@ -52,12 +52,27 @@ put_text(const char *text)
 	}
 }
 
+/* Where else than before the first section. */
 static void
-put_end(enum option_status status, const char *help)
+put_place(unsigned status)
+{
+	if ((status & IN_SECTIONS) == 0)
+		return;
+	printf("In sections:\n%s%s%s", (status & IN_HOST) != 0 ? ".Em host" : "",
+	    (status & IN_SECTIONS) == IN_SECTIONS ? " ,\n" : "",
+	    (status & IN_NETWORK) != 0 ? ".Em network" : "");
+	puts(" .");
+}
+
+static void
+put_end(unsigned status, const char *help)
 {
 	putchar('\n');
 	put_text(help);
-	fputs(status == KNOWN ? ".\n.Em Not yet honoured .\n" : ".\n", stdout);
+	puts(".");
+	put_place(status);
+	if ((status & HONOURED) == 0)
+		puts(".Em Not yet honoured .");
 }
 
 static void
@@ -76,15 +91,15 @@ put_group(const char *title)
 }
 
 static void
-put_bool(const char *name, bool def, enum option_status status, const char *help)
+put_bool(const char *name, bool def, unsigned status, const char *help)
 {
 	printf(".It Ic %s\nYES or NO; default %s.", name, def ? "YES" : "NO");
 	put_end(status, help);
 }
 
 static void
-put_number(const char *name, uint64_t def, uint64_t min, uint64_t max,
-    enum option_status status, const char *help)
+put_number(const char *name, uint64_t def, uint64_t min, uint64_t max, unsigned status,
+    const char *help)
 {
 	printf(".It Ic %s\nNumber from %" PRIu64, name, min);
 	if (max < INT64_MAX)
@@ -94,8 +109,8 @@ put_number(const char *name, uint64_t def, uint64_t min, uint64_t max,
 }
 
 static void
-put_octal(const char *name, uint64_t def, uint64_t min, uint64_t max,
-    enum option_status status, const char *help)
+put_octal(const char *name, uint64_t def, uint64_t min, uint64_t max, unsigned status,
+    const char *help)
 {
 	printf(".It Ic %s\nOctal number from %#" PRIo64 " to %#" PRIo64
 	       "; default %#" PRIo64 ".",
@@ -104,7 +119,7 @@ put_octal(const char *name, uint64_t def, uint64_t min, uint64_t max,
 }
 
 static void
-put_string(const char *name, const char *def, enum option_status status, const char *help)
+put_string(const char *name, const char *def, unsigned status, const char *help)
 {
 	printf(".It Ic %s\nText; default", name);
 	if (def == NULL) {

@@ -18,8 +18,10 @@
 #include "certificate.h"
 #include "chan.h"
 #include "checker.h"
+#include "endpoint.h"
 #include "keys.h"
 #include "log.h"
+#include "section.h"
 
 #define BUCKETS 256
 
@@ -52,6 +54,9 @@ struct login {
 	char *user;     /* as typed; these three until it is granted */
 	char *password; /* wiped as soon as it was used */
 	char *peer;
+	uint32_t network; /* the section that peer belongs to */
+	uint32_t host;
+	struct setup setup;
 	struct buf chain; /* certificates instead of the password, or empty */
 	const struct backend *backend;
 	struct checker *checker;
@@ -66,7 +71,7 @@ struct auth {
 	struct login_list waiting;
 	unsigned nwaiting;
 	LIST_HEAD(, worker) workers;
-	X509_STORE *authorities; /* who signs clients' certificates; NULL: nobody */
+	X509_STORE **authorities; /* by host: who signs clients' certificates; NULL: nobody */
 };
 
 /* ---- logins as objects ---- */
@@ -150,6 +155,7 @@ login_free(struct login *l)
 struct question {
 	uint32_t session;
 	struct bytes user, password, chain, peer;
+	uint32_t host;
 };
 
 static struct login *
@@ -231,6 +237,7 @@ login_grant(struct login *l)
 	struct msg m;
 
 	identity_to_verdict(&d->identity, l->worker->index, l->session, user, &m);
+	m.master_verdict.network = l->network;
 	if (chan_send(a->master, &m, -1) < 0) {
 		login_deny(l, true, "the verdict could not be sent to the master");
 		return;
@@ -298,7 +305,7 @@ login_attempt(const struct login *l)
 	    .password = l->password,
 	    .peer = l->peer,
 	    .chain = {.p = buf_data(&l->chain), .n = buf_len(&l->chain)},
-	    .authorities = l->worker->auth->authorities,
+	    .authorities = l->worker->auth->authorities[l->host],
 	};
 }
 
@@ -307,7 +314,7 @@ login_start(struct login *l)
 {
 	struct auth *a = l->worker->auth;
 	const struct check_job job = {
-	    .setup = a->setup,
+	    .setup = &l->setup,
 	    .backend = l->backend,
 	    .attempt = login_attempt(l),
 	    .worker = l->worker->index,
@@ -365,14 +372,14 @@ login_check(struct login *l)
 {
 	struct auth *a = l->worker->auth;
 
-	l->backend = backend_choose(auth_backends, a->setup, l->user);
+	l->backend = backend_choose(auth_backends, &l->setup, l->user);
 	if (l->backend == NULL) {
 		login_deny(l, false, "no kind of login is enabled for this name");
 	} else if (!needs_process(l)) {
 		const struct attempt attempt = login_attempt(l);
 		void *state = NULL;
 
-		backend_decide(l->backend, a->setup, &attempt, &l->decision, &state);
+		backend_decide(l->backend, &l->setup, &attempt, &l->decision, &state);
 		forget_password(l);
 		login_decided(l);
 	} else if (a->pool.running < a->pool.limits->running) {
@@ -428,6 +435,30 @@ worker_drop(struct worker *w)
 	}
 }
 
+/* Its channel is over, and it is told to nobody else: the master sees a worker whose auth
+ * has gone. */
+static void
+worker_expel(struct worker *w, uint32_t session, const char *why)
+{
+	log_event(LOG_ERR, session, "worker=%u ended=yes why=\"%s\"", w->index, why);
+	worker_drop(w);
+	worker_release(w);
+}
+
+/* Which options count for this login. The host is the client's to choose; whether the
+ * address is the client's, the master sees. */
+static int
+login_place(struct login *l, uint32_t host)
+{
+	const struct setup *all = l->worker->auth->setup;
+	struct endpoint peer;
+
+	if (endpoint_from_text(l->peer, &peer) == 0)
+		l->network = (uint32_t)section_find_network(all->conf, &peer);
+	l->host = host;
+	return setup_for(all, host, l->network, &l->setup);
+}
+
 /* All that a worker may send. */
 static struct question
 question_of(const struct msg *m)
@@ -442,12 +473,14 @@ question_of(const struct msg *m)
 		    .password = bytes_of(""),
 		    .chain = c->chain,
 		    .peer = c->peer,
+		    .host = c->host,
 		};
 	return (struct question){
 	    .session = l->session,
 	    .user = l->user,
 	    .password = l->password,
 	    .peer = l->peer,
+	    .host = l->host,
 	};
 }
 
@@ -457,6 +490,8 @@ broken_rule(struct worker *w, const struct question *q)
 {
 	if (login_find(w, q->session, true) != NULL)
 		return "it asked a second time before the answer";
+	if (q->host > section_count(w->auth->setup->conf, SECTION_HOST))
+		return "it named a host that does not exist";
 	if (q->chain.n > 0 &&
 	    cert_user_of(w->auth->setup->conf) == CERT_USER_NONE)
 		return "it sent a certificate, and cert_user is off";
@@ -472,13 +507,14 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	struct login *l;
 
 	if (broken != NULL) {
-		log_event(LOG_ERR, q.session, "worker=%u ended=yes why=\"%s\"", w->index,
-		    broken);
-		worker_drop(w);
-		worker_release(w);
+		worker_expel(w, q.session, broken);
 		return;
 	}
 	l = w->logins < w->auth->pool.limits->logins ? login_new(w, &q) : NULL;
+	if (l != NULL && login_place(l, q.host) < 0) {
+		login_free(l);
+		l = NULL;
+	}
 	if (l == NULL) {
 		log_event(LOG_ERR, q.session,
 		    "login=failed worker=%u why=\"out of memory, or too many logins\"",
@@ -571,13 +607,23 @@ read_authorities(int fd)
 
 /* Those who are gone from the file must not count any more, whatever the new one is. */
 static void
-take_authorities(struct auth *a, int fd)
+take_authorities(struct auth *a, size_t host, int fd)
 {
-	X509_STORE_free(a->authorities);
-	a->authorities = read_authorities(fd);
-	if (a->authorities == NULL)
+	if (host > section_count(a->setup->conf, SECTION_HOST))
+		return;
+	X509_STORE_free(a->authorities[host]);
+	a->authorities[host] = read_authorities(fd);
+	if (a->authorities[host] == NULL)
 		log_event(LOG_ERR, 0,
 		    "authorities=refused why=\"no certificate logs anybody in\"");
+}
+
+static void
+free_authorities(struct auth *a)
+{
+	for (size_t i = 0; i <= section_count(a->setup->conf, SECTION_HOST); i++)
+		X509_STORE_free(a->authorities[i]);
+	free(a->authorities);
 }
 
 static void
@@ -590,7 +636,7 @@ master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 		worker_add(a, m->auth_worker.worker, fd_take(&fds[0]));
 		break;
 	case MSG_AUTH_KEYS:
-		take_authorities(a, fds[0]);
+		take_authorities(a, m->auth_keys.host, fds[0]);
 		break;
 	case MSG_AUTH_END:
 		end_login(a, &m->auth_end);
@@ -633,9 +679,33 @@ auth_early(const struct msg *m, void *user)
 		*single = (struct single){.used = true};
 }
 
-void
+/* Whoever serves anonymous at that host, or why nobody does. */
+static void
+prepare_host(const struct setup *s, size_t host, struct identity *ret, struct buf *why)
+{
+	const struct conf *view = section_view(s->conf, host, 0);
+	struct identity_source source = s->source;
+
+	if (view == NULL) {
+		buf_append_str(why, "out of memory");
+		return;
+	}
+	source.conf = view;
+	if (s->single.used && s->single.anonymous)
+		(void)identity_served(view, s->single.uid, s->single.gid, true, ret);
+	else if (!s->single.used &&
+		 (view->anonymous_enable ||
+		     section_networks_enable(s->conf, "anonymous_enable")))
+		(void)identity_anonymous(&source, ret, why);
+}
+
+int
 auth_prepare(struct setup *ret, const struct conf *conf, bool root)
 {
+	size_t hosts = section_count(conf, SECTION_HOST) + 1;
+	struct identity *anonymous = calloc(hosts, sizeof(*anonymous));
+	struct buf *why = calloc(hosts, sizeof(*why));
+
 	ret->conf = conf;
 	ret->source = (struct identity_source){
 	    .conf = conf,
@@ -646,25 +716,53 @@ auth_prepare(struct setup *ret, const struct conf *conf, bool root)
 	    .shell_listed = account_shell_listed,
 	    .denied = account_denied,
 	};
-	ret->anonymous_why = BUF_INIT(WHY_MAX);
-	if (ret->single.used && ret->single.anonymous)
-		(void)identity_served(
-		    conf, ret->single.uid, ret->single.gid, true, &ret->anonymous);
-	else if (!ret->single.used && conf->anonymous_enable)
-		(void)identity_anonymous(
-		    &ret->source, &ret->anonymous, &ret->anonymous_why);
+	ret->anonymous = anonymous;
+	ret->anonymous_why = why;
+	if (anonymous == NULL || why == NULL) {
+		free(anonymous);
+		free(why);
+		return -FERRY_ENOMEM;
+	}
+	for (size_t i = 0; i < hosts; i++) {
+		buf_init(&why[i], WHY_MAX);
+		prepare_host(ret, i, &anonymous[i], &why[i]);
+	}
+	return 0;
+}
+
+void
+auth_unprepare(struct setup *s)
+{
+	struct identity *anonymous = (struct identity *)s->anonymous;
+	struct buf *why = (struct buf *)s->anonymous_why;
+	size_t hosts = section_count(s->conf, SECTION_HOST) + 1;
+
+	for (size_t i = 0; i < hosts; i++) {
+		identity_clear(&anonymous[i]);
+		buf_free(&why[i]);
+	}
+	free(anonymous);
+	free(why);
+	s->anonymous = NULL;
+	s->anonymous_why = NULL;
 }
 
 /* Told at the start, not at the first login. */
 static void
-warn_anonymous(struct setup const *s)
+warn_anonymous(const struct setup *s)
 {
-	char why[2048];
+	for (size_t i = 0; i <= section_count(s->conf, SECTION_HOST); i++) {
+		const struct section *host = section_get(s->conf, SECTION_HOST, i);
+		const struct buf *why = &s->anonymous_why[i];
+		char shown[2048];
 
-	if (buf_len(&s->anonymous_why) > 0)
-		log_event(LOG_ERR, 0, "anonymous=unavailable why=\"%s\"",
-		    log_escape(buf_data(&s->anonymous_why), buf_len(&s->anonymous_why),
-			why, sizeof(why)));
+		if (buf_len(why) > 0)
+			log_event(LOG_ERR, 0,
+			    "anonymous=unavailable host=\"%s\" why=\"%s\"",
+			    host != NULL ? host->name : "",
+			    log_escape(
+				buf_data(why), buf_len(why), shown, sizeof(shown)));
+	}
 }
 
 int
@@ -685,6 +783,9 @@ auth_run(const struct setup *s)
 	    .waiting = TAILQ_HEAD_INITIALIZER(a.waiting),
 	};
 
+	a.authorities = calloc(section_count(s->conf, SECTION_HOST) + 1, sizeof(*a.authorities));
+	if (a.authorities == NULL)
+		return -FERRY_ENOMEM;
 	if (uv_loop_init(&loop) < 0)
 		return -FERRY_ESYS;
 	a.master = chan_new(&loop, WIRE_CHILD_FD, ROLE_AUTH, ROLE_MASTER, master_message,
@@ -695,5 +796,6 @@ auth_run(const struct setup *s)
 	warn_anonymous(s);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	log_to(NULL, NULL);
+	free_authorities(&a);
 	return 0;
 }

@@ -12,9 +12,11 @@
  * child_receive_start. */
 void auth_early(const struct msg *m, void *user);
 
-/* Fills *ret from the options: who serves anonymous is looked up now. root: ferryd runs
- * as root. conf must outlive it; ret->single is kept. */
-void auth_prepare(struct setup *ret, const struct conf *conf, bool root);
+/* Fills *ret from the options: who serves anonymous at each host is looked up now. root:
+ * ferryd runs as root. conf must outlive it; ret->single is kept. 0 or -FERRY_ENOMEM. */
+int auth_prepare(struct setup *ret, const struct conf *conf, bool root);
+/* What auth_prepare() made, but not ret itself. */
+void auth_unprepare(struct setup *s);
 
 /* Serves until the master hangs up. 0, or a negative code when the loop could not begin.
  */

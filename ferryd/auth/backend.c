@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "certificate.h"
+#include "section.h"
 
 void
 finding_init(struct finding *f)
@@ -60,15 +61,37 @@ backend_choose(const struct backend *const *all, const struct setup *s, const ch
 	return NULL;
 }
 
+int
+setup_for(const struct setup *all, size_t host, size_t network, struct setup *ret)
+{
+	const struct conf *view;
+
+	if (host > section_count(all->conf, SECTION_HOST) ||
+	    network > section_count(all->conf, SECTION_NETWORK))
+		return -FERRY_EPROTO;
+	view = section_view(all->conf, host, network);
+	if (view == NULL)
+		return -FERRY_ENOMEM;
+	*ret = *all;
+	ret->conf = ret->source.conf = view;
+	ret->anonymous = &all->anonymous[host];
+	ret->anonymous_why = &all->anonymous_why[host];
+	return 0;
+}
+
 /* anonymous was resolved at the start, so that the loop never waits for an account
  * look-up. */
 static int
 identify_anonymous(const struct setup *s, struct identity *ret, struct buf *why)
 {
-	if (s->anonymous.root != NULL)
-		return identity_copy(&s->anonymous, ret);
-	buf_append(why, buf_data(&s->anonymous_why), buf_len(&s->anonymous_why));
-	return -FERRY_EREFUSED;
+	if (s->anonymous->root == NULL) {
+		buf_append(why, buf_data(s->anonymous_why), buf_len(s->anonymous_why));
+		return -FERRY_EREFUSED;
+	}
+	int r = identity_copy(s->anonymous, ret);
+	if (r == 0 && !s->single.used)
+		identity_judge_anonymous(s->conf, ret);
+	return r;
 }
 
 /* judged: the backend has looked at all that it looks at. Of a login by certificate it

@@ -43,15 +43,21 @@ struct attempt {
 	X509_STORE *authorities;
 };
 
-/* What all backends may look at; made once at the start, constant afterwards. */
+/* What all backends may look at: of one host and one network. Made once at the start,
+ * constant afterwards; setup_for() makes it fit a login. */
 struct setup {
 	const struct conf *conf;
 	struct single single;          /* of --user; single.used: nobody else is served */
 	struct identity_source source; /* how accounts become identities */
-	struct identity
-	    anonymous;            /* resolved at the start: an account lookup may block */
-	struct buf anonymous_why; /* why there is none, if anonymous.root is NULL */
+	/* Of one host, resolved at the start: an account lookup may block. */
+	const struct identity *anonymous; /* root NULL: there is none */
+	const struct buf *anonymous_why;  /* and this is why */
 };
+
+/* The login is made at that host, from that network: numbers of sections. all: what
+ * auth_prepare() made; *ret borrows from it. 0; -FERRY_EPROTO: there are no such
+ * sections; -FERRY_ENOMEM. */
+int setup_for(const struct setup *all, size_t host, size_t network, struct setup *ret);
 
 /* The answer of a backend. */
 struct finding {

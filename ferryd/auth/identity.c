@@ -235,19 +235,24 @@ find_anonymous(const struct identity_source *s, struct account *ret, struct buf 
 
 /* ---- identities ---- */
 
+void
+identity_judge_anonymous(const struct conf *c, struct identity *id)
+{
+	id->rights = rights_anonymous(c);
+	id->umask = (uint32_t)c->anon_umask;
+	id->anonymous = true;
+}
+
 int
 identity_anonymous(const struct identity_source *s, struct identity *ret, struct buf *why)
 {
 	_cleanup_(account_clear)
 	struct account a = {0};
 	_cleanup_(identity_clear)
-	struct identity id = {
-	    .rights = rights_anonymous(s->conf),
-	    .umask = (uint32_t)s->conf->anon_umask,
-	    .anonymous = true,
-	};
+	struct identity id = {0};
 	int r;
 
+	identity_judge_anonymous(s->conf, &id);
 	r = find_anonymous(s, &a, why);
 	if (r == 0)
 		r = refuse_root(&a, why);

@@ -65,6 +65,9 @@ void identity_clear(struct identity *id);
  * accounts cannot be read now, why tells; -FERRY_ENOMEM. */
 int identity_anonymous(
     const struct identity_source *s, struct identity *ret, struct buf *why);
+/* What may be done by anonymous, whoever that is: by the options that count for the
+ * login. */
+void identity_judge_anonymous(const struct conf *c, struct identity *id);
 /* user: the name that the backend accepted. judged: the backend has judged the account
  * itself, so neither check_shell nor ftpusers(5) applies. */
 int identity_account(const struct identity_source *s, const char *user, bool judged,

@@ -54,7 +54,9 @@ main(void)
 	wire_box_close(&box);
 	if (r < 0)
 		return fail("becoming another user", r);
-	auth_prepare(&setup, &conf, root);
+	r = auth_prepare(&setup, &conf, root);
+	if (r < 0)
+		return fail("preparing", r);
 	r = sandbox_auth();
 	if (r < 0)
 		return fail("sandbox", r);

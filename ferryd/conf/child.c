@@ -8,30 +8,51 @@
 #include <string.h>
 
 #include "child.h"
+#include "section.h"
 
-/* One MSG_OPTION. The master has checked it already; whatever does not fit is its
- * mistake. */
+/* The master has checked all of it already; whatever does not fit is its mistake. */
 static int
-take_option(struct conf *conf, const struct msg_option *m)
+blame(int r)
+{
+	return r == -FERRY_EINVAL ? -FERRY_EPROTO : r;
+}
+
+/* One MSG_OPTION, of the section that was begun last, if any was. */
+static int
+take_option(struct conf *conf, struct section *section, const struct msg_option *m)
 {
 	_cleanup_free_ char *name = bytes_dup(m->name);
 	_cleanup_free_ char *value = bytes_dup(m->value);
 
 	if (name == NULL || value == NULL)
 		return -FERRY_ENOMEM;
-	int r = conf_set(conf, name, value, "the master", 0, NULL, NULL);
-	return r == -FERRY_EINVAL ? -FERRY_EPROTO : r;
+	return blame(section != NULL
+			 ? section_set(section, name, value, "the master", 0, NULL, NULL)
+			 : conf_set(conf, name, value, "the master", 0, NULL, NULL));
+}
+
+static int
+take_section(struct conf *conf, struct section **section, const struct msg_section *m)
+{
+	_cleanup_free_ char *name = bytes_dup(m->name);
+	struct conf_teller nobody = {0};
+
+	if (name == NULL)
+		return -FERRY_ENOMEM;
+	return blame(section_add(conf, m->kind, name, &nobody, section));
 }
 
 /* What may come before START. The box holds a password at times: nothing of it stays. */
 static int
-take(struct conf *conf, struct wire_box *box,
+take(struct conf *conf, struct section **section, struct wire_box *box,
     void (*early)(const struct msg *m, void *user), void *user)
 {
 	int r = 0;
 
 	if (box->msg.type == MSG_OPTION)
-		r = take_option(conf, &box->msg.option);
+		r = take_option(conf, *section, &box->msg.option);
+	else if (box->msg.type == MSG_SECTION)
+		r = take_section(conf, section, &box->msg.section);
 	else if (box->msg.type == MSG_AUTH_USER && early != NULL)
 		early(&box->msg, user);
 	else
@@ -45,6 +66,7 @@ int
 child_receive_start(enum role self, struct conf *conf, struct wire_box *box,
     void (*early)(const struct msg *m, void *user), void *user)
 {
+	struct section *section = NULL;
 	int r = conf_init(conf);
 
 	while (r == 0) {
@@ -52,7 +74,7 @@ child_receive_start(enum role self, struct conf *conf, struct wire_box *box,
 		if (r == 0 && box->msg.type == MSG_START)
 			return 0;
 		if (r == 0)
-			r = take(conf, box, early, user);
+			r = take(conf, &section, box, early, user);
 	}
 	conf_free(conf);
 	return r;

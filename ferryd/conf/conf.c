@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "option.h"
+#include "section.h"
 #include "util.h"
 
 /* Room for "18446744073709551615" and "01777777777777777777777". */
@@ -87,6 +88,19 @@ option_changed(const struct conf *c, const struct option *o)
 	return strcmp(value, o->string) != 0;
 }
 
+void
+option_borrow(const struct conf *from, const struct option *o, struct conf *to)
+{
+	static const size_t size[] = {
+	    [TYPE_BOOL] = sizeof(bool),
+	    [TYPE_NUMBER] = sizeof(uint64_t),
+	    [TYPE_OCTAL] = sizeof(uint64_t),
+	    [TYPE_STRING] = sizeof(char *),
+	};
+
+	memcpy((char *)to + o->offset, (const char *)from + o->offset, size[o->type]);
+}
+
 /* Fills one row of an empty conf: with text if it is a string, else with number. */
 static int
 fill(struct conf *c, const struct option *o, uint64_t number, const char *text)
@@ -130,6 +144,8 @@ conf_free(struct conf *c)
 	for (size_t i = 0; i < option_count; i++)
 		if (option_table[i].type == TYPE_STRING)
 			free(*option_string(c, &option_table[i]));
+	free(c->pasv_name);
+	sections_free(c->sections);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -147,6 +163,13 @@ conf_copy(const struct conf *from, struct conf *ret)
 			conf_free(&copy);
 			return -FERRY_ENOMEM;
 		}
+	}
+	if (from->pasv_name != NULL)
+		copy.pasv_name = strdup(from->pasv_name);
+	if ((from->pasv_name != NULL && copy.pasv_name == NULL) ||
+	    sections_copy(from, &copy) < 0) {
+		conf_free(&copy);
+		return -FERRY_ENOMEM;
 	}
 	*ret = copy;
 	return 0;
@@ -183,7 +206,7 @@ conf_each(const struct conf *c, conf_each_cb *fn, void *user)
 		    is_string ? string_value(c, o) : NULL, number);
 		const char *def = value_text(o, o->number, o->string, def_number);
 		int r = fn(o->name, value, def, o->help, option_changed(c, o),
-		    o->status == HONOURED, user);
+		    (o->status & HONOURED) != 0, user);
 
 		if (r != 0)
 			return r;

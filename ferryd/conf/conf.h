@@ -2,7 +2,8 @@
  * ferryd.conf: vsftpd.conf's syntax and option names, and ours. Every option is one row
  * of options.def: name, type, default, bounds, whether it works, one line of help.
  * Parser, checks, error messages,
- * --show-config and the manual page all come from those rows.
+ * --show-config and the manual page all come from those rows. Sections, which count for
+ * some clients only, are in section.h.
  *
  * Pure: reads no file and writes no log. The master feeds it text; each child gets the
  * options that differ from their default over its channel (MSG_OPTION) and fills its own
@@ -14,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct sections;
 
 /* BOOL options are bool, NUMBER and OCTAL options uint64_t, STRING options char * (NULL:
  * unset). */
@@ -27,6 +30,9 @@ struct conf {
 #undef OPTION_NUMBER
 #undef OPTION_OCTAL
 #undef OPTION_STRING
+	struct sections *sections; /* section.h; NULL: none, and in a section or a view */
+	char *pasv_name; /* the master's: what pasv_address was before it was looked up,
+			    or NULL */
 };
 
 /* Is one passive port to serve all sessions? */
@@ -62,9 +68,9 @@ int conf_set(struct conf *c, const char *name, const char *value, const char *fi
 int conf_parse(struct conf *c, const char *file, const char *text, size_t n,
     conf_problem_cb *cb, void *user);
 
-/* What only the whole can tell: nobody can log in, pasv_min_port over pasv_max_port,
- * pasv_address no IPv4 address, options that are known but not yet honoured, ... 0 or
- * -FERRY_EINVAL. */
+/* What only the whole can tell, of the file's head and of what each section makes of it:
+ * nobody can log in, pasv_min_port over pasv_max_port, pasv_address no IPv4 address,
+ * options that are known but not yet honoured, ... 0 or -FERRY_EINVAL. */
 int conf_check(const struct conf *c, conf_problem_cb *cb, void *user);
 
 /* Calls fn for each option in table order: its text value as it would stand in a file (""

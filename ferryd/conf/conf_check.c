@@ -5,6 +5,7 @@
  */
 #include <ferry/ferry.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,6 +14,7 @@
 #include "endpoint.h"
 #include "log.h"
 #include "option.h"
+#include "section.h"
 #include "util.h"
 
 #define SHOWN_MAX 160
@@ -445,28 +447,95 @@ check_cert_user(const struct conf *c, struct conf_teller *t)
 		    "need no certificate");
 }
 
+static check_fn *const checks[] = {
+    check_listen,
+    check_logins,
+    check_accounts,
+    check_paths,
+    check_logs,
+    check_modes,
+    check_port_range,
+    check_data_peer,
+    check_pasv_address,
+    check_writing,
+    check_command_lists,
+    check_tls,
+    check_cert_user,
+    conf_check_honoured,
+};
+
+/* ---- sections ---- */
+
+#define TOLD_MAX 64
+
+/* Passes problems on and remembers them: a section that inherits one must not tell it
+ * again. */
+struct told {
+	conf_problem_cb *cb;
+	void *user;
+	const struct section *section; /* NULL: before the first one */
+	char *text[TOLD_MAX];
+	size_t n;
+};
+
+static void
+tell_head(enum conf_severity severity, const char *file, unsigned line, const char *text,
+    void *user)
+{
+	struct told *told = user;
+
+	if (told->n < TOLD_MAX && (told->text[told->n] = strdup(text)) != NULL)
+		told->n++;
+	if (told->cb != NULL)
+		told->cb(severity, file, line, text, told->user);
+}
+
+static void
+tell_section(enum conf_severity severity, const char *file, unsigned line,
+    const char *text, void *user)
+{
+	const struct told *told = user;
+	const struct section *s = told->section;
+	struct conf_teller t = {
+	    .cb = told->cb, .user = told->user, .file = s->file, .line = s->line};
+
+	for (size_t i = 0; i < told->n; i++) {
+		if (strcmp(told->text[i], text) == 0)
+			return;
+	}
+	conf_tell(&t, severity, "[%s %s]: %s", section_kind_name(s->kind), s->name, text);
+}
+
+/* What the section makes of the head. A network from which nobody may log in is a wish
+ * like any other. */
+static void
+check_section(const struct conf *c, struct told *told, struct conf_teller *t)
+{
+	const struct section *s = told->section;
+	bool host = s->kind == SECTION_HOST;
+	struct conf view;
+
+	section_overlay(c, host ? s : NULL, host ? NULL : s, &view);
+	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+		if (host || checks[i] != check_logins)
+			checks[i](&view, t);
+	}
+}
+
 int
 conf_check(const struct conf *c, conf_problem_cb *cb, void *user)
 {
-	static check_fn *const checks[] = {
-	    check_listen,
-	    check_logins,
-	    check_accounts,
-	    check_paths,
-	    check_logs,
-	    check_modes,
-	    check_port_range,
-	    check_data_peer,
-	    check_pasv_address,
-	    check_writing,
-	    check_command_lists,
-	    check_tls,
-	    check_cert_user,
-	    conf_check_honoured,
-	};
-	struct conf_teller t = {.cb = cb, .user = user};
+	struct told told = {.cb = cb, .user = user};
+	struct conf_teller t = {.cb = tell_head, .user = &told};
 
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++)
 		checks[i](c, &t);
+	t.cb = tell_section;
+	for (enum section_kind kind = 0; kind < SECTION_KINDS; kind++) {
+		for (size_t i = 1; (told.section = section_get(c, kind, i)) != NULL; i++)
+			check_section(c, &told, &t);
+	}
+	for (size_t i = 0; i < told.n; i++)
+		free(told.text[i]);
 	return t.failed ? -FERRY_EINVAL : 0;
 }

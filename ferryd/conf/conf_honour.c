@@ -101,7 +101,7 @@ conf_check_honoured(const struct conf *c, struct conf_teller *t)
 	for (size_t i = 0; i < option_count; i++) {
 		const struct option *o = &option_table[i];
 
-		if (o->status == HONOURED || !option_changed(c, o))
+		if ((o->status & HONOURED) != 0 || !option_changed(c, o))
 			continue;
 		const char *text = consequence_of(o, c);
 		conf_tell(t, CONF_WARNING, "%s is not yet honoured%s%s", o->name,

@@ -3,7 +3,8 @@
  *
  *   line     = blanks | "#" anything | *blank NAME "=" VALUE
  *   NAME     = a name of options.def
- *   section  = "[host NAME]" | "[network CIDR]"   (ours; not yet honoured)
+ *   section  = "[host NAME]" | "[network CIDR]"   (ours: options below it count for some
+ * clients)
  *
  * Pure and bounded: takes text from the operator, or from a fuzzer.
  */
@@ -13,6 +14,7 @@
 
 #include "log.h"
 #include "option.h"
+#include "section.h"
 #include "util.h"
 
 #define SHOWN_MAX 160
@@ -22,7 +24,9 @@
 struct parser {
 	struct conf *conf;
 	struct conf_teller tell;
-	unsigned *seen; /* for each row of the table: the line that set it, or 0 */
+	struct section *section; /* that the lines belong to; NULL: none yet */
+	bool lost; /* in a section that could not be taken: its lines belong nowhere */
+	unsigned *seen; /* for each row of the table: the line that set it here, or 0 */
 	int result;     /* -FERRY_ENOMEM ends it */
 };
 
@@ -45,30 +49,49 @@ name_length(const char *line, size_t n)
 	return i;
 }
 
-/* "[host ...]": what follows would count for some clients only. Taking it for all of
- * them, or leaving it out, would both be another configuration than the one that is
- * written. */
+/* "[kind NAME]" with that kind: the name in out, without blanks around it. */
+static bool
+section_name(const char *line, size_t n, const char *kind, char out[SECTION_NAME_MAX + 1])
+{
+	size_t k = strlen(kind), at = k + 1, end = n - 1;
+
+	if (n < k + 3 || memcmp(line + 1, kind, k) != 0 || !is_blank(line[at]) ||
+	    line[end] != ']')
+		return false;
+	while (at < end && is_blank(line[at]))
+		at++;
+	while (end > at && is_blank(line[end - 1]))
+		end--;
+	if (at == end || end - at > SECTION_NAME_MAX)
+		return false;
+	memcpy(out, line + at, end - at);
+	out[end - at] = '\0';
+	return true;
+}
+
+/* "[host ...]": what follows counts for some clients only. If the head is wrong, it
+ * counts for nobody: taking it for all of them would be another configuration than the
+ * one that is written. */
 static void
 parse_section(struct parser *p, const char *line, size_t n)
 {
-	static const char *const kinds[] = {"host", "network"};
-	char shown[SHOWN_MAX];
+	char name[SECTION_NAME_MAX + 1], shown[SHOWN_MAX];
 
-	log_escape(line, n, shown, sizeof(shown));
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		size_t k = strlen(kinds[i]);
-
-		if (n < k + 3 || memcmp(line + 1, kinds[i], k) != 0 ||
-		    !is_blank(line[k + 1]) || line[n - 1] != ']')
+	while (n > 0 && is_blank(line[n - 1]))
+		n--;
+	memset(p->seen, 0, option_count * sizeof(*p->seen));
+	p->lost = true;
+	for (enum section_kind kind = 0; kind < SECTION_KINDS; kind++) {
+		if (!section_name(line, n, section_kind_name(kind), name))
 			continue;
-		conf_tell(&p->tell, CONF_ERROR,
-		    "%s: sections are not yet honoured, and without them the options "
-		    "below would count for everybody; take the section out",
-		    shown);
+		int r = section_add(p->conf, kind, name, &p->tell, &p->section);
+		p->lost = r < 0;
+		p->result = r == -FERRY_ENOMEM ? r : p->result;
 		return;
 	}
 	conf_tell(&p->tell, CONF_ERROR,
-	    "%s is not a section; those are [host NAME] and [network CIDR]", shown);
+	    "%s is not a section; those are [host NAME] and [network CIDR]",
+	    log_escape(line, n, shown, sizeof(shown)));
 }
 
 /* A line that is no setting. The most likely reason is told. */
@@ -139,9 +162,14 @@ parse_setting(struct parser *p, const char *line, size_t n, size_t eq)
 		    log_escape(text, name_len, shown, sizeof(shown)));
 	}
 
+	if (p->lost)
+		return;
 	struct conf_teller *t = &p->tell;
 	note_repetition(p, text);
-	int r = conf_set(p->conf, text, text + value, t->file, t->line, t->cb, t->user);
+	int r = p->section != NULL ? section_set(p->section, text, text + value, t->file,
+					 t->line, t->cb, t->user)
+				   : conf_set(p->conf, text, text + value, t->file,
+					 t->line, t->cb, t->user);
 	if (r == -FERRY_EINVAL)
 		t->failed = true;
 	else if (r < 0)

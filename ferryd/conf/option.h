@@ -1,6 +1,7 @@
 /*
  * The rows of options.def as a table, and the way problems are told: for the files of
- * this folder, the manual page and the tests. Everybody else uses conf.h.
+ * this folder, the manual page and the tests. Everybody else uses conf.h
+ * and section.h.
  */
 #ifndef FERRYD_CONF_OPTION_H
 #define FERRYD_CONF_OPTION_H
@@ -12,12 +13,19 @@
 #define OPTION_VALUE_MAX 4096
 
 enum option_type { TYPE_BOOL, TYPE_NUMBER, TYPE_OCTAL, TYPE_STRING };
-enum option_status { KNOWN, HONOURED };
+/* Flags. An option may always stand before the first section. */
+enum option_status {
+	KNOWN = 0,
+	HONOURED = 1,
+	IN_HOST = 2,    /* ... and in [host NAME] */
+	IN_NETWORK = 4, /* ... and in [network CIDR] */
+	IN_SECTIONS = IN_HOST | IN_NETWORK,
+};
 
 struct option {
 	const char *name;
 	enum option_type type;
-	enum option_status status;
+	unsigned status;    /* of enum option_status */
 	size_t offset;      /* of the field in struct conf */
 	uint64_t number;    /* default of all but strings */
 	uint64_t min, max;  /* NUMBER and OCTAL */
@@ -38,6 +46,8 @@ const char *option_nearest(const char *name);
 bool *option_bool(struct conf *c, const struct option *o);
 uint64_t *option_number(struct conf *c, const struct option *o);
 char **option_string(struct conf *c, const struct option *o);
+/* The value in from becomes to's too; strings are borrowed. */
+void option_borrow(const struct conf *from, const struct option *o, struct conf *to);
 /* Does c hold another value than the default? */
 bool option_changed(const struct conf *c, const struct option *o);
 

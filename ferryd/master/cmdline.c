@@ -23,6 +23,9 @@ enum {
 	OPT_PORT,
 	OPT_LISTEN,
 	OPT_PASSIVE,
+	OPT_JSON,
+	OPT_WATCH,
+	OPT_SECONDS,
 };
 
 struct help {
@@ -50,6 +53,11 @@ static const struct help table[] = {
 	"print every option with its value; with --config, that file's"},
     {{"check-config", required_argument, NULL, OPT_CHECK}, "FILE",
 	"say what is wrong with FILE; exit status 0 if it can be used"},
+    {{"json", no_argument, NULL, OPT_JSON}, NULL, "check, failures: print JSON"},
+    {{"watch", no_argument, NULL, OPT_WATCH}, NULL,
+	"check: tell which calls arrive while somebody outside tries (root)"},
+    {{"seconds", required_argument, NULL, OPT_SECONDS}, "N",
+	"check --watch: end after so many seconds (default: with ^C)"},
     {{"version", no_argument, NULL, OPT_VERSION}, NULL, "print the version"},
     {{"help", no_argument, NULL, OPT_HELP}, NULL, "print this"},
 };
@@ -62,7 +70,9 @@ cmdline_help(void)
 	    "       ferryd [options] --user NAME DIR serve DIR to NAME, who may change "
 	    "it\n"
 	    "       ferryd --config FILE [-oNAME=VALUE ...]\n"
-	    "       ferryd --show-config [--config FILE] | --check-config FILE\n\n");
+	    "       ferryd --show-config [--config FILE] | --check-config FILE\n"
+	    "       ferryd check [--watch] [--config FILE | options]\n"
+	    "       ferryd failures [--config FILE]\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		char left[64];
 
@@ -89,7 +99,8 @@ take_option(int opt, const char *value, struct cmdline *c)
 
 	switch (opt) {
 	case OPT_CONFIG:
-		c->action = c->action == ACTION_SHOW_CONFIG ? c->action : ACTION_DAEMON;
+		if (c->action == ACTION_SERVE_DIRECTORY)
+			c->action = ACTION_DAEMON;
 		if (c->nfiles == CMDLINE_MAX_FILES)
 			return complain("too many configuration files", NULL);
 		c->files[c->nfiles++] = value;
@@ -102,6 +113,16 @@ take_option(int opt, const char *value, struct cmdline *c)
 		return 0;
 	case OPT_SHOW:
 		c->action = ACTION_SHOW_CONFIG;
+		return 0;
+	case OPT_JSON:
+		c->json = true;
+		return 0;
+	case OPT_WATCH:
+		c->watch = true;
+		return 0;
+	case OPT_SECONDS:
+		if (parse_uint(value, strlen(value), 86400, &c->seconds) < 0)
+			return complain("--seconds wants a number up to 86400", value);
 		return 0;
 	case OPT_VERSION:
 		c->action = ACTION_VERSION;
@@ -141,12 +162,37 @@ take_option(int opt, const char *value, struct cmdline *c)
 	}
 }
 
+/* A word instead of options: ferryd check, ferryd failures. A directory of that name is
+ * served as ./check. */
+static enum action
+command_of(const char *word)
+{
+	return word == NULL                    ? ACTION_SERVE_DIRECTORY
+	       : strcmp(word, "check") == 0    ? ACTION_CHECK
+	       : strcmp(word, "failures") == 0 ? ACTION_FAILURES
+					       : ACTION_SERVE_DIRECTORY;
+}
+
+static bool
+is_command(const struct cmdline *c)
+{
+	return c->action == ACTION_CHECK || c->action == ACTION_FAILURES;
+}
+
 /* What belongs together and what does not. */
 static int
 check_together(const struct cmdline *c)
 {
 	bool secret = c->password_file != NULL || c->password_fd >= 0;
 
+	if ((c->json && !is_command(c)) ||
+	    ((c->watch || c->seconds > 0) && c->action != ACTION_CHECK))
+		return complain("--json goes with check and failures, --watch and "
+				"--seconds with check",
+		    NULL);
+	if (is_command(c) && c->nfiles == 0 && c->directory == NULL && c->user == NULL &&
+	    !secret)
+		return 0;
 	if (c->action != ACTION_SERVE_DIRECTORY) {
 		if (c->directory != NULL)
 			return complain("a directory to serve goes without --config; "
@@ -181,6 +227,9 @@ cmdline_parse(int argc, char **argv, struct cmdline *ret)
 	struct cmdline c = {.action = ACTION_SERVE_DIRECTORY, .password_fd = -1};
 	int opt, r;
 
+	c.action = command_of(argc > 1 ? argv[1] : NULL);
+	if (is_command(&c))
+		optind = 2;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
 		options[i] = table[i].option;
 	while ((opt = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {

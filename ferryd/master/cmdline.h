@@ -13,6 +13,8 @@ enum action {
 	ACTION_DAEMON,          /* ferryd --config FILE */
 	ACTION_SHOW_CONFIG,
 	ACTION_CHECK_CONFIG,
+	ACTION_CHECK,    /* ferryd check */
+	ACTION_FAILURES, /* ferryd failures */
 	ACTION_VERSION,
 	ACTION_HELP,
 };
@@ -33,6 +35,9 @@ struct cmdline {
 	size_t nfiles;
 	const char *options[CMDLINE_MAX_OPTIONS]; /* "name=value" of -o */
 	size_t noptions;
+	bool json;        /* --json */
+	bool watch;       /* --watch */
+	uint64_t seconds; /* --seconds: how long to watch; 0: until a signal */
 };
 
 /* 0, or -FERRY_EINVAL after saying on standard error what is wrong and what would be

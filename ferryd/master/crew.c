@@ -13,14 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "become.h"
 #include "cert_user.h"
 #include "fdpass.h"
-#include "keyring.h"
+#include "keychain.h"
 #include "load.h"
 #include "log.h"
+#include "section.h"
 #include "util.h"
 
 /* A child that lives less than this before it dies is started again only after
@@ -65,6 +67,46 @@ send_option(const char *name, const char *value, const char *def, const char *he
 	};
 
 	return changed ? chan_send(child->chan, &m, -1) : 0;
+}
+
+struct section_options {
+	struct child *child;
+	const struct section *section;
+};
+
+static int
+send_section_option(const char *name, const char *value, const char *def,
+    const char *help, bool changed, bool honoured, void *user)
+{
+	const struct section_options *o = user;
+
+	return section_sets(o->section, name)
+		   ? send_option(name, value, def, help, true, honoured, o->child)
+		   : 0;
+}
+
+/* Agents know of no sections: nothing that is different there is their affair. */
+static int
+send_sections(struct child *child, const struct conf *conf)
+{
+	struct section_options o = {.child = child};
+	int r = 0;
+
+	for (enum section_kind kind = 0;
+	     kind < SECTION_KINDS && child->role != ROLE_AGENT; kind++) {
+		for (size_t i = 1;
+		     (o.section = section_get(conf, kind, i)) != NULL && r == 0; i++) {
+			const struct msg m = {
+			    .type = MSG_SECTION,
+			    .section = {.kind = kind, .name = bytes_of(o.section->name)},
+			};
+
+			r = chan_send(child->chan, &m, -1);
+			if (r == 0)
+				r = conf_each(&o.section->conf, send_section_option, &o);
+		}
+	}
+	return r;
 }
 
 static int
@@ -132,6 +174,8 @@ child_start(struct child *child, const struct msg_start *start, const int *fds,
 	    crew->loop, sock, ROLE_MASTER, child->role, on_msg, child_ended, child);
 	r = child->chan != NULL ? conf_each(&crew->conf, send_option, child)
 				: -FERRY_ENOMEM;
+	if (r == 0)
+		r = send_sections(child, &crew->conf);
 	if (r == 0 && child->role == ROLE_AUTH && crew->served != NULL)
 		r = send_served_user(child, crew->served);
 	if (r == 0)
@@ -205,13 +249,13 @@ unlinked(struct child *child, int r)
 
 /* Auth verifies certificates itself: a worker's word is not enough. */
 static int
-tell_auth_keys(struct crew *crew)
+tell_auth_keys(struct crew *crew, size_t host)
 {
-	struct msg m = {.type = MSG_AUTH_KEYS};
+	struct msg m = {.type = MSG_AUTH_KEYS, .auth_keys = {.host = (uint32_t)host}};
 
-	if (crew->keyring == NULL || cert_user_of(&crew->conf) == CERT_USER_NONE)
+	if (cert_user_of(&crew->conf) == CERT_USER_NONE)
 		return 0;
-	int fd = keyring_seal_authorities(crew->keyring);
+	int fd = keychain_seal_authorities(crew->keys, host);
 	return fd >= 0 ? child_tell(&crew->auth.child, &m, fd) : fd;
 }
 
@@ -225,8 +269,8 @@ auth_start(struct crew *crew)
 	crew->auth.child =
 	    (struct child){.crew = crew, .role = ROLE_AUTH, .wanted = true};
 	r = child_start(&crew->auth.child, &start, NULL, 0, auth_message);
-	if (r == 0)
-		r = tell_auth_keys(crew);
+	for (size_t i = 0; i < keychain_size(crew->keys) && r == 0; i++)
+		r = tell_auth_keys(crew, i);
 	for (size_t i = 0; i < crew->workers && r == 0; i++)
 		r = link_auth(crew, &crew->worker[i]);
 	return unlinked(&crew->auth.child, r);
@@ -354,6 +398,51 @@ worker_log(struct worker *w, const struct msg_master_log *m)
 		    w->child.chan, "it logs about another worker's session", &w->child);
 }
 
+/* An address of that many bytes; family 0 for none. */
+static struct endpoint
+endpoint_of_bytes(struct bytes address)
+{
+	struct endpoint ep = {0};
+
+	if (address.n == sizeof(ep.v4)) {
+		ep.family = AF_INET;
+		memcpy(&ep.v4, address.p, sizeof(ep.v4));
+	} else if (address.n == sizeof(ep.v6)) {
+		ep.family = AF_INET6;
+		memcpy(&ep.v6, address.p, sizeof(ep.v6));
+	}
+	return ep;
+}
+
+/* messages.def has the bound as a number. */
+_Static_assert(FAILURE_CAUSES == 10, "the bound of MASTER_FAILURE's cause");
+
+/* A client's data connection failed: one line in the log, one row for ferryd failures. */
+static void
+note_failure(struct session *s, const struct msg_master_failure *m)
+{
+	const struct failure f = {
+	    .cause = (enum failure_cause)m->cause,
+	    .error = (int)m->error,
+	    .port = m->port,
+	    .peer = s->peer,
+	    .other = endpoint_of_bytes(m->other),
+	};
+	struct failures *t = &s->worker->child.crew->peers->failures;
+	struct failure_verdict v = failures_add(t, &f, time(NULL));
+	char peer[ENDPOINT_TEXT_MAX], other[ENDPOINT_TEXT_MAX] = "-";
+
+	endpoint_format_address(&s->peer, peer);
+	if (f.other.family != 0)
+		endpoint_format_address(&f.other, other);
+	log_event(LOG_NOTICE, s->id,
+	    "data=failed verdict=%s certainty=%s way=%s peer=%s port=%u other=%s "
+	    "error=\"%s\" why=\"%s\"",
+	    failure_code_name(v.code), v.certain ? "certain" : "likely",
+	    failure_is_active(f.cause) ? "active" : "passive", peer, f.port, other,
+	    f.error != 0 ? strerror(f.error) : "", failure_code_means(v.code));
+}
+
 static void
 worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
 {
@@ -386,6 +475,11 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 		if (s != NULL && s->call.id == m->id)
 			calls_forget(w->child.crew->peers, s);
 		break;
+	case MSG_MASTER_FAILURE:
+		s = worker_session(w, m->master_failure.session);
+		if (s != NULL)
+			note_failure(s, &m->master_failure);
+		break;
 	case MSG_MASTER_LOGOUT:
 		s = worker_session(w, m->master_logout.session);
 		if (s != NULL)
@@ -404,35 +498,37 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 /* ---- TLS ---- */
 
 static int
-tell_keys(struct worker *w)
+tell_keys(struct worker *w, size_t host)
 {
-	const struct keyring *k = w->child.crew->keyring;
-	struct msg m = {.type = MSG_WORKER_KEYS};
+	struct msg m = {.type = MSG_WORKER_KEYS, .worker_keys = {.host = (uint32_t)host}};
+	int fd = keychain_seal(w->child.crew->keys, host);
 
-	if (k == NULL)
-		return 0;
-	int fd = keyring_seal(k);
 	return fd >= 0 ? child_tell(&w->child, &m, fd) : fd;
+}
+
+static int
+tell_all_keys(struct worker *w)
+{
+	size_t hosts = keychain_size(w->child.crew->keys);
+	int r = 0;
+
+	for (size_t i = 0; i < hosts && r == 0; i++)
+		r = tell_keys(w, i);
+	return r;
 }
 
 void
 crew_renew_keys(struct crew *crew)
 {
-	struct keyring *k = NULL;
+	size_t hosts = keychain_size(crew->keys);
 
-	if (crew->keyring == NULL || !keyring_changed(crew->keyring, &crew->conf))
-		return;
-	if (keyring_load(&crew->conf, crew->keyring, &k, load_tell_log, NULL) < 0) {
-		log_event(
-		    LOG_ERR, 0, "tls keys=refused why=\"the old ones stay in use\"");
-		return;
+	for (size_t host = 0; host < hosts; host++) {
+		if (!keychain_renew(crew->keys, &crew->conf, host))
+			continue;
+		(void)tell_auth_keys(crew, host);
+		for (size_t i = 0; i < crew->workers; i++)
+			(void)tell_keys(&crew->worker[i], host);
 	}
-	keyring_free(crew->keyring);
-	crew->keyring = k;
-	log_event(LOG_NOTICE, 0, "tls keys=renewed");
-	(void)tell_auth_keys(crew);
-	for (size_t i = 0; i < crew->workers; i++)
-		(void)tell_keys(&crew->worker[i]);
 }
 
 /* ---- the start of a worker ---- */
@@ -472,7 +568,7 @@ worker_start(struct crew *crew, unsigned index)
 	}
 	r = child_start(&w->child, &start, fds, nfds, worker_message);
 	if (r == 0)
-		r = tell_keys(w);
+		r = tell_all_keys(w);
 	if (r == 0)
 		r = link_auth(crew, w);
 	return unlinked(&w->child, r);
@@ -694,7 +790,7 @@ crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
 	crew->restart.data = crew;
 	r = conf_copy(conf, &crew->conf);
 	if (r == 0)
-		r = keyring_load(&crew->conf, NULL, &crew->keyring, load_tell_log, NULL);
+		r = keychain_load(&crew->conf, &crew->keys, load_tell_log, NULL);
 	for (; crew->workers < workers && r == 0; crew->workers++)
 		r = worker_init(&crew->worker[crew->workers], slots);
 	if (r == 0)
@@ -859,6 +955,7 @@ crew_free(struct crew *crew)
 		free(crew->worker[i].session);
 	}
 	free(crew->worker);
-	keyring_free(crew->keyring);
+	advertise_forget(crew);
+	keychain_free(crew->keys);
 	conf_free(&crew->conf);
 }

@@ -24,7 +24,8 @@
 
 struct agent;
 struct crew;
-struct keyring;
+struct keychain;
+struct lookup;
 
 /* Every process of a crew begins with this. */
 struct child {
@@ -116,7 +117,8 @@ struct crew {
 	const struct served *served; /* the one directory of `ferryd DIR`, or NULL */
 	struct peers *peers;
 	struct conf conf;
-	struct keyring *keyring; /* NULL: TLS is off */
+	struct keychain *keys;       /* NULL: TLS is off */
+	LIST_HEAD(, lookup) lookups; /* of pasv_address, on their way */
 	struct auth auth;
 	struct worker *worker;
 	size_t workers;
@@ -157,6 +159,12 @@ bool crew_offer_call(struct crew *crew, int fd);
 /* Certificates that have changed on disk go to the workers, for new connections; ones
  * that cannot be used are told to the log, and the old ones stay. */
 void crew_renew_keys(struct crew *crew);
+
+/* Looks the host names in pasv_address up again; if one leads elsewhere now, the workers
+ * hear of it. */
+void crew_look_up(struct crew *crew);
+/* In advertise.c: answers that are still to come are thrown away. */
+void advertise_forget(struct crew *crew);
 
 /* No new sessions; idle ones end after `seconds`. */
 void crew_retire(struct crew *crew, unsigned seconds);

@@ -115,15 +115,17 @@ set_umask(struct conf *c)
 	return set(c, "local_umask", text);
 }
 
-static int
-make_conf(const struct cmdline *cl, struct conf *ret)
+int
+embedded_config(const struct cmdline *cl, struct conf *ret)
 {
 	int r = conf_init(ret);
 
 	if (r < 0)
 		return r;
 	/* Whoever starts it decides what is in DIR: all of it is shown. */
-	r = set(ret, "anonymous_enable", cl->user == NULL ? "YES" : "NO");
+	r = set(ret, "failures_file", "");
+	if (r == 0)
+		r = set(ret, "anonymous_enable", cl->user == NULL ? "YES" : "NO");
 	if (r == 0)
 		r = set(ret, "anon_world_readable_only", "NO");
 	if (r == 0)
@@ -260,7 +262,7 @@ embedded_run(const struct cmdline *cl)
 		return EXIT_FAILURE;
 	if (cl->user != NULL && secret_read(cl, &served.password) < 0)
 		return EXIT_FAILURE;
-	if (make_conf(cl, &conf) < 0 || open_port(cl, &conf, &listeners) < 0)
+	if (embedded_config(cl, &conf) < 0 || open_port(cl, &conf, &listeners) < 0)
 		return EXIT_FAILURE;
 	if (logfile_open(&conf, false, &why) < 0) {
 		fail(why, strerror(errno));

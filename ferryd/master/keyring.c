@@ -1,5 +1,5 @@
 /*
- * Reading and trying out what TLS needs. For crew.c and load.c. Must never show a byte of
+ * Reading and trying out what TLS needs. For keychain.c. Must never show a byte of
  * a key to the log, nor give a worker what has not been tried.
  */
 #include "keyring.h"
@@ -169,7 +169,8 @@ read_all(struct keyring *k, const struct conf *conf, conf_problem_cb *cb, void *
 
 /* With the workers' own code. */
 static int
-try_out(const struct keyring *k, const struct conf *conf, conf_problem_cb *cb, void *user)
+try_out(const struct keyring *k, const struct conf *conf, size_t host,
+    conf_problem_cb *cb, void *user)
 {
 	struct tls_identity *id = NULL;
 	char why[TLS_WHY_MAX];
@@ -180,7 +181,7 @@ try_out(const struct keyring *k, const struct conf *conf, conf_problem_cb *cb, v
 		r = tls_library_init();
 	if (r < 0)
 		return r;
-	r = tls_identity_new(conf, &keys, &id, why);
+	r = tls_identity_new(conf, host, &keys, &id, why);
 	if (r < 0)
 		cb(CONF_ERROR, NULL, 0, why, user);
 	tls_identity_unref(id);
@@ -198,8 +199,8 @@ make_ticket(struct keyring *k, const struct keyring *last)
 }
 
 int
-keyring_load(const struct conf *conf, const struct keyring *last, struct keyring **ret,
-    conf_problem_cb *cb, void *user)
+keyring_load(const struct conf *conf, size_t host, const struct keyring *last,
+    struct keyring **ret, conf_problem_cb *cb, void *user)
 {
 	struct keyring *k;
 
@@ -217,7 +218,7 @@ keyring_load(const struct conf *conf, const struct keyring *last, struct keyring
 	if (r == 0)
 		r = read_all(k, conf, cb, user);
 	if (r == 0)
-		r = try_out(k, conf, cb, user);
+		r = try_out(k, conf, host, cb, user);
 	if (r < 0) {
 		keyring_free(k);
 		return r;

@@ -1,7 +1,7 @@
 /*
- * The files that TLS needs: certificates, private keys, authorities, OCSP answers. Read
- * by the master, tried out, and kept for workers that start later; read again when one of
- * them changes.
+ * The files that TLS needs for one host: certificates, private keys, authorities, OCSP
+ * answers. Read by the master, tried out, and kept for workers that start later; read
+ * again when one of them changes.
  */
 #ifndef FERRYD_MASTER_KEYRING_H
 #define FERRYD_MASTER_KEYRING_H
@@ -12,10 +12,10 @@
 
 struct keyring;
 
-/* Reads what conf names and makes sure that it can be used; every problem is told. last:
- * its tickets stay good (it may be NULL). 0, with *ret NULL when TLS is off;
- * -FERRY_EINVAL; -FERRY_ENOMEM. */
-int keyring_load(const struct conf *conf, const struct keyring *last,
+/* host: its number, 0 for who asks for none. Reads what conf names and makes sure that it
+ * can be used; every problem is told. last: its tickets stay good (it may be NULL). 0,
+ * with *ret NULL when TLS is off; -FERRY_EINVAL; -FERRY_ENOMEM. */
+int keyring_load(const struct conf *conf, size_t host, const struct keyring *last,
     struct keyring **ret, conf_problem_cb *cb, void *user);
 /* Wipes. NULL is accepted. */
 void keyring_free(struct keyring *k);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <ferry/ferry.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #include "fdpass.h"
 #include "log.h"
+#include "section.h"
 #include "util.h"
 
 /* An agent that nobody needs goes after this many milliseconds: the next login of the
@@ -263,6 +265,21 @@ ask_agent(struct session *s, struct agent *a, const struct msg_master_verdict *v
 	return child_tell(&a->child, &m, -1);
 }
 
+/* Auth decided by an address that is not the client's, and it has addresses from the
+ * worker alone: to gain what only another network may do. */
+static void
+refuse_lie(struct session *s)
+{
+	struct child *worker = &s->worker->child;
+
+	log_event(LOG_ERR, s->id,
+	    "process=worker index=%u pid=%d killed=yes why=\"it gave auth a wrong "
+	    "address\"",
+	    worker->index, (int)worker->pid);
+	if (worker->pid > 0)
+		kill(worker->pid, SIGKILL); /* and it is reaped */
+}
+
 void
 login_verdict(struct crew *crew, const struct msg_master_verdict *v)
 {
@@ -278,6 +295,11 @@ login_verdict(struct crew *crew, const struct msg_master_verdict *v)
 	/* Whoever asks auth about it has it: a worker that has been taken over may keep
 	 * MASTER_TAKEN to itself. */
 	fd_closep(&s->fd);
+	if (section_find_network(&crew->conf, &s->peer) != v->network) {
+		refuse_lie(s);
+		tell_auth(crew, v->worker, v->session);
+		return;
+	}
 	/* After REIN the next verdict, which comes by way of auth, may overtake the
 	 * worker's MASTER_LOGOUT. */
 	if (s->grant.state != GRANT_NONE) {

@@ -10,11 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "cmdline.h"
 #include "embedded.h"
 #include "load.h"
 #include "logfile.h"
 #include "master.h"
+#include "section.h"
 #include "util.h"
 
 static int
@@ -28,6 +30,30 @@ show_option(const char *name, const char *value, const char *def, const char *he
 }
 
 static int
+show_section_option(const char *name, const char *value, const char *def,
+    const char *help, bool changed, bool honoured, void *user)
+{
+	const struct section *s = user;
+
+	if (section_sets(s, name))
+		printf("# %s\n%s=%s\n", help, name, value);
+	return 0;
+}
+
+static void
+show_sections(const struct conf *conf)
+{
+	for (enum section_kind kind = 0; kind < SECTION_KINDS; kind++) {
+		struct section *s;
+
+		for (size_t i = 1; (s = section_get(conf, kind, i)) != NULL; i++) {
+			printf("\n[%s %s]\n", section_kind_name(kind), s->name);
+			conf_each(&s->conf, show_section_option, s);
+		}
+	}
+}
+
+static int
 show_config(const struct cmdline *cl)
 {
 	struct conf conf;
@@ -35,6 +61,7 @@ show_config(const struct cmdline *cl)
 	if (load_config(cl, &conf, load_tell, NULL) < 0)
 		return EXIT_FAILURE;
 	conf_each(&conf, show_option, NULL);
+	show_sections(&conf);
 	conf_free(&conf);
 	return EXIT_SUCCESS;
 }
@@ -49,6 +76,48 @@ check_config(const struct cmdline *cl)
 	printf("%s: can be used\n", cl->files[cl->nfiles - 1]);
 	conf_free(&conf);
 	return EXIT_SUCCESS;
+}
+
+/* For ferryd check and ferryd failures: the daemon's configuration, or what `ferryd DIR`
+ * would have with these options. */
+static int
+command_config(const struct cmdline *cl, struct conf *ret)
+{
+	if (cl->nfiles > 0)
+		return load_config(cl, ret, load_tell, NULL);
+	int r = embedded_config(cl, ret);
+
+	if (r == 0)
+		r = conf_set(ret, "listen_port", cl->port != NULL ? cl->port : "2121",
+		    NULL, 0, load_tell, NULL);
+	return r;
+}
+
+static int
+check_machine(const struct cmdline *cl)
+{
+	struct conf conf;
+	int status;
+
+	if (command_config(cl, &conf) < 0)
+		return 2;
+	status = cl->watch ? watch_run(&conf, (unsigned)cl->seconds, cl->json)
+			   : check_run(&conf, cl->json);
+	conf_free(&conf);
+	return status;
+}
+
+static int
+show_failures(const struct cmdline *cl)
+{
+	struct conf conf;
+	int status;
+
+	if (load_config(cl, &conf, load_tell, NULL) < 0)
+		return EXIT_FAILURE;
+	status = failures_run(&conf, cl->json);
+	conf_free(&conf);
+	return status;
 }
 
 /* background=YES: the parent waits until clients can come, then leaves with the result.
@@ -130,6 +199,10 @@ main(int argc, char **argv)
 		return show_config(&cl);
 	case ACTION_CHECK_CONFIG:
 		return check_config(&cl);
+	case ACTION_CHECK:
+		return check_machine(&cl);
+	case ACTION_FAILURES:
+		return show_failures(&cl);
 	case ACTION_VERSION:
 		printf("ferryd %s\n", FERRY_VERSION);
 		return EXIT_SUCCESS;

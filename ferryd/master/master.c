@@ -22,6 +22,7 @@
 #include "logfile.h"
 #include "peers.h"
 #include "sandbox.h"
+#include "section.h"
 #include "util.h"
 
 /* Clients taken per wake-up, so that signals and messages are not starved by a flood. */
@@ -69,6 +70,7 @@ struct master {
 	uv_timer_t pause; /* accepting again */
 	uv_timer_t last;  /* killing what does not end */
 	uv_timer_t look;  /* looking around */
+	uv_timer_t names; /* looking pasv_address up again */
 	uv_signal_t on_child, on_term, on_int, on_hup, on_usr1;
 	bool ending;
 };
@@ -111,6 +113,9 @@ take_client(const struct listener *l, int client, const struct endpoint *peer)
 	struct crew *crew = LIST_FIRST(&m->crews);
 	bool implicit = l->implicit || crew->conf.implicit_ssl;
 	_cleanup_close_ int fd = client;
+	const struct conf *conf =
+	    section_view(&crew->conf, 0, section_find_network(&crew->conf, peer));
+	uint64_t max_per_ip = conf != NULL ? conf->max_per_ip : crew->conf.max_per_ip;
 	struct peer *who;
 
 	if (crew->conf.max_clients > 0 && m->sessions >= crew->conf.max_clients) {
@@ -120,8 +125,7 @@ take_client(const struct listener *l, int client, const struct endpoint *peer)
 	}
 	who = peers_add(&m->peers, peer);
 	m->sessions++;
-	if (who != NULL && crew->conf.max_per_ip > 0 &&
-	    who->sessions > crew->conf.max_per_ip)
+	if (who != NULL && max_per_ip > 0 && who->sessions > max_per_ip)
 		turn_away(fd, peer, implicit,
 		    "421 There are too many connections from your internet address.");
 	else if (who != NULL && crew_take(crew, &fd, peer, who, implicit) == 0)
@@ -298,6 +302,28 @@ bury(struct master *m)
 		uv_stop(&m->loop);
 }
 
+static void
+look_up_names(uv_timer_t *timer)
+{
+	struct master *m = timer->data;
+	struct crew *crew;
+
+	LIST_FOREACH(crew, &m->crews, next)
+		crew_look_up(crew);
+}
+
+/* As often as the newest crew wants it. */
+static void
+watch_names(struct master *m)
+{
+	uint64_t pause = LIST_FIRST(&m->crews)->conf.pasv_addr_refresh * 1000;
+
+	if (pause > 0)
+		uv_timer_start(&m->names, look_up_names, pause, pause);
+	else
+		uv_timer_stop(&m->names);
+}
+
 static size_t
 worker_count(size_t wanted)
 {
@@ -389,6 +415,7 @@ reload(uv_signal_t *handle, int signum)
 		log_event(
 		    LOG_NOTICE, 0, "reload=done sessions_kept=%zu", crew_sessions(old));
 		warn_listening(m->plan->conf, &conf);
+		watch_names(m);
 	} else {
 		log_event(LOG_ERR, 0,
 		    "reload=refused why=\"its processes could not be started; the old "
@@ -396,6 +423,15 @@ reload(uv_signal_t *handle, int signum)
 	}
 	conf_free(&conf);
 	bury(m);
+}
+
+static void
+write_failures(struct master *m)
+{
+	struct crew *crew = LIST_FIRST(&m->crews);
+
+	if (crew != NULL)
+		failures_write(&m->peers.failures, crew->conf.failures_file);
 }
 
 /* What nobody tells us about. */
@@ -408,6 +444,7 @@ look_around(uv_timer_t *timer)
 	LIST_FOREACH(crew, &m->crews, next)
 		crew_renew_keys(crew);
 	calls_review(&m->peers, uv_now(&m->loop));
+	write_failures(m);
 	m->strangers = 0;
 }
 
@@ -570,6 +607,7 @@ master_run(const struct master_plan *plan)
 	m = (struct master){.plan = plan, .slots = raise_descriptors()};
 	LIST_INIT(&m.crews);
 	peers_init(&m.peers);
+	failures_begin(&m.peers.failures, plan->conf->failures_file);
 	if (sandbox_basics() < 0 || programs_open(&m.programs) < 0 ||
 	    uv_loop_init(&m.loop) < 0)
 		return EXIT_FAILURE;
@@ -577,7 +615,8 @@ master_run(const struct master_plan *plan)
 	uv_timer_init(&m.loop, &m.pause);
 	uv_timer_init(&m.loop, &m.last);
 	uv_timer_init(&m.loop, &m.look);
-	m.pause.data = m.last.data = m.look.data = &m;
+	uv_timer_init(&m.loop, &m.names);
+	m.pause.data = m.last.data = m.look.data = m.names.data = &m;
 	watch_signal(&m, &m.on_child, reap, SIGCHLD);
 	watch_signal(&m, &m.on_term, end, SIGTERM);
 	watch_signal(&m, &m.on_int, end, SIGINT);
@@ -592,6 +631,7 @@ master_run(const struct master_plan *plan)
 		return EXIT_FAILURE;
 	watch_listeners(&m);
 	uv_timer_start(&m.look, look_around, LOOK_PAUSE, LOOK_PAUSE);
+	watch_names(&m);
 	say_ready(plan);
 	uv_run(&m.loop, UV_RUN_DEFAULT);
 	peers_free(&m.peers);

@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "endpoint.h"
+#include "failures.h"
 #include "probes.h"
 
 #define PEERS_BUCKETS 4096
@@ -31,6 +32,7 @@ struct peers {
 	SLIST_HEAD(, peer) bucket[PEERS_BUCKETS];
 	TAILQ_HEAD(, peer) crowded;
 	struct probes probes;
+	struct failures failures; /* of their data connections */
 	uint64_t seed; /* random: clients must not choose their bucket */
 };
 

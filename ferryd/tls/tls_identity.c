@@ -247,16 +247,17 @@ set_versions(SSL_CTX *ctx, const struct conf *conf)
 }
 
 static int
-set_sessions(SSL_CTX *ctx, const struct keys *keys)
+set_sessions(SSL_CTX *ctx, size_t host, const struct keys *keys)
 {
-	static const unsigned char context[] = "ferryd";
+	char context[SSL_MAX_SID_CTX_LENGTH + 1];
 	uint8_t ticket[KEYS_TICKET_SIZE];
 	long r = 1;
 
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
 	SSL_CTX_sess_set_cache_size(ctx, SESSIONS_KEPT);
 	SSL_CTX_set_timeout(ctx, SESSION_SECONDS);
-	SSL_CTX_set_session_id_context(ctx, context, sizeof(context) - 1);
+	int n = snprintf(context, sizeof(context), "ferryd-%zu", host);
+	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)context, (unsigned)n);
 	if (keys->item[KEYS_TICKET].n == sizeof(ticket)) {
 		memcpy(ticket, keys->item[KEYS_TICKET].p, sizeof(ticket));
 		r = SSL_CTX_set_tlsext_ticket_keys(ctx, ticket, sizeof(ticket));
@@ -311,8 +312,8 @@ set_clients(
 /* ---- life ---- */
 
 static int
-fill(struct tls_identity *id, const struct conf *conf, const struct keys *keys,
-    char why[TLS_WHY_MAX])
+fill(struct tls_identity *id, const struct conf *conf, size_t host,
+    const struct keys *keys, char why[TLS_WHY_MAX])
 {
 	int r;
 
@@ -321,14 +322,14 @@ fill(struct tls_identity *id, const struct conf *conf, const struct keys *keys,
 	if (r == 0)
 		r = set_ciphers(id->ctx, conf, why);
 	if (r == 0)
-		r = set_sessions(id->ctx, keys);
+		r = set_sessions(id->ctx, host, keys);
 	if (r == 0)
 		r = set_clients(id->ctx, conf, keys, why);
 	return r == 0 ? load_pairs(id, keys, why) : r;
 }
 
 int
-tls_identity_new(const struct conf *conf, const struct keys *keys,
+tls_identity_new(const struct conf *conf, size_t host, const struct keys *keys,
     struct tls_identity **ret, char why[TLS_WHY_MAX])
 {
 	struct tls_identity *id = calloc(1, sizeof(*id));
@@ -339,7 +340,7 @@ tls_identity_new(const struct conf *conf, const struct keys *keys,
 		return -FERRY_ENOMEM;
 	id->refs = 1;
 	id->ctx = SSL_CTX_new(TLS_server_method());
-	int r = id->ctx != NULL ? fill(id, conf, keys, why) : -FERRY_ENOMEM;
+	int r = id->ctx != NULL ? fill(id, conf, host, keys, why) : -FERRY_ENOMEM;
 	if (r < 0) {
 		tls_identity_unref(id);
 		return r;

@@ -29,9 +29,10 @@ struct tls_identity {
  * nor later. 0 or -FERRY_ENOMEM. */
 int tls_library_init(void);
 
-/* 0, or a negative code with a sentence in why that names the option whose file is wrong.
- */
-int tls_identity_new(const struct conf *conf, const struct keys *keys,
+/* host: its number, 0 for who asks for none; sessions of one host are not resumed at
+ * another, though one key encrypts all tickets. 0, or a negative code with a sentence in
+ * why that names the option whose file is wrong. */
+int tls_identity_new(const struct conf *conf, size_t host, const struct keys *keys,
     struct tls_identity **ret, char why[TLS_WHY_MAX]);
 struct tls_identity *tls_identity_ref(struct tls_identity *id);
 /* NULL is accepted. */

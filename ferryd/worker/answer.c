@@ -23,7 +23,7 @@ log_reply(const struct session *s, const struct buf *text)
 	char peer[ENDPOINT_TEXT_MAX], shown[1024], line[1280];
 	size_t n = buf_len(text) >= 2 ? buf_len(text) - 2 : 0;
 
-	if (!s->worker->conf->log_ftp_protocol)
+	if (!s->conf->log_ftp_protocol)
 		return;
 	endpoint_format_address(&s->peer, peer);
 	snprintf(line, sizeof(line), "FTP response: Client \"%s\", \"%s\"", peer,

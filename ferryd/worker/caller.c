@@ -67,7 +67,7 @@ resumes(const struct caller *c, const struct session *s)
 {
 	return s->data.state == DATA_LISTENING &&
 	       tls_resumes(conn_tls(c->conn), s->tls_number) &&
-	       (conf_trusts_resumed(s->worker->conf) ||
+	       (conf_trusts_resumed(s->conf) ||
 		   endpoint_same_address(&s->peer, &c->peer));
 }
 
@@ -178,7 +178,7 @@ caller_new(struct worker *w, int fd, uint32_t session)
 	socklen_t len = sizeof(ss);
 	struct tls *t;
 
-	if (w->callers_count >= CALLERS_MAX || w->identity == NULL ||
+	if (w->callers_count >= CALLERS_MAX || !worker_has_keys(w) ||
 	    getpeername(fd, (struct sockaddr *)&ss, &len) < 0) {
 		close(fd);
 		return;
@@ -188,7 +188,7 @@ caller_new(struct worker *w, int fd, uint32_t session)
 		return;
 	if (c->conn == NULL ||
 	    endpoint_from_sockaddr((struct sockaddr *)&ss, &c->peer) < 0 ||
-	    (t = tls_new(w->identity, w->conf, fd, TLS_UPLOAD)) == NULL) {
+	    (t = tls_new(w->identity, 0, w->conf, fd, TLS_CALL)) == NULL) {
 		not_known(c, "memory is short");
 		return;
 	}

@@ -130,7 +130,7 @@ lastport(struct session *s, struct bytes arg)
 static void
 info(struct session *s, struct bytes arg)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 	char local[ENDPOINT_TEXT_MAX], range[32] = "off", source[16] = "any";
 
 	endpoint_format_address(&s->local, local);
@@ -220,7 +220,7 @@ probe_allowed(struct session *s, int error, int *fd)
 static bool
 probe_is_refused(struct session *s)
 {
-	if (!s->worker->conf->port_enable)
+	if (!s->conf->port_enable)
 		answer(s, 502,
 		    "Active mode is switched off on this server (port_enable=NO).");
 	else if (endpoint_scope_of(&s->peer) == SCOPE_LOOPBACK)

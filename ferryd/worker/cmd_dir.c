@@ -72,7 +72,7 @@ change_to(struct session *s, struct bytes arg)
 	m.agent_chdir.path = bytes_of_buf(&path);
 	if (command_keep(s, &path)) {
 		m.agent_chdir.message =
-		    s->worker->conf->dirmessage_enable && dir_is_new(s, s->pending);
+		    s->conf->dirmessage_enable && dir_is_new(s, s->pending);
 		agent_ask(s, &m, on_changed);
 	}
 	buf_free(&path);

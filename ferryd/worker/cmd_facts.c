@@ -51,7 +51,7 @@ static const struct fact {
 static bool
 is_on(const struct session *s, const struct fact *f)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	return f->bit == CHANGE_FACT_MODE ? conf->chmod_enable : conf->mfmt_enable;
 }

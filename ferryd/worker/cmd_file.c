@@ -45,7 +45,7 @@ cmd_size(struct session *s, struct bytes arg)
 	if (!command_file(s, arg, 550, &path))
 		return;
 	m.agent_stat.path = bytes_of_buf(&path);
-	m.agent_stat.ascii = s->ascii && s->worker->conf->ascii_download_enable;
+	m.agent_stat.ascii = s->ascii && s->conf->ascii_download_enable;
 	agent_ask(s, &m, on_size);
 	buf_free(&path);
 }
@@ -98,8 +98,7 @@ on_mdtm(struct session *s, const struct msg_worker_answer *a, int *fd)
 	int64_t when;
 
 	s->pending = NULL;
-	if (a->error == ENOENT && s->worker->conf->mdtm_write &&
-	    split_time(&arg, &when)) {
+	if (a->error == ENOENT && s->conf->mdtm_write && split_time(&arg, &when)) {
 		file_set_time(s, arg, when, on_time_set);
 		return;
 	}
@@ -156,7 +155,7 @@ cmd_mfmt(struct session *s, struct bytes arg)
 	struct buf kept = BUF_INIT(INPUT_LINE_MAX);
 	int64_t when;
 
-	if (!s->worker->conf->mfmt_enable) {
+	if (!s->conf->mfmt_enable) {
 		answer(s, 550,
 		    "Setting times is switched off on this server (mfmt_enable=NO).");
 		return;

@@ -166,7 +166,7 @@ hash(struct session *s, struct bytes arg, struct bytes name)
 {
 	struct buf kept = BUF_INIT(INPUT_LINE_MAX);
 
-	if (!s->worker->conf->download_enable)
+	if (!s->conf->download_enable)
 		answer(s, 556, "Downloads are switched off on this server.");
 	else if (!session_may_work(s))
 		;

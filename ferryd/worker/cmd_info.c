@@ -62,7 +62,7 @@ has_right(const struct session *s, const struct verb *v)
 	for (size_t i = 0; i < ARRAY_LEN(needs); i++) {
 		if (v->run != needs[i].run)
 			continue;
-		if (needs[i].right == RIGHT_READ && !s->worker->conf->download_enable)
+		if (needs[i].right == RIGHT_READ && !s->conf->download_enable)
 			return false;
 		return !session_logged_in(s) || (s->rights & needs[i].right) != 0;
 	}
@@ -73,7 +73,7 @@ has_right(const struct session *s, const struct verb *v)
 static bool
 works_here(const struct session *s, const struct verb *v)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	if ((v->run == cmd_pasv || v->run == cmd_epsv) && !conf->pasv_enable)
 		return false;
@@ -266,7 +266,7 @@ cmd_stat(struct session *s, struct bytes arg)
 	answer_text(&a, "Ferry FTP server status:");
 	answer_line(&a, ANSWER_INNER);
 	answer_text(&a, "Connected from %s", peer);
-	if (s->worker->conf->ssl_enable) {
+	if (s->conf->ssl_enable) {
 		answer_line(&a, ANSWER_INNER);
 		answer_text(&a, "Control connection: %s, data connections: %s",
 		    conn_tls(s->control) != NULL ? "TLS" : "clear",

@@ -196,7 +196,7 @@ static void
 list(struct session *s, struct bytes arg, const struct list_plan *plan)
 {
 	s->list = *plan;
-	if (!s->worker->conf->dirlist_enable) {
+	if (!s->conf->dirlist_enable) {
 		answer(s, 550, "Listings are switched off on this server.");
 		return;
 	}

@@ -54,7 +54,7 @@ check_certificate(struct session *s)
 	struct tls *t = conn_tls(s->control);
 
 	if (t == NULL || s->certificate_spent || is_anonymous(s->user) ||
-	    cert_user_of(s->worker->conf) == CERT_USER_NONE ||
+	    cert_user_of(s->conf) == CERT_USER_NONE ||
 	    !tls_client_is(t, s->user, &chain))
 		return false;
 	s->certified = true;
@@ -75,7 +75,7 @@ ask_for_password(struct session *s)
 void
 cmd_user(struct session *s, struct bytes arg)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	if (session_logged_in(s)) {
 		answer(s, 530, "You are logged in already. REIN logs out.");
@@ -162,7 +162,7 @@ log_login(const struct session *s, const char *what)
 static uint64_t
 time_to_refusal(const struct session *s)
 {
-	uint64_t delay = s->worker->conf->delay_failed_login * 1000;
+	uint64_t delay = s->conf->delay_failed_login * 1000;
 	uint64_t passed = uv_now(s->worker->loop) - s->asked_at;
 
 	return delay > 0 ? delay - passed % delay : 0;
@@ -171,7 +171,7 @@ time_to_refusal(const struct session *s)
 static void
 say_denied(struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	free(s->user);
 	s->user = NULL;
@@ -268,7 +268,7 @@ say_welcome(struct session *s)
 	};
 
 	s->failures = 0;
-	if (s->worker->conf->dirmessage_enable && dir_is_new(s, s->cwd)) {
+	if (s->conf->dirmessage_enable && dir_is_new(s, s->cwd)) {
 		agent_ask(s, &m, on_first_directory);
 		return;
 	}
@@ -307,5 +307,5 @@ login_granted(struct session *s, struct agent *agent, const struct msg_worker_gr
 	}
 	take_grant(s, agent, g, user, cwd);
 	log_login(s, "ok");
-	session_pause(s, s->worker->conf->delay_successful_login * 1000, say_welcome);
+	session_pause(s, s->conf->delay_successful_login * 1000, say_welcome);
 }

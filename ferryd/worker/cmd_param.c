@@ -24,7 +24,7 @@
 static void
 answer_ascii(struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	s->ascii = true;
 	if (conf->ascii_download_enable && conf->ascii_upload_enable)

@@ -19,7 +19,7 @@
 static bool
 is_off(struct session *s)
 {
-	if (s->worker->conf->pasv_enable)
+	if (s->conf->pasv_enable)
 		return false;
 	answer(s, 502,
 	    "Passive mode is switched off on this server (pasv_enable=NO). Use PORT or "
@@ -30,10 +30,11 @@ is_off(struct session *s)
 void
 pasv_is_full(struct session *s)
 {
-	unsigned long long low = s->worker->conf->pasv_min_port;
-	unsigned long long high = s->worker->conf->pasv_max_port;
+	unsigned long long low = s->conf->pasv_min_port;
+	unsigned long long high = s->conf->pasv_max_port;
 
 	if (conf_one_passive_port(s->worker->conf)) {
+		worker_failure(s->worker, s, FAILURE_TURN, 0, NULL);
 		answer(s, 425,
 		    "My one passive port (%llu) is kept busy by other sessions from your "
 		    "address. Please try again.",
@@ -41,6 +42,7 @@ pasv_is_full(struct session *s)
 		return;
 	}
 	log_event(LOG_WARNING, s->id, "passive range %llu-%llu is full", low, high);
+	worker_failure(s->worker, s, FAILURE_FULL, 0, NULL);
 	answer(s, 425, "All of my passive ports (%llu-%llu) are taken. Please try again.",
 	    low, high);
 }
@@ -69,7 +71,7 @@ listen_and(struct session *s, void (*then)(struct session *s))
 static struct endpoint
 advertised(const struct session *s)
 {
-	const char *outer = s->worker->conf->pasv_address;
+	const char *outer = s->conf->pasv_address;
 	struct endpoint at = s->data.target, other;
 
 	if (outer == NULL || endpoint_from_text(outer, &other) < 0 ||

@@ -23,7 +23,7 @@
 static bool
 is_off(struct session *s)
 {
-	if (!s->worker->conf->port_enable) {
+	if (!s->conf->port_enable) {
 		answer(s, 502,
 		    "Active mode is switched off on this server (port_enable=NO). Use "
 		    "PASV or EPSV.");
@@ -44,6 +44,7 @@ refuse_address(struct session *s, const char *verb, const struct endpoint *to)
 
 	endpoint_format_address(to, named);
 	endpoint_format_address(&s->peer, seen);
+	worker_failure(s->worker, s, FAILURE_NAMED, 0, to);
 	answer(s, 500, "%s names %s but you come from %s (NAT?). Use passive mode.", verb,
 	    named, seen);
 }
@@ -65,7 +66,7 @@ fix_nat(struct session *s, struct endpoint *to)
 {
 	char named[ENDPOINT_TEXT_MAX];
 
-	if (!s->worker->conf->port_fix_nat || to->family != s->peer.family ||
+	if (!s->conf->port_fix_nat || to->family != s->peer.family ||
 	    !is_behind_nat(s, to))
 		return;
 	endpoint_format(to, named);
@@ -81,8 +82,7 @@ take_address(struct session *s, const char *verb, struct endpoint *to)
 	fix_nat(s, to);
 	if (to->port == 0) {
 		answer(s, 501, "Port 0 cannot be called.");
-	} else if (!s->worker->conf->port_promiscuous &&
-		   !endpoint_same_address(to, &s->peer)) {
+	} else if (!s->conf->port_promiscuous && !endpoint_same_address(to, &s->peer)) {
 		refuse_address(s, verb, to);
 	} else if (to->port < PORT_LOWEST) {
 		answer(s, 504,

@@ -48,7 +48,7 @@ site_chmod(struct session *s, struct bytes arg)
 	struct msg m = {.type = MSG_AGENT_CHANGE};
 	uint64_t mode;
 
-	if (!s->worker->conf->chmod_enable) {
+	if (!s->conf->chmod_enable) {
 		answer(s, 550,
 		    "SITE CHMOD is switched off on this server (chmod_enable=NO).");
 		return;
@@ -91,7 +91,7 @@ site_umask(struct session *s, struct bytes arg)
 static void
 site_idle(struct session *s, struct bytes arg)
 {
-	uint64_t longest = s->worker->conf->idle_session_timeout, seconds;
+	uint64_t longest = s->conf->idle_session_timeout, seconds;
 
 	if (arg.n == 0) {
 		answer(s, 200,
@@ -170,7 +170,7 @@ site_utime(struct session *s, struct bytes arg)
 	struct bytes path = arg, word;
 	int64_t when;
 
-	if (!s->worker->conf->mfmt_enable) {
+	if (!s->conf->mfmt_enable) {
 		answer(s, 550,
 		    "Setting times is switched off on this server (mfmt_enable=NO).");
 		return;

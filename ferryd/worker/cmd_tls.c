@@ -31,7 +31,7 @@ is_secure(const struct session *s)
 const char *
 policy_against_login(const struct session *s, bool anonymous)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	if (!conf->ssl_enable)
 		return NULL;
@@ -49,7 +49,7 @@ policy_against_login(const struct session *s, bool anonymous)
 bool
 policy_wants_private(const struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	return conf->ssl_enable && session_logged_in(s) &&
 	       (s->anonymous ? conf->force_anon_data_ssl : conf->force_local_data_ssl);
@@ -71,7 +71,7 @@ policy_against_data(const struct session *s)
 static bool
 is_off(struct session *s)
 {
-	if (s->worker->conf->ssl_enable)
+	if (s->conf->ssl_enable)
 		return false;
 	answer(s, 502, "TLS is switched off on this server (ssl_enable=NO).");
 	return true;
@@ -92,11 +92,15 @@ is_known(struct bytes arg)
 static void
 begin_tls(struct session *s)
 {
+	/* HOST came in clear: it chooses the certificate that the client is shown, and
+	 * the client sees by it whom it talks to. */
+	size_t host = s->host;
+
 	session_reset(s);
 	s->unknown = 0;
 	answer(s, 234, "Proceed with the TLS handshake.");
 	assert(input_is_empty(&s->input) && !line_pending(&s->reader));
-	if (!session_secure(s))
+	if (!session_secure(s, host))
 		session_close(s, 421, "TLS cannot be begun: memory is short.");
 }
 
@@ -111,7 +115,7 @@ cmd_auth(struct session *s, struct bytes arg)
 		answer(s, 504, "AUTH knows TLS only.");
 	} else if (session_logged_in(s)) {
 		answer(s, 534, "AUTH comes before the login. REIN begins afresh.");
-	} else if (s->worker->identity == NULL) {
+	} else if (!worker_has_keys(s->worker)) {
 		answer(s, 431, "The server has no certificate just now.");
 	} else if (session_has_input(s)) {
 		log_event(
@@ -186,7 +190,7 @@ cmd_ccc(struct session *s, struct bytes arg)
 		return;
 	if (!is_secure(s)) {
 		answer(s, 533, "The control connection is clear already.");
-	} else if (!s->worker->conf->ssl_ccc_enable) {
+	} else if (!s->conf->ssl_ccc_enable) {
 		answer(s, 534,
 		    "The control connection stays encrypted (ssl_ccc_enable=NO).");
 	} else {

@@ -139,7 +139,7 @@ on_opened(struct session *s, const struct msg_worker_answer *a, int *fd)
 void
 cmd_retr(struct session *s, struct bytes arg)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 	uint64_t offset = take_rest(s);
 	bool ranged = take_ranged(s);
 	struct buf path;
@@ -232,7 +232,7 @@ store(struct session *s, struct bytes arg, enum store_how how)
 		s->transfer->offset = offset;
 		if (ranged)
 			set_range(s);
-		s->transfer->ascii = s->ascii && s->worker->conf->ascii_upload_enable;
+		s->transfer->ascii = s->ascii && s->conf->ascii_upload_enable;
 		agent_ask(s, &m, on_stored);
 	}
 	buf_free(&path);

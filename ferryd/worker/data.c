@@ -94,6 +94,7 @@ could_not_secure(struct session *s, const char *why)
 	char text[320];
 
 	log_event(LOG_NOTICE, s->id, "tls failed channel=data why=\"%s\"", why);
+	worker_failure(s->worker, s, FAILURE_HANDSHAKE, 0, NULL);
 	if (!s->data.wanted) {
 		data_close(s);
 		return;
@@ -115,11 +116,12 @@ on_handshake_timeout(uv_timer_t *timer)
 static bool
 is_proved(struct session *s)
 {
-	if (!s->worker->conf->require_ssl_reuse ||
+	if (!s->conf->require_ssl_reuse ||
 	    tls_resumes(conn_tls(s->data.conn), s->tls_number))
 		return true;
 	log_event(
 	    LOG_NOTICE, s->id, "tls failed channel=data why=\"session not resumed\"");
+	worker_failure(s->worker, s, FAILURE_NOT_RESUMED, 0, NULL);
 	transfer_refused(s, 522,
 	    "The data connection must resume the TLS session of the control connection "
 	    "(require_ssl_reuse=YES): configure your client to reuse the session.");
@@ -130,7 +132,7 @@ is_proved(struct session *s)
 static bool
 forgives_cut(const struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	return s->transfer->kind == TRANSFER_UPLOAD ? !conf->strict_ssl_read_eof
 						    : !conf->strict_ssl_write_shutdown;
@@ -181,14 +183,15 @@ on_securing(struct conn *c, unsigned events, void *user)
 static void
 secure(struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
 	/* Before the transfer command nobody knows who will send. */
 	bool download = s->data.wanted && s->transfer->kind != TRANSFER_UPLOAD;
 	struct tls *control = conn_tls(s->control);
-	struct tls_identity *id =
-	    control != NULL ? tls_identity_of(control) : s->worker->identity;
-	struct tls *t = tls_new(
-	    id, conf, conn_fd(s->data.conn), download ? TLS_DOWNLOAD : TLS_UPLOAD);
+	enum tls_use use = download ? TLS_DOWNLOAD : TLS_UPLOAD;
+	int fd = conn_fd(s->data.conn);
+	/* Behind CCC the ticket tells with which host TLS was begun. */
+	struct tls *t = control != NULL ? tls_new_beside(control, fd, use)
+					: tls_new(s->worker->identity, s->host,
+					      s->worker->conf, fd, TLS_CALL);
 
 	if (t == NULL) {
 		could_not_secure(s, "memory is short");
@@ -196,8 +199,8 @@ secure(struct session *s)
 	}
 	data_enter(s, DATA_SECURING);
 	s->data.ticketless = !download;
-	uv_timer_start(
-	    &s->data.timer, on_handshake_timeout, conf->ssl_handshake_timeout * 1000, 0);
+	uv_timer_start(&s->data.timer, on_handshake_timeout,
+	    s->conf->ssl_handshake_timeout * 1000, 0);
 	conn_set_owner(s->data.conn, on_securing, s);
 	conn_want(s->data.conn, 0);
 	conn_secure(s->data.conn, t);
@@ -293,8 +296,7 @@ data_keep(struct session *s)
 	d->wanted = false;
 	conn_set_owner(d->conn, on_kept, s);
 	conn_want(d->conn, CONN_READABLE);
-	uv_timer_start(
-	    &d->timer, on_unused, s->worker->conf->data_connection_timeout * 1000, 0);
+	uv_timer_start(&d->timer, on_unused, s->conf->data_connection_timeout * 1000, 0);
 	data_enter(s, DATA_KEPT);
 }
 
@@ -352,7 +354,7 @@ consider_hold(struct session *s)
 static bool
 may_prove_itself(const struct session *s)
 {
-	return conf_trusts_resumed(s->worker->conf) && s->private;
+	return conf_trusts_resumed(s->conf) && s->private;
 }
 
 /* Takes fd. */
@@ -385,14 +387,14 @@ on_listener(struct conn *c, unsigned events, void *user)
 		close(fd);
 		return;
 	}
-	if (!s->worker->conf->pasv_promiscuous &&
-	    !endpoint_same_address(&peer, &s->peer)) {
+	if (!s->conf->pasv_promiscuous && !endpoint_same_address(&peer, &s->peer)) {
 		if (may_prove_itself(s)) {
 			caller_new(s->worker, fd, s->id);
 			return;
 		}
 		close(fd);
 		diagnosis_rejected(s, &peer, "address");
+		s->data.stranger = peer;
 		if (s->data.strangers++ >= STRANGERS_LOGGED)
 			return;
 		endpoint_format(&peer, text);
@@ -447,7 +449,7 @@ gcd(uint32_t a, uint32_t b)
 static int
 listen_in_range(const struct session *s, uint16_t *ret_port)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 	uint32_t low = (uint32_t)conf->pasv_min_port;
 	uint32_t high = (uint32_t)conf->pasv_max_port;
 	uint32_t count = high >= low ? high - low + 1 : 1;
@@ -493,7 +495,7 @@ data_expected(struct session *s)
 	if (d->state != DATA_CLAIMING)
 		return;
 	d->target = s->local;
-	d->target.port = (uint16_t)s->worker->conf->pasv_min_port;
+	d->target.port = (uint16_t)s->conf->pasv_min_port;
 	d->active = false;
 	data_enter(s, DATA_LISTENING);
 	diagnosis_begin(s);
@@ -507,6 +509,7 @@ data_unexpected(struct session *s)
 		data_close(s);
 		return;
 	}
+	worker_failure(s->worker, s, FAILURE_TURN, 0, NULL);
 	transfer_failed(s,
 	    "Nobody came to my port, which is the only one, and other sessions from your "
 	    "address wait for their turn.");
@@ -544,7 +547,7 @@ data_listen(struct session *s)
 	uint16_t port = 0;
 
 	data_close(s);
-	if (conf_one_passive_port(s->worker->conf))
+	if (conf_one_passive_port(s->worker->conf)) /* the master has it, or not */
 		return claim(s);
 	int fd = listen_in_range(s, &port);
 	if (fd < 0)
@@ -566,7 +569,7 @@ static void
 on_nobody_came(uv_timer_t *timer)
 {
 	struct session *s = timer->data;
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 	char text[384], peer[ENDPOINT_TEXT_MAX];
 
 	endpoint_format_address(&s->peer, peer);
@@ -589,6 +592,11 @@ on_nobody_came(uv_timer_t *timer)
 		    s->data.target.port, (unsigned long long)conf->accept_timeout,
 		    (unsigned long long)conf->pasv_min_port,
 		    (unsigned long long)conf->pasv_max_port);
+	worker_failure(s->worker, s,
+	    s->data.unproved > 0    ? FAILURE_UNPROVED
+	    : s->data.strangers > 0 ? FAILURE_STRANGERS
+				    : FAILURE_NOBODY,
+	    0, s->data.strangers > 0 ? &s->data.stranger : NULL);
 	transfer_failed(s, text);
 	session_run(s);
 }
@@ -624,6 +632,7 @@ could_not_reach(struct session *s, int error)
 
 	endpoint_format_address(&s->data.target, to);
 	diagnosis_dialled(s, s->data.conn != NULL ? conn_fd(s->data.conn) : -1, error);
+	worker_failure(s->worker, s, FAILURE_DIALLED, error, NULL);
 	snprintf(text, sizeof(text),
 	    "I could not reach %s port %u: %s. Use passive mode or open that port.", to,
 	    s->data.target.port, error_words(error, cause));
@@ -636,7 +645,7 @@ could_not_reach(struct session *s, int error)
 static void
 may_not_bind(struct session *s, int error)
 {
-	unsigned port = (unsigned)s->worker->conf->ftp_data_port;
+	unsigned port = (unsigned)s->conf->ftp_data_port;
 	char cause[64], text[256];
 
 	snprintf(text, sizeof(text),
@@ -645,6 +654,7 @@ may_not_bind(struct session *s, int error)
 	    port, error_words(error, cause));
 	log_event(LOG_WARNING, s->id, "no right to source port %u (connect_from_port_20)",
 	    port);
+	worker_failure(s->worker, s, FAILURE_BIND, error, NULL);
 	transfer_failed(s, text);
 	session_run(s);
 }
@@ -741,7 +751,7 @@ dial(struct session *s, int bound)
 static void
 dial_from_port(struct session *s)
 {
-	if (!s->worker->conf->connect_from_port_20) {
+	if (!s->conf->connect_from_port_20) {
 		dial(s, -1);
 		return;
 	}
@@ -772,7 +782,7 @@ data_bound(struct session *s, int error, int *fd)
 void
 data_begin(struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 	struct data *d = &s->data;
 
 	d->wanted = true;

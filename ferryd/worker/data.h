@@ -55,6 +55,7 @@ struct data {
 	struct conn *conn;      /* listener, dialled socket or data connection */
 	struct endpoint target; /* active: where to. passive: where we listen */
 	unsigned strangers;
+	struct endpoint stranger; /* the last of them */
 	uint64_t listened_at; /* of the loop, ms */
 	uint64_t hold;        /* ms by which replies to PASV and EPSV are held back */
 	uv_timer_t timer;

@@ -16,7 +16,7 @@
 bool
 diagnosis_works(const struct session *s)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	return session_logged_in(s) &&
 	       (s->anonymous ? conf->anon_diagnosis_enable : conf->diagnosis_enable);

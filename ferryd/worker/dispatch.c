@@ -114,7 +114,7 @@ list_has(const char *list, const char *name)
 bool
 dispatch_permits(const struct session *s, const struct verb *v)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 
 	/* Both lists are about what a user may do after login; everyone may leave. */
 	if (!session_logged_in(s) || v->run == cmd_quit)
@@ -216,7 +216,7 @@ log_command(const struct session *s, struct bytes line)
 {
 	char peer[ENDPOINT_TEXT_MAX], shown[1024], text[1280];
 
-	if (!s->worker->conf->log_ftp_protocol || line.p == NULL)
+	if (!s->conf->log_ftp_protocol || line.p == NULL)
 		return;
 	if (dispatch_is_secret(line))
 		snprintf(shown, sizeof(shown), "%.4s ***", (const char *)line.p);

@@ -86,10 +86,10 @@ on_bytes(void *user, const uint8_t *p, size_t n)
 	session_run(s);
 }
 
+/* The last line of the reply. */
 static void
-on_listed(void *user, bool complete)
+finish(struct session *s, bool complete)
 {
-	struct session *s = user;
 	struct answer a;
 
 	answer_begin(&a, s, s->replylist->code);
@@ -102,8 +102,23 @@ on_listed(void *user, bool complete)
 		     : "The listing broke off here: it is not complete.");
 	answer_send(&a);
 	replylist_drop(s);
+}
+
+static void
+on_listed(void *user, bool complete)
+{
+	struct session *s = user;
+
+	finish(s, complete);
 	session_done(s);
 	session_run(s);
+}
+
+void
+replylist_break(struct session *s)
+{
+	if (s->replylist != NULL)
+		finish(s, false);
 }
 
 void

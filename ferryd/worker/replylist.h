@@ -12,7 +12,10 @@ struct session;
 void replylist_begin(struct session *s, int code, int *fd);
 /* The control connection has drained. */
 void replylist_resume(struct session *s);
-/* Harmless when there is none. */
+/* The session has something else to say: the reply ends here, and says that it is not
+ * complete. Harmless when there is none. */
+void replylist_break(struct session *s);
+/* The session ends without a word. Harmless when there is none. */
 void replylist_drop(struct session *s);
 
 #endif

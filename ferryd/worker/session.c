@@ -21,6 +21,7 @@
 #include "log.h"
 #include "listing.h"
 #include "replylist.h"
+#include "section.h"
 #include "transfer.h"
 
 static void on_control(struct conn *c, unsigned events, void *user);
@@ -168,15 +169,13 @@ read_control(struct session *s)
 
 /* ---- TLS ---- */
 
-static void greet(struct session *s);
-
 bool
-session_secure(struct session *s)
+session_secure(struct session *s, size_t host)
 {
 	struct worker *w = s->worker;
-	struct tls *t = w->identity == NULL
-	    ? NULL
-	    : tls_new(w->identity, w->conf, conn_fd(s->control), TLS_CONTROL);
+	struct tls *t = worker_has_keys(w) ? tls_new(w->identity, host, w->conf,
+						 conn_fd(s->control), TLS_CONTROL)
+					   : NULL;
 
 	if (t == NULL)
 		return false;
@@ -215,8 +214,13 @@ switched(struct session *s)
 	} else {
 		log_event(LOG_INFO, s->id, "tls ended");
 	}
+	if (conn_tls(s->control) != NULL &&
+	    !session_choose(s, tls_host(conn_tls(s->control)))) {
+		session_end(s, "out of memory");
+		return;
+	}
 	if (!s->greeted)
-		greet(s);
+		session_greet(s);
 	session_enter(s, SESSION_READY);
 }
 
@@ -390,10 +394,26 @@ start_timer(struct session *s, uv_timer_t *timer)
 	s->handles++;
 }
 
-static void
-greet(struct session *s)
+bool
+session_choose(struct session *s, size_t host)
 {
-	const char *banner = s->worker->conf->ftpd_banner;
+	const struct conf *conf = section_view(s->worker->conf, host, s->network);
+	const struct section *section = section_get(s->worker->conf, SECTION_HOST, host);
+
+	if (conf == NULL)
+		return false;
+	if (section != NULL && s->host != host)
+		log_event(LOG_INFO, s->id, "host name=%s", section->name);
+	s->conf = conf;
+	s->host = host;
+	s->idle_seconds = conf->idle_session_timeout;
+	return true;
+}
+
+void
+session_greet(struct session *s)
+{
+	const char *banner = s->conf->ftpd_banner;
 	const char *last;
 	struct answer a;
 
@@ -454,7 +474,8 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 	s->mode = CODING_STREAM;
 	s->level = DEFLATE_LEVEL_DEFAULT;
 	s->facts = FACT_DEFAULT;
-	s->idle_seconds = w->conf->idle_session_timeout;
+	s->conf = w->conf;
+	s->idle_seconds = s->conf->idle_session_timeout;
 	s->digest = DIGEST_DEFAULT;
 	s->copy_source = -1;
 	s->begun = s->last_active = uv_now(w->loop);
@@ -481,6 +502,12 @@ session_new(struct worker *w, int fd, uint32_t id, uint32_t slot, bool implicit)
 		session_end(s, "no address");
 		return -FERRY_ESYS;
 	}
+	s->network = section_find_network(w->conf, &s->peer);
+	if (!session_choose(s, 0)) {
+		close(fd);
+		session_end(s, "out of memory");
+		return -FERRY_ESYS;
+	}
 	set_options(fd);
 	s->control = conn_new(w->loop, fd, on_control, s);
 	if (s->control == NULL) {
@@ -491,8 +518,8 @@ session_new(struct worker *w, int fd, uint32_t id, uint32_t slot, bool implicit)
 	/* Clients of implicit TLS expect private data connections from the start. */
 	s->implicit = s->pbsz = s->private = implicit;
 	if (!implicit) {
-		greet(s);
-	} else if (!session_secure(s)) {
+		session_greet(s);
+	} else if (!session_secure(s, 0)) {
 		session_end(s, "no TLS");
 		return -FERRY_ESYS;
 	}
@@ -515,7 +542,7 @@ session_close(struct session *s, int code, const char *fmt, ...)
 	vsnprintf(words, sizeof(words), fmt, ap);
 	va_end(ap);
 	transfer_drop(s);
-	replylist_drop(s);
+	replylist_break(s);
 	session_work_end(s);
 	copy_forget(s);
 	portqueue_leave(s);
@@ -560,9 +587,12 @@ session_reset(struct session *s)
 	s->ranged = false;
 	s->digest = DIGEST_DEFAULT;
 	s->facts = FACT_DEFAULT;
-	s->idle_seconds = s->worker->conf->idle_session_timeout;
 	s->begun = uv_now(s->worker->loop);
 	s->pbsz = s->private = s->implicit;
+	/* What an implicit handshake has named stays named, until CCC. Both views are
+	 * there already. */
+	const struct tls *t = s->implicit ? conn_tls(s->control) : NULL;
+	(void)session_choose(s, t != NULL ? tls_host(t) : 0);
 }
 
 static void

@@ -96,6 +96,10 @@ struct session {
 	uint32_t slot;
 	enum session_state state;
 	struct endpoint peer, local;
+	/* What counts for this session: its own host's and network's. Read it, never
+	 * worker->conf. */
+	const struct conf *conf;
+	size_t host, network; /* numbers of sections (section.h), or 0 */
 
 	/* control connection */
 	struct conn *control;
@@ -174,6 +178,7 @@ struct session {
 	unsigned aborts;     /* ABOR in the queue: transfers before them must end */
 	bool aborted;        /* one of them has ended a transfer */
 	bool after_transfer; /* the last command was one: an ABOR is about that */
+	unsigned failures_told; /* data connections that failed, to the master */
 	uint64_t bytes_in, bytes_out;
 };
 
@@ -224,8 +229,9 @@ void session_work_end(struct session *s);
 void session_logout(struct session *s);
 /* Everything as after connecting but TLS (REIN; AUTH: RFC 4217 4.2). */
 void session_reset(struct session *s);
-/* The control connection goes under TLS behind what is written. False: it cannot. */
-bool session_secure(struct session *s);
+/* The control connection goes under TLS behind what is written. host: whose certificate a
+ * client is shown that asks for none by name (SNI). False: it cannot. */
+bool session_secure(struct session *s, size_t host);
 /* ... or leaves it. */
 void session_clear(struct session *s);
 /* Has the client sent anything that has not been run yet, as far as can be known now? */
@@ -233,6 +239,12 @@ bool session_has_input(const struct session *s);
 /* Has the client gone away without QUIT? Looks at the control connection without taking
  * anything from it. */
 bool session_peer_left(const struct session *s);
+
+/* The client wants that host (0: none): its options count from here on. For before the
+ * login. False: memory is out, and nothing has changed. */
+bool session_choose(struct session *s, size_t host);
+/* 220 with the greeting of its host. */
+void session_greet(struct session *s);
 
 /* What the scoreboard shows: state, and the running command. */
 void session_show(

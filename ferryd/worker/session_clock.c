@@ -37,7 +37,7 @@ deadline_of(const struct session *s)
 	case SESSION_READY:
 		return session_logged_in(s) || idle < login ? idle : login;
 	case SESSION_SECURING:
-		return s->last_active + s->worker->conf->ssl_handshake_timeout * 1000;
+		return s->last_active + s->conf->ssl_handshake_timeout * 1000;
 	case SESSION_CHECKING:
 		return login;
 	case SESSION_ASKING:
@@ -50,7 +50,7 @@ deadline_of(const struct session *s)
 	case SESSION_CLOSING:
 		return s->closing_since + CLOSING_SECONDS * 1000;
 	case SESSION_LISTING:
-		return s->last_active + s->worker->conf->data_connection_timeout * 1000;
+		return s->last_active + s->conf->data_connection_timeout * 1000;
 	case SESSION_WORKING:
 		return s->input_ended ? s->last_active + LEFT_SECONDS * 1000 : 0;
 	case SESSION_TRANSFER: /* has the timers of data.c and pump.c as well */

@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "certificate.h"
+#include "hostname.h"
+#include "msg.h"
+#include "section.h"
 #include "tls_identity.h"
 #include "util.h"
 
@@ -23,9 +25,15 @@
 /* Uploads are read from the socket in such pieces instead of record by record. */
 #define READ_CHUNK (64 * 1024)
 
+static void set_callbacks(SSL_CTX *ctx);
+
 struct tls {
 	struct tls_identity *id;
-	const struct conf *conf;
+	struct tls_identity *first; /* whose context has the sessions that go by number */
+	struct tls_identity *const *identity; /* by host; NULL: the choice is made */
+	const struct conf *conf;              /* while identity is set */
+	size_t host;                          /* whose id is */
+	char *name;                           /* that the client asked for, or NULL */
 	SSL *ssl;
 	enum tls_use use;
 	uint8_t session[TLS_NUMBER];
@@ -165,19 +173,75 @@ on_alpn(SSL *ssl, const uint8_t **ret, uint8_t *ret_n, const uint8_t *list, unsi
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+/* That the name was understood is told by OpenSSL. */
 static int
 on_server_name(SSL *ssl, int *ret_alert, void *arg)
 {
-	const struct tls *t = SSL_get_app_data(ssl);
-	const char *wanted = t->conf->ssl_sni_hostname;
-	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	return SSL_TLSEXT_ERR_OK;
+}
 
-	if (t->use != TLS_CONTROL || wanted == NULL || wanted[0] == '\0')
-		return SSL_TLSEXT_ERR_OK;
-	if (name != NULL && strcasecmp(name, wanted) == 0)
-		return SSL_TLSEXT_ERR_OK;
+/* RFC 6066 3: a list with one name of type 0, a host's. Another one is none. */
+static struct bytes
+asked_name(SSL *ssl)
+{
+	const size_t head = 2 + 1 + 2;
+	const unsigned char *p;
+	size_t n;
+
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) != 1 ||
+	    n <= head || p[2] != TLSEXT_NAMETYPE_host_name ||
+	    (size_t)(p[3] << 8 | p[4]) != n - head)
+		return (struct bytes){0};
+	return (struct bytes){.p = p + head, .n = n - head};
+}
+
+/* From here on the handshake is that of this host: certificates, tickets, what clients
+ * have to show. To be called before anything is decided. */
+static void
+take_identity(struct tls *t, struct tls_identity *id, size_t host)
+{
+	tls_identity_ref(id);
+	tls_identity_unref(t->id);
+	t->id = id;
+	t->host = host;
+	set_callbacks(id->ctx);
+	SSL_set_SSL_CTX(t->ssl, id->ctx);
+	SSL_set_verify(t->ssl, SSL_CTX_get_verify_mode(id->ctx),
+	    SSL_CTX_get_verify_callback(id->ctx));
+}
+
+/* May the client ask for what is no section's name? */
+static bool
+permits_name(const struct tls *t, struct bytes name)
+{
+	const char *only = t->conf->ssl_sni_hostname;
+
+	return only == NULL || only[0] == '\0' || hostname_same(name, bytes_of(only));
+}
+
+/* The very first of the handshake: no session has been looked for yet, and one of another
+ * host's context is not found then. */
+static int
+on_client_hello(SSL *ssl, int *ret_alert, void *arg)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+
+	if (t->identity == NULL)
+		return SSL_CLIENT_HELLO_SUCCESS;
+	struct bytes name = asked_name(ssl);
+	size_t host = hostname_is_valid(name) ? section_find_host(t->conf, name) : 0;
+
 	*ret_alert = SSL_AD_UNRECOGNIZED_NAME;
-	return SSL_TLSEXT_ERR_ALERT_FATAL;
+	if (host == 0 && t->use == TLS_CONTROL && !permits_name(t, name))
+		return SSL_CLIENT_HELLO_ERROR;
+	*ret_alert = SSL_AD_INTERNAL_ERROR;
+	if (host > 0 && t->identity[host] == NULL)
+		return SSL_CLIENT_HELLO_ERROR;
+	if (host > 0)
+		take_identity(t, t->identity[host], host);
+	free(t->name);
+	t->name = hostname_is_valid(name) ? bytes_dup(name) : NULL;
+	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
 /* OCSP stapling: the answer for the certificate that this client is shown. */
@@ -226,6 +290,17 @@ on_ticket_made(SSL *ssl, void *arg)
 	return SSL_SESSION_set1_ticket_appdata(session, t->session, TLS_NUMBER);
 }
 
+/* Whose call it is, and so of which host, the number in its ticket will tell: the
+ * ticket's own context is the right one. */
+static void
+take_context(SSL *ssl, SSL_SESSION *session)
+{
+	unsigned n;
+	const unsigned char *context = SSL_SESSION_get0_id_context(session, &n);
+
+	SSL_set_session_id_context(ssl, context, n);
+}
+
 /* A ticket stands for a signature that was made days ago, perhaps: where a certificate
  * may stand for a password it has to be shown with each control connection. */
 static bool
@@ -241,6 +316,9 @@ static SSL_TICKET_RETURN
 on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_len,
     SSL_TICKET_STATUS status, void *arg)
 {
+	if (session != NULL &&
+	    ((const struct tls *)SSL_get_app_data(ssl))->use == TLS_CALL)
+		take_context(ssl, session);
 	if ((status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW) &&
 	    must_show_certificate(ssl, session))
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
@@ -259,6 +337,7 @@ on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t
 static void
 set_callbacks(SSL_CTX *ctx)
 {
+	SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 	SSL_CTX_set_tlsext_status_cb(ctx, on_status);
@@ -271,7 +350,7 @@ set_use(struct tls *t)
 	if (t->use == TLS_CONTROL)
 		return;
 	SSL_set_options(t->ssl, SSL_OP_ENABLE_KTLS);
-	if (t->use != TLS_UPLOAD)
+	if (t->use == TLS_DOWNLOAD)
 		return;
 	/* A ticket that the client has not read when it closes would turn its close into
 	 * a reset, and cost it the end of its file: tls_give_ticket() instead. */
@@ -280,18 +359,20 @@ set_use(struct tls *t)
 	SSL_set_default_read_buffer_len(t->ssl, READ_CHUNK);
 }
 
-struct tls *
-tls_new(struct tls_identity *id, const struct conf *conf, int fd, enum tls_use use)
+/* The context that sessions are kept in is that of SSL_new(), whatever is chosen later:
+ * it is `first` for a control connection and for its data connections. */
+static struct tls *
+make(struct tls_identity *first, struct tls_identity *id, size_t host, int fd,
+    enum tls_use use)
 {
 	struct tls *t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		return NULL;
-	t->id = tls_identity_ref(id);
-	t->conf = conf;
+	t->first = tls_identity_ref(first);
 	t->use = use;
-	set_callbacks(id->ctx);
-	t->ssl = SSL_new(id->ctx);
+	set_callbacks(first->ctx);
+	t->ssl = SSL_new(first->ctx);
 	if (t->ssl == NULL || SSL_set_fd(t->ssl, fd) != 1 ||
 	    RAND_bytes(t->session, TLS_NUMBER) != 1) {
 		tls_free(t);
@@ -299,14 +380,42 @@ tls_new(struct tls_identity *id, const struct conf *conf, int fd, enum tls_use u
 	}
 	SSL_set_app_data(t->ssl, t);
 	SSL_set_accept_state(t->ssl);
+	take_identity(t, id, host);
 	set_use(t);
 	return t;
 }
 
-struct tls_identity *
-tls_identity_of(const struct tls *t)
+struct tls *
+tls_new(struct tls_identity *const *identity, size_t host, const struct conf *conf,
+    int fd, enum tls_use use)
 {
-	return t->id;
+	struct tls *t = identity[host] != NULL
+			    ? make(identity[0], identity[host], host, fd, use)
+			    : NULL;
+
+	if (t == NULL)
+		return NULL;
+	t->conf = conf;
+	t->identity = use == TLS_CONTROL || use == TLS_CALL ? identity : NULL;
+	return t;
+}
+
+struct tls *
+tls_new_beside(const struct tls *control, int fd, enum tls_use use)
+{
+	return make(control->first, control->id, control->host, fd, use);
+}
+
+size_t
+tls_host(const struct tls *t)
+{
+	return t->host;
+}
+
+const char *
+tls_server_name(const struct tls *t)
+{
+	return t->name;
 }
 
 void
@@ -320,6 +429,8 @@ tls_free(struct tls *t)
 		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
 	tls_identity_unref(t->id);
+	tls_identity_unref(t->first);
+	free(t->name);
 	free(t->chunk);
 	free(t);
 }

@@ -21,17 +21,25 @@ enum tls_use {
 	TLS_CONTROL,
 	TLS_DOWNLOAD, /* data connections, by who sends */
 	TLS_UPLOAD,
+	TLS_CALL, /* ... whose session, and so whose host, its handshake tells */
 };
 
 struct conf;
 struct tls;
 struct tls_identity;
 
-/* For fd, which stays the caller's. conf must outlive it. NULL: out of memory. */
-struct tls *tls_new(
-    struct tls_identity *id, const struct conf *conf, int fd, enum tls_use use);
+/* For fd, which stays the caller's. A client that asks for a host of conf by its name
+ * (SNI) is shown that host's identity, another one that of `host`; identity has them by
+ * number (what has come without keys is NULL, and not shown). All must outlive it. NULL:
+ * out of memory. */
+struct tls *tls_new(struct tls_identity *const *identity, size_t host,
+    const struct conf *conf, int fd, enum tls_use use);
 /* For a data connection: the identity, and the certificate, of its control connection. */
-struct tls_identity *tls_identity_of(const struct tls *t);
+struct tls *tls_new_beside(const struct tls *control, int fd, enum tls_use use);
+/* Whose identity the client was shown, after the handshake. */
+size_t tls_host(const struct tls *t);
+/* The name that the client asked for, as it is, or NULL. */
+const char *tls_server_name(const struct tls *t);
 /* NULL is accepted. Says nothing to the peer. */
 void tls_free(struct tls *t);
 

@@ -288,7 +288,7 @@ on_pumped(struct pump *p, enum pump_end end, int error, void *user)
 		break;
 	case PUMP_STALLED:
 		note(t, 426, "No byte moved on the data connection for %llu s.",
-		    (unsigned long long)s->worker->conf->data_connection_timeout);
+		    (unsigned long long)s->conf->data_connection_timeout);
 		break;
 	case PUMP_UNREAD:
 		note(t, 451, "Reading failed after %llu bytes: %s.",
@@ -348,7 +348,7 @@ transfer_opened(struct session *s)
 	    .length = t->length,
 	    .bounded = t->ranged,
 	    .coding = {.mode = t->mode, .ascii = t->ascii, .level = s->level},
-	    .stall = (unsigned)s->worker->conf->data_connection_timeout,
+	    .stall = (unsigned)s->conf->data_connection_timeout,
 	    .on_moved = on_moved,
 	    .on_end = on_pumped,
 	    .user = s,

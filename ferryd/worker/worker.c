@@ -12,6 +12,7 @@
 #include "caller.h"
 #include "diagnosis.h"
 #include "log.h"
+#include "section.h"
 #include "session.h"
 #include "tls_identity.h"
 
@@ -175,6 +176,7 @@ worker_login(
 		    .password = password,
 		    .peer = {.p = (uint8_t *)peer,
 			.n = endpoint_format_address(&s->peer, peer)},
+		    .host = (uint32_t)s->host,
 		},
 	};
 
@@ -195,6 +197,7 @@ worker_login_certified(
 		    .chain = chain,
 		    .peer = {.p = (uint8_t *)peer,
 			.n = endpoint_format_address(&s->peer, peer)},
+		    .host = (uint32_t)s->host,
 		},
 	};
 
@@ -283,6 +286,49 @@ on_worker_probe(struct worker *w, const struct msg *m, int *fd)
 		return;
 	probe_allowed(s, (int)m->worker_probe.error, fd);
 	session_run(s);
+}
+
+/* ---- data connections that failed ---- */
+
+static struct bytes
+address_bytes(const struct endpoint *ep)
+{
+	if (ep == NULL || ep->family == 0)
+		return (struct bytes){0};
+	return ep->family == AF_INET
+		   ? (struct bytes){(const uint8_t *)&ep->v4, sizeof(ep->v4)}
+		   : (struct bytes){ep->v6.s6_addr, sizeof(ep->v6)};
+}
+
+static uint16_t
+failure_port(
+    const struct session *s, enum failure_cause cause, const struct endpoint *other)
+{
+	return cause == FAILURE_NAMED  ? other->port
+	       : cause == FAILURE_FULL ? 0
+				       : s->data.target.port;
+}
+
+void
+worker_failure(struct worker *w, struct session *s, enum failure_cause cause, int error,
+    const struct endpoint *other)
+{
+	struct msg m = {
+	    .type = MSG_MASTER_FAILURE,
+	    .master_failure =
+		{
+		    .session = s->id,
+		    .cause = (uint8_t)cause,
+		    .error = error > 0 && error <= 4095 ? (uint32_t)error : 0,
+		    .port = failure_port(s, cause, other),
+		    .other = address_bytes(other),
+		},
+	};
+
+	if (s->failures_told >= FAILURES_TOLD || w->master == NULL)
+		return;
+	s->failures_told++;
+	(void)chan_send(w->master, &m, -1);
 }
 
 /* ---- one passive port for all ---- */
@@ -383,9 +429,40 @@ on_worker_call(struct worker *w, uint32_t call, int *fd)
 
 /* ---- TLS ---- */
 
+bool
+worker_has_keys(const struct worker *w)
+{
+	return w->identity != NULL && w->identity[0] != NULL;
+}
+
+static int
+identity_for(struct worker *w, size_t host, const struct keys *keys,
+    struct tls_identity **ret, char why[TLS_WHY_MAX])
+{
+	const struct conf *conf = section_view(w->conf, host, 0);
+
+	if (w->identity == NULL)
+		w->identity = calloc(
+		    section_count(w->conf, SECTION_HOST) + 1, sizeof(*w->identity));
+	if (w->identity == NULL || conf == NULL)
+		return -FERRY_ENOMEM;
+	return tls_identity_new(conf, host, keys, ret, why);
+}
+
+static void
+free_identities(struct worker *w)
+{
+	size_t hosts = section_count(w->conf, SECTION_HOST);
+
+	for (size_t i = 0; w->identity != NULL && i <= hosts; i++)
+		tls_identity_unref(w->identity[i]);
+	free(w->identity);
+	w->identity = NULL;
+}
+
 /* New certificates: connections that are open keep the ones they have. */
 static void
-on_worker_keys(struct worker *w, int fd)
+on_worker_keys(struct worker *w, size_t host, int fd)
 {
 	_cleanup_(buf_wipe)
 	struct buf packed = BUF_INIT(KEYS_PACKED_MAX);
@@ -393,17 +470,33 @@ on_worker_keys(struct worker *w, int fd)
 	char why[TLS_WHY_MAX] = "they cannot be read";
 	struct keys keys;
 
-	int r = keys_unseal(fd, &packed);
+	int r = host <= section_count(w->conf, SECTION_HOST) ? keys_unseal(fd, &packed)
+							     : -FERRY_EPROTO;
 	if (r == 0)
 		r = keys_parse(buf_data(&packed), buf_len(&packed), &keys);
 	if (r == 0)
-		r = tls_identity_new(w->conf, &keys, &id, why);
+		r = identity_for(w, host, &keys, &id, why);
 	if (r < 0) {
 		log_event(LOG_ERR, 0, "tls keys=refused why=\"%s\"", why);
 		return;
 	}
-	tls_identity_unref(w->identity);
-	w->identity = id;
+	tls_identity_unref(w->identity[host]);
+	w->identity[host] = id;
+}
+
+/* ---- the address that PASV tells ---- */
+
+static void
+on_worker_address(struct worker *w, const struct msg_worker_address *m)
+{
+	struct section *s =
+	    m->place > 0 ? section_get(w->conf, m->place - 1, m->number) : NULL;
+	_cleanup_free_ char *address = bytes_dup(m->address);
+
+	if ((m->place > 0 && s == NULL) || address == NULL)
+		return;
+	(void)section_put(w->conf, s, "pasv_address", address);
+	section_refresh(w->conf);
 }
 
 /* ---- messages from the master ---- */
@@ -484,7 +577,10 @@ on_master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, vo
 		on_worker_session(w, &m->worker_session, fd);
 		break;
 	case MSG_WORKER_KEYS:
-		on_worker_keys(w, *fd);
+		on_worker_keys(w, m->worker_keys.host, *fd);
+		break;
+	case MSG_WORKER_ADDRESS:
+		on_worker_address(w, &m->worker_address);
 		break;
 	case MSG_WORKER_GRANT:
 		on_worker_grant(w, &m->worker_grant, fd);
@@ -558,7 +654,7 @@ worker_slot_end(struct worker *w, const struct session *s)
 /* ---- birth and death ---- */
 
 int
-worker_init(struct worker *w, uv_loop_t *loop, const struct conf *conf,
+worker_init(struct worker *w, uv_loop_t *loop, struct conf *conf,
     const struct scoreboard *board, int master_fd, worker_end_cb *on_end, void *user)
 {
 	*w = (struct worker){.loop = loop, .conf = conf, .on_end = on_end, .user = user};
@@ -597,6 +693,6 @@ worker_free(struct worker *w)
 	idtable_free(&w->agents);
 	idtable_free(&w->sessions);
 	portqueue_free(w);
-	tls_identity_unref(w->identity);
+	free_identities(w);
 	uv_close((uv_handle_t *)&w->drain, NULL);
 }

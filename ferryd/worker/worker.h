@@ -13,6 +13,7 @@
 
 #include "chan.h"
 #include "conf.h"
+#include "failure.h"
 #include "idtable.h"
 #include "portqueue.h"
 #include "scoreboard.h"
@@ -22,13 +23,16 @@ struct session;
 struct tls_identity;
 struct worker;
 
+/* Of one session; a client that goes on failing says nothing new. */
+#define FAILURES_TOLD 20
+
 /* The worker has nothing more to do, or has lost its master: the process is to end.
  * Called once. */
 typedef void worker_end_cb(struct worker *w, const char *why, void *user);
 
 struct worker {
 	uv_loop_t *loop;
-	const struct conf *conf;
+	struct conf *conf;       /* all of it; sessions have a view of theirs */
 	struct chan *master;     /* NULL once it has ended */
 	struct chan *auth;       /* NULL while auth is down */
 	struct scoreboard board; /* slots 0: none */
@@ -47,7 +51,8 @@ struct worker {
 	uint32_t last_call;
 	unsigned works; /* HASH and SITE CPTO that run: work.h */
 
-	struct tls_identity *identity; /* for new connections; NULL: TLS is off */
+	/* For new connections, by the number of the host; [0] NULL: there are no keys. */
+	struct tls_identity **identity;
 
 	bool trace;    /* log every change of state, for developers */
 	bool draining; /* no new sessions come */
@@ -61,7 +66,7 @@ struct worker {
 /* Begins to serve on master_fd, which it takes. conf and board stay the caller's for as
  * long as w lives; board may be NULL. Lines of this process's log go to the master from
  * here on. 0 or -FERRY_ENOMEM. */
-int worker_init(struct worker *w, uv_loop_t *loop, const struct conf *conf,
+int worker_init(struct worker *w, uv_loop_t *loop, struct conf *conf,
     const struct scoreboard *board, int master_fd, worker_end_cb *on_end, void *user);
 /* Ends all sessions and channels. Handles finish closing when the loop runs once more. */
 void worker_free(struct worker *w);
@@ -70,6 +75,8 @@ struct session *worker_session(const struct worker *w, uint32_t id);
 
 /* ---- for sessions ---- */
 
+/* Can a connection begin TLS just now? */
+bool worker_has_keys(const struct worker *w);
 /* Asks auth who this is. 0, or a negative code when auth cannot be asked now. */
 int worker_login(
     struct worker *w, const struct session *s, struct bytes user, struct bytes password);
@@ -89,6 +96,11 @@ int worker_probe(struct worker *w, const struct session *s);
 int worker_expect(struct worker *w, struct session *s);
 /* It will not, or it has. Harmless when nothing was expected. */
 void worker_unexpect(struct worker *w, struct session *s);
+/* Tells the master that the client's data connection failed: cause, errno or 0, and the
+ * address that came or was named, or NULL. No more than FAILURES_TOLD times in a session.
+ */
+void worker_failure(struct worker *w, struct session *s, enum failure_cause cause,
+    int error, const struct endpoint *other);
 /* The session has ended: no table knows it from here on, and the master hears of it. */
 void worker_forget(struct worker *w, struct session *s);
 

@@ -78,7 +78,7 @@ write_failure(const struct session *s, const struct transfer *t)
 void
 xferlog_write(const struct session *s, const struct transfer *t)
 {
-	const struct conf *conf = s->worker->conf;
+	const struct conf *conf = s->conf;
 	uint64_t ms = uv_now(s->worker->loop) - t->begun;
 
 	if (!t->good)

@@ -286,7 +286,9 @@ begun_reply(struct ferry *h)
 
 	note_announced(h, text);
 	note_unique(h, text);
-	control_rest(h);
+	/* when the data has come and gone already, this is not the reply that is awaited */
+	if (!h->xfer.data_end)
+		control_rest(h);
 	pump_begun(h);
 	pump_touch(h);
 	return FERRY_AGAIN;

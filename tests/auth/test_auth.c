@@ -272,7 +272,7 @@ test_guest(void **state)
 	world_expect_log(&w, "one plain component");
 	close(worker);
 	assert_clean_end(&w);
-	module_drain();
+	module_expect_ends(2);
 }
 
 /* ---- PAM sessions ---- */
@@ -629,6 +629,87 @@ test_certificate_unproved(void **state)
 	assert_clean_end(&w);
 }
 
+/* ---- hosts and networks ---- */
+
+static void
+expect_anonymous(struct world *w, uint32_t session, const char *root, uint32_t rights,
+    uint32_t network)
+{
+	const struct msg_master_verdict *v = world_expect_verdict(w, 0, session);
+
+	assert_true(is(v->root, root));
+	assert_true(is(v->prefix, root));
+	assert_int_equal(v->rights, rights);
+	assert_int_equal(v->network, network);
+}
+
+static void
+test_options_of_host_and_network(void **state)
+{
+	const uint32_t reads = RIGHT_READ | RIGHT_LIST;
+	struct world w;
+	int worker;
+
+	world_start(&w, program,
+	    "anon_root=/srv/head host:a.example anon_root=/srv/a anon_upload_enable=YES "
+	    "host:closed.example anonymous_enable=NO local_enable=YES "
+	    "network:10.0.0.0/8 write_enable=YES network:10.6.6.0/24 anonymous_enable=NO",
+	    NULL, false);
+	worker = world_worker(&w, 0);
+	worker_login_at(worker, 1, "ftp", "", "192.0.2.7", 0);
+	expect_anonymous(&w, 1, "/srv/head", reads, 0);
+	worker_login_at(worker, 2, "ftp", "", "192.0.2.7", 1);
+	expect_anonymous(&w, 2, "/srv/a", reads, 0);
+	worker_login_at(worker, 3, "ftp", "", "10.1.1.1", 1);
+	expect_anonymous(&w, 3, "/srv/a", reads | RIGHT_CREATE, 1);
+	worker_login_at(worker, 4, "ftp", "", "10.1.1.1", 0);
+	expect_anonymous(&w, 4, "/srv/head", reads, 1);
+	worker_login_at(worker, 5, "ftp", "", "10.6.6.1", 1);
+	worker_expect_denied(worker, 5, 5, false);
+	/* an address that is none is in no network */
+	worker_login_at(worker, 6, "ftp", "", "10.1.1", 1);
+	expect_anonymous(&w, 6, "/srv/a", reads, 0);
+	close(worker);
+	assert_clean_end(&w);
+}
+
+/* Anonymous is off but for one network; whose root it is, is known all the same. */
+static void
+test_anonymous_for_one_network(void **state)
+{
+	struct world w;
+	int worker;
+
+	world_start(&w, program,
+	    PAM "anonymous_enable=NO anon_root=/srv network:2001:db8::/32 "
+		"anonymous_enable=YES",
+	    NULL, false);
+	worker = world_worker(&w, 0);
+	worker_login_at(worker, 1, "anonymous", "", "2001:db8::9", 0);
+	expect_anonymous(&w, 1, "/srv", RIGHT_READ | RIGHT_LIST, 1);
+	close(worker);
+	assert_clean_end(&w);
+}
+
+static void
+test_a_host_that_does_not_exist(void **state)
+{
+	struct world w;
+	int worker, other;
+
+	world_start(&w, program, "host:a.example", NULL, false);
+	worker = world_worker(&w, 0);
+	other = world_worker(&w, 1);
+	worker_login_at(worker, 1, "ftp", "", "192.0.2.7", 2);
+	worker_expect_end(worker);
+	world_expect_log(&w, "named a host that does not exist");
+	worker_login_at(other, 1, "ftp", "", "192.0.2.7", 1);
+	world_expect_verdict(&w, 1, 1);
+	close(worker);
+	close(other);
+	assert_clean_end(&w);
+}
+
 /* A worker that dies takes its questions with it. */
 static void
 test_worker_replaced(void **state)
@@ -711,6 +792,9 @@ main(int argc, char **argv)
 	    cmocka_unit_test(test_two_at_once),
 	    cmocka_unit_test(test_certificate_unwanted),
 	    cmocka_unit_test(test_certificate_unproved),
+	    cmocka_unit_test(test_options_of_host_and_network),
+	    cmocka_unit_test(test_anonymous_for_one_network),
+	    cmocka_unit_test(test_a_host_that_does_not_exist),
 	    cmocka_unit_test(test_worker_replaced),
 	    cmocka_unit_test(test_end),
 	};

@@ -177,9 +177,17 @@ send_options(struct world *w, const char *options)
 
 	for (char *o = strtok_r(copy, " ", &save); o != NULL;
 	     o = strtok_r(NULL, " ", &save)) {
-		char *value = strchr(o, '=');
+		char *value = strchr(o, '='), *name = strchr(o, ':');
 		struct msg m = {.type = MSG_OPTION};
 
+		if (value == NULL) {
+			m = (struct msg){
+			    .type = MSG_SECTION,
+			    .section = {.kind = o[0] == 'n', .name = bytes_of(name + 1)},
+			};
+			send_to(w->master, ROLE_MASTER, &m, -1);
+			continue;
+		}
 		*value++ = '\0';
 		m.option =
 		    (struct msg_option){.name = bytes_of(o), .value = bytes_of(value)};
@@ -281,6 +289,13 @@ world_end(struct world *w, uint32_t index, uint32_t session)
 void
 worker_login(int worker, uint32_t session, const char *user, const char *password)
 {
+	worker_login_at(worker, session, user, password, "192.0.2.7", 0);
+}
+
+void
+worker_login_at(int worker, uint32_t session, const char *user, const char *password,
+    const char *peer, uint32_t host)
+{
 	const struct msg m = {
 	    .type = MSG_AUTH_LOGIN,
 	    .auth_login =
@@ -288,7 +303,8 @@ worker_login(int worker, uint32_t session, const char *user, const char *passwor
 		    .session = session,
 		    .user = bytes_of(user),
 		    .password = bytes_of(password),
-		    .peer = bytes_of("192.0.2.7"),
+		    .peer = bytes_of(peer),
+		    .host = host,
 		},
 	};
 
@@ -387,21 +403,41 @@ world_expect_silence(struct world *w, int worker)
 	assert_int_equal(poll(&q, 1, 0), 0);
 }
 
+/* The next line of the module; what it is waited for, for the failure. */
+static void
+module_line(char *out, size_t size, const char *what)
+{
+	size_t n = 0;
+
+	while (n < size - 1) {
+		wait_readable(fifo, what);
+		assert_int_equal(read(fifo, &out[n], 1), 1);
+		if (out[n] == '\n')
+			break;
+		n++;
+	}
+	out[n] = '\0';
+}
+
 void
 module_expect(const char *line)
 {
 	char got[512];
-	size_t n = 0;
 
-	while (n < sizeof(got) - 1) {
-		wait_readable(fifo, line);
-		assert_int_equal(read(fifo, &got[n], 1), 1);
-		if (got[n] == '\n')
-			break;
-		n++;
-	}
-	got[n] = '\0';
+	module_line(got, sizeof(got), line);
 	assert_string_equal(got, line);
+}
+
+void
+module_expect_ends(unsigned n)
+{
+	char got[512];
+
+	while (n > 0) {
+		module_line(got, sizeof(got), "setcred ... delete");
+		if (strstr(got, " delete") != NULL)
+			n--;
+	}
 }
 
 void

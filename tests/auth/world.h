@@ -26,7 +26,8 @@ struct world {
 	struct wire_box box; /* the last verdict */
 };
 
-/* program: path. options: "name=value ..."; user: of --user, or NULL. */
+/* program: path. options: "name=value ...", among them "host:NAME" and "network:CIDR",
+ * which begin sections; user: of --user, or NULL. */
 void world_start(struct world *w, const char *program, const char *options,
     const char *user, bool anonymous);
 /* Hangs up, waits for its end, and returns its exit status. */
@@ -36,6 +37,9 @@ int world_stop(struct world *w);
 int world_worker(struct world *w, uint32_t index);
 void world_end(struct world *w, uint32_t index, uint32_t session);
 void worker_login(int worker, uint32_t session, const char *user, const char *password);
+/* ... by a client of that address, at the host of that number. */
+void worker_login_at(int worker, uint32_t session, const char *user, const char *password,
+    const char *peer, uint32_t host);
 
 /* With certificates instead of a password, as the worker says. */
 void worker_login_certified(
@@ -59,6 +63,9 @@ void world_expect_silence(struct world *w, int worker);
 void module_expect(const char *line);
 void module_expect_silence(void);
 /* Forgets what it told, once nobody is left who could tell more. */
+/* Passes over everything up to the n-th login whose credentials are deleted: the last word of its
+ * process, which may come after auth has ended. */
+void module_expect_ends(unsigned n);
 void module_drain(void);
 
 /* How many processes has it? */

@@ -19,9 +19,12 @@ MAY = {
     'ferryd/conf': ['lib', 'ferryd/wire'],
     'ferryd/tls': ['lib', 'ferryd/wire', 'ferryd/conf'],
 }
+# ferryd check looks at the machine before any process is started; the command (master/main.c) calls it.
+MAY['ferryd/check'] = ['lib', 'ferryd/wire', 'ferryd/conf']
 ROLES = ['master', 'worker', 'agent', 'auth', 'status']
 for role in ROLES:
     MAY['ferryd/' + role] = ['lib', 'ferryd/wire', 'ferryd/conf']
+MAY['ferryd/master'].append('ferryd/check')
 # Who speaks TLS, who reads its keys, and who verifies certificates.
 for role in ['master', 'worker', 'auth']:
     MAY['ferryd/' + role].append('ferryd/tls')

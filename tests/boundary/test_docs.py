@@ -42,6 +42,13 @@ def test_ferry_1_names_every_option():
     assert not missing(letters + ["-" + name for _, name in rows], "man/ferry.1", "Fl")
 
 
+def test_ferry_1_names_every_verdict():
+    rows = re.findall(r"^VERDICT\((\w+), \w+, \"(.*)\"\)", text_of("ferry/verdict.def"), re.M)
+    page = text_of("man/ferry.1")
+    assert len(rows) > 40
+    assert not [code for code, headline in rows if f".It Li {code}\n{headline[0].upper()}{headline[1:]}.\n" not in page]
+
+
 def test_ferry_1_names_every_command():
     rows = re.findall(r"^COMMAND\((\S+),", text_of("ferry/commands.def"), re.M)
     assert len(rows) > 60

@@ -1,7 +1,7 @@
 /*
  * Any bytes as blocks, cut in different ways: the same files, spans that lie in the input
- * and never more data than came. Any bytes as a file, cut into blocks: the same file
- * back.
+ * and never more data than came, the same as block by block with everything at hand. Any
+ * bytes as a file, cut into blocks: the same file back.
  */
 #include <assert.h>
 #include <string.h>
@@ -77,6 +77,50 @@ run(const uint8_t *data, size_t size, size_t step, struct buf *log)
 	put(log, last, sizeof(last));
 }
 
+/* What RFC 959 3.4.2 makes of one block. false: it is none, or not all here. */
+static bool
+tell_block(const uint8_t *p, size_t n, bool *suspect, struct buf *log, size_t *ret_used)
+{
+	size_t count = n < BLOCK_HEADER_LEN ? 0 : p[1] * 256u + p[2];
+
+	if (n < BLOCK_HEADER_LEN || (p[0] & 0x0f) != 0 || n < BLOCK_HEADER_LEN + count)
+		return false;
+	*suspect |= (p[0] & 0x20) != 0;
+	for (size_t i = 0; i < count && (p[0] & 0x10) == 0; i++)
+		put(log, (uint8_t[]){0, p[BLOCK_HEADER_LEN + i]}, 2);
+	if ((p[0] & 0x10) != 0)
+		put(log, (uint8_t[]){0xff, BLOCK_MARK, *suspect}, 3);
+	if ((p[0] & 0x80) != 0)
+		put(log, (uint8_t[]){0xff, BLOCK_RECORD, *suspect}, 3);
+	if ((p[0] & 0x40) != 0)
+		put(log, (uint8_t[]){0xff, BLOCK_END, *suspect}, 3);
+	if ((p[0] & 0x40) != 0)
+		*suspect = false;
+	*ret_used = BLOCK_HEADER_LEN + count;
+	return true;
+}
+
+/* Whole blocks, as long as there are any: the reader tells the same of them. */
+static void
+check_blocks(const uint8_t *data, size_t size)
+{
+	struct buf told = BUF_INIT(LOG_MAX), read = BUF_INIT(LOG_MAX);
+	struct block_reader r = BLOCK_READER_INIT;
+	bool suspect = false, good;
+	size_t all = 0, used = 0;
+
+	while (tell_block(data + all, size - all, &suspect, &told, &used))
+		all += used;
+	good = feed(&r, data, all, &read);
+	assert(good && buf_len(&told) == buf_len(&read));
+	assert(memcmp(buf_data(&told), buf_data(&read), buf_len(&told)) == 0);
+	/* What is behind them is half a block, or none. */
+	good = feed(&r, data + all, size - all, &read);
+	assert(good == (size == all || (data[all] & 0x0f) == 0));
+	buf_free(&told);
+	buf_free(&read);
+}
+
 static void
 check_cuts(const uint8_t *data, size_t size, size_t step)
 {
@@ -129,6 +173,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 1 || size > 1 << 16)
 		return 0;
+	check_blocks(data + 1, size - 1);
 	check_cuts(data + 1, size - 1, data[0] % 32 + 1u);
 	check_file(data + 1, size - 1, data[0] + 1u);
 	return 0;

@@ -3,13 +3,14 @@
  * with made-up addresses (memory_net.h), its clock moved by hand. The input is a script:
  * text is what the server says on the control connection, line by line, the bytes 0x01 to
  * 0x1f that FTP has no use for are what else happens (the table of deeds): calls of the
- * library, what comes on data connections, ends, resets, time. After each of them is
- * checked that the engine comes to rest, that memory stays within limits, that it has
- * sent nothing but commands and that its errors can be shown; at the end, that every
- * operation ends when its server has gone, and that nothing is left behind.
+ * library, what comes on data connections, ends, resets, time; what TLS and the wire do
+ * is behind a NUL (far.h). After each of them is checked that the engine comes to rest,
+ * that memory stays within limits, that it has sent nothing but commands, none in clear
+ * that belongs under TLS, that a file is good only if it came to its end, and then what
+ * was sent, and that errors can be shown; at the end, that every operation ends when its
+ * server has gone, and that nothing is left behind.
  */
 #include <assert.h>
-#include <dirent.h>
 #include <ferry/ferry.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -20,8 +21,10 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "far.h"
 #include "line.h"
 #include "memory_net.h"
+#include "tls_kit.h"
 #include "util.h"
 
 #define INPUT_MAX_BYTES 8192
@@ -29,13 +32,11 @@
 #define STEPS_MAX 2000
 /* Turns of the clock after which an operation is said never to end. */
 #define WAITS_MAX 500
-/* Two buffers for bytes, one reply, one line of a listing, and what the test holds. */
+/* Two buffers for bytes, one reply, one line of a listing, and OpenSSL. */
 #define HEAP_MAX (4 << 20)
 #define FDS_MAX 4
 
-/* ASan's; without it nothing is measured. */
-__attribute__((weak)) size_t __sanitizer_get_current_allocated_bytes(void);
-
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
@@ -49,18 +50,25 @@ enum setting {
 	SET_STOP = 1 << 5,  /* the callback for bytes says stop */
 	SET_ABORT = 1 << 6, /* ... or calls ferry_abort() */
 	SET_ASCII = 1 << 7,
+	/* enum ferry_tls */
+	SET_EXPLICIT = FERRY_TLS_EXPLICIT << 8,
+	SET_POLICY = 3 << 8,
+	SET_OLD_TLS = 1 << 10,
+	SET_ASK = 1 << 11, /* the key is not pinned: the program is asked about it, ... */
+	SET_DISTRUST = 1 << 12, /* and says no */
 };
 
 struct fuzz {
 	struct ferry *h;
-	const uint8_t *p; /* the rest of the script */
-	size_t n;
+	struct far far;
 	unsigned settings;
-	struct endpoint server, stranger;
-	int control, data; /* the server's ends, or -1 */
-	struct buf out;    /* for the control connection */
-	bool batch;        /* replies are not sent line by line */
-	bool busy;         /* an operation runs */
+	struct endpoint server;
+	struct buf out; /* for the control connection */
+	bool batch;     /* replies are not sent line by line */
+	bool busy;      /* an operation runs */
+	uint8_t call;   /* which */
+	bool contrary;  /* the next data connection has no TLS */
+	bool dropped;   /* calls of the engine were taken by nobody */
 	struct line_reader heard;
 	/* where results go */
 	char *path;
@@ -68,8 +76,12 @@ struct fuzz {
 	uint64_t u64;
 	int64_t i64;
 	unsigned to_give; /* bytes that an upload still has */
+	struct wire_sum given, taken; /* by the program, of the file that runs */
 	size_t heap;
 };
+
+/* Made once. */
+static struct tls_kit kit;
 
 static struct {
 	bool on;
@@ -88,38 +100,94 @@ __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 
 /* ---- what the engine sends ---- */
 
+static enum ferry_tls
+policy_of(const struct fuzz *f)
+{
+	return (enum ferry_tls)((f->settings & SET_POLICY) >> 8);
+}
+
+static bool
+is_secure(const struct fuzz *f)
+{
+	return f->far.control.ssl != NULL;
+}
+
 /* A name or a password of ours, or a path that the server told: none may become a command
- * of its own. */
+ * of its own. Where TLS is wanted there is one command in clear. */
 static void
-check_command(struct bytes line)
+check_command(const struct fuzz *f, struct bytes line)
 {
 	size_t n = 0;
 
 	while (n < line.n && line.p[n] >= 'A' && line.p[n] <= 'Z')
 		n++;
 	assert(n >= 3 && n <= 4 && (n == line.n || line.p[n] == ' '));
+	assert(is_secure(f) || policy_of(f) != FERRY_TLS_IMPLICIT);
+	assert(is_secure(f) || policy_of(f) != FERRY_TLS_EXPLICIT ||
+	       (n == 4 && memcmp(line.p, "AUTH", 4) == 0));
 }
 
 static void
+on_heard(void *user, const uint8_t *p, size_t n)
+{
+	struct fuzz *f = user;
+
+	while (n > 0) {
+		enum line_event event;
+		size_t used;
+		int r = line_feed(&f->heard, p, n, &used, &event);
+
+		assert(r == 0 && event != LINE_TOO_LONG);
+		p += used;
+		n -= used;
+		if (event == LINE_READY)
+			check_command(f, line_text(&f->heard));
+	}
+}
+
+/* What the other side has begun to say, or 0. */
+static uint8_t
+first_byte(const struct wire *w)
+{
+	uint8_t byte = 0;
+
+	return w->fd >= 0 && recv(w->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1 ? byte
+										 : 0;
+}
+
+/* No command begins like a handshake. */
+static bool
 hear(struct fuzz *f)
 {
-	uint8_t bytes[4096];
-	ssize_t n;
+	struct wire *c = &f->far.control;
+	bool moved = false;
 
-	while (f->control >= 0 &&
-	       (n = recv(f->control, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
-		for (size_t at = 0; at < (size_t)n;) {
-			enum line_event event;
-			size_t used;
-			int r = line_feed(
-			    &f->heard, bytes + at, (size_t)n - at, &used, &event);
+	if (c->ssl == NULL && first_byte(c) == SSL3_RT_HANDSHAKE)
+		wire_secure(c, kit.server, true, NULL);
+	while (wire_hear(c, 4096, on_heard, f))
+		moved = true;
+	return moved;
+}
 
-			assert(r == 0 && event != LINE_TOO_LONG);
-			at += used;
-			if (event == LINE_READY)
-				check_command(line_text(&f->heard));
-		}
-	}
+static void
+on_data(void *user, const uint8_t *p, size_t n)
+{
+}
+
+/* The data connection's handshake; and never a byte of a file in clear where there should
+ * be one. */
+static bool
+turn_data(struct fuzz *f)
+{
+	struct wire *d = &f->far.data;
+	bool moved = wire_turn(d);
+	uint8_t first;
+
+	if (!wire_is_shaking(d) || d->broken)
+		return moved;
+	first = first_byte(d);
+	assert(first == 0 || d->came > 0 || first == SSL3_RT_HANDSHAKE);
+	return wire_hear(d, 16384, on_data, f) || moved;
 }
 
 /* ---- steps ---- */
@@ -136,12 +204,59 @@ check_error(const struct ferry *h, int r)
 	assert(ferry_strerror(r)[0] != '\0');
 }
 
+enum {
+	CALL_LIST = 5,
+	CALL_LIST_LAST = 9,
+	CALL_GET = 14,
+	CALL_PUT = 16,
+	CALL_PUT_LAST = 19
+};
+
+/* Could this connection have brought the whole file? */
+static bool
+has_brought(const struct fuzz *f, const struct wire *w, bool compare)
+{
+	return w->whole && (!compare || wire_sum_same(&f->taken, &w->said));
+}
+
+static bool
+has_taken(const struct fuzz *f, const struct wire *w)
+{
+	return wire_sum_same(&f->given, &w->heard) && (!w->secure || w->notified);
+}
+
+/* The engine says that all went well. What the server has not read yet, it may read. */
+static void
+check_success(struct fuzz *f)
+{
+	const struct wire *d = &f->far.data, *last = &f->far.last;
+	uint8_t which = f->call % 32;
+	bool binary = (f->settings & SET_ASCII) == 0;
+
+	if (f->dropped)
+		return;
+	if (which >= CALL_LIST && which <= CALL_LIST_LAST)
+		assert(has_brought(f, d, false) || has_brought(f, last, false));
+	if (which == CALL_GET || which == CALL_GET + 1)
+		assert(has_brought(f, d, binary) || has_brought(f, last, binary));
+	if (which == 0 && policy_of(f) >= FERRY_TLS_EXPLICIT)
+		assert(is_secure(f) && (f->settings & (SET_ASK | SET_DISTRUST)) !=
+					   (SET_ASK | SET_DISTRUST));
+	if (which < CALL_PUT || which > CALL_PUT_LAST || !binary)
+		return;
+	while (wire_hear(&f->far.data, 65536, on_data, f))
+		continue;
+	assert(!d->over || has_taken(f, d) || has_taken(f, last));
+}
+
 static void
 over(struct fuzz *f, int r)
 {
 	assert(r <= 0);
 	f->busy = false;
 	check_error(f->h, r);
+	if (r == 0)
+		check_success(f);
 	free(f->path);
 	f->path = NULL;
 	ferry_entry_clear(&f->entry);
@@ -158,24 +273,50 @@ is_ready(struct fuzz *f, int *ret_timeout)
 	return poll(fds, n, 0) > 0 || *ret_timeout == 0;
 }
 
+static bool
+turn(struct fuzz *f)
+{
+	int timeout;
+	bool moved = wire_turn(&f->far.control);
+
+	moved |= turn_data(f);
+	if (is_ready(f, &timeout)) {
+		int r = ferry_step(f->h);
+
+		if (f->busy && r != FERRY_AGAIN)
+			over(f, r);
+		moved = true;
+	}
+	return hear(f) || moved;
+}
+
+/* Whoever waits for ferry_poll() is told of all that there is, and never waits for ever:
+ * a step more than it asks for changes nothing, and a timer runs. */
+static void
+check_nothing_forgotten(struct fuzz *f)
+{
+	uint64_t taken = f->taken.n, given = f->given.n;
+	int timeout;
+
+	if (!f->busy)
+		return;
+	is_ready(f, &timeout);
+	assert(timeout >= 0);
+	int r = ferry_step(f->h);
+	assert(r == FERRY_AGAIN && f->taken.n == taken && f->given.n == given);
+}
+
 static void
 rest(struct fuzz *f)
 {
-	int timeout;
+	struct wire *c = &f->far.control;
 
-	if (f->control >= 0 && buf_len(&f->out) > 0)
-		send(f->control, buf_data(&f->out), buf_len(&f->out),
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	wire_say(c, buf_data(&f->out), buf_len(&f->out));
 	buf_clear(&f->out);
-	for (unsigned i = 0; is_ready(f, &timeout); i++) {
+	for (unsigned i = 0; turn(f); i++)
 		assert(i < STEPS_MAX);
-		int r = ferry_step(f->h);
-		if (f->busy && r != FERRY_AGAIN)
-			over(f, r);
-		hear(f);
-	}
-	if (__sanitizer_get_current_allocated_bytes != NULL)
-		assert(__sanitizer_get_current_allocated_bytes() < f->heap + HEAP_MAX);
+	check_nothing_forgotten(f);
+	assert(far_heap() <= f->heap + HEAP_MAX + far_own_heap(&f->far));
 }
 
 /* Time goes by until the engine's next timer. False: it has none. */
@@ -199,7 +340,8 @@ on_bytes(const void *data, size_t n, void *user)
 {
 	struct fuzz *f = user;
 
-	assert(n > 0);
+	assert(n > 0 && (!is_secure(f) || f->far.data.secure || f->far.last.secure));
+	wire_sum_add(&f->taken, data, n);
 	if ((f->settings & SET_ABORT) != 0)
 		ferry_abort(f->h);
 	return (f->settings & SET_STOP) != 0;
@@ -215,8 +357,11 @@ on_read(void *data, size_t max, void *user)
 		ferry_abort(f->h);
 	if ((f->settings & SET_STOP) != 0)
 		return -1;
-	memset(data, '\n', n);
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)data)[i] =
+		    (f->settings & SET_ASCII) != 0 ? '\n' : (uint8_t)(f->to_give - i);
 	f->to_give -= (unsigned)n;
+	wire_sum_add(&f->given, data, n);
 	return (int64_t)n;
 }
 
@@ -242,6 +387,7 @@ call(struct fuzz *f, uint8_t which)
 	struct ferry *h = f->h;
 
 	f->to_give = which < 128 ? 100 : 200000;
+	f->given = f->taken = (struct wire_sum){0};
 	switch (which % 32) {
 	case 0:
 		return ferry_connect(h, six ? "2001:db8::1" : "192.0.2.1", 21);
@@ -304,12 +450,28 @@ call(struct fuzz *f, uint8_t which)
 	}
 }
 
+/* Nothing may come of it. */
+static int
+call_in_between(struct fuzz *f, uint8_t which)
+{
+	struct fuzz before = *f;
+	int r = call(f, which);
+
+	f->to_give = before.to_give;
+	f->given = before.given;
+	f->taken = before.taken;
+	return r;
+}
+
 static void
 begin(struct fuzz *f, uint8_t which)
 {
 	struct endpoint to;
 	bool before = f->busy;
-	int r = call(f, which);
+
+	if (!before)
+		f->call = which;
+	int r = before ? call_in_between(f, which) : call(f, which);
 
 	if (before)
 		assert(r == -FERRY_ESTATE || r == -FERRY_EINVAL);
@@ -318,35 +480,15 @@ begin(struct fuzz *f, uint8_t which)
 	else
 		over(f, r);
 	rest(f);
-	if (!before && which % 32 == 0 && f->control < 0) {
-		f->control = memnet_called(&to);
+	if (!before && which % 32 == 0 && f->far.control.fd < 0) {
+		wire_open(&f->far.control, memnet_called(&to));
+		line_free(&f->heard);
+		line_init(&f->heard, 16384, LINE_STRICT);
 		rest(f);
 	}
 }
 
 /* ---- deeds ---- */
-
-static uint8_t
-next_byte(struct fuzz *f)
-{
-	if (f->n == 0)
-		return 0;
-	f->n--;
-	return *f->p++;
-}
-
-/* Up to the byte 0x07. */
-static struct bytes
-next_text(struct fuzz *f)
-{
-	const uint8_t *end = f->n > 0 ? memchr(f->p, 0x07, f->n) : NULL;
-	struct bytes text = {.p = f->p, .n = end != NULL ? (size_t)(end - f->p) : f->n};
-
-	f->n -= text.n;
-	f->p += text.n;
-	next_byte(f);
-	return text;
-}
 
 static void
 do_nothing(struct fuzz *f)
@@ -356,7 +498,7 @@ do_nothing(struct fuzz *f)
 static void
 do_call(struct fuzz *f)
 {
-	begin(f, next_byte(f));
+	begin(f, far_byte(&f->far));
 }
 
 static void
@@ -365,19 +507,16 @@ do_wait(struct fuzz *f)
 	wait_on(f);
 }
 
-/* Takes the engine's call, or calls where it listens. */
+/* Takes the engine's call, or calls where it listens: under TLS, if the control
+ * connection is. */
 static void
 connect_as(struct fuzz *f, const struct endpoint *who)
 {
-	struct endpoint to;
-	int fd = memnet_called(&to);
-
-	if (fd < 0)
-		fd = memnet_dial(who);
-	if (fd < 0)
+	if (!far_connect(&f->far, who))
 		return;
-	fd_closep(&f->data);
-	f->data = fd;
+	if (is_secure(f) && !f->contrary)
+		wire_secure(&f->far.data, kit.server, true, NULL);
+	f->contrary = false;
 }
 
 static void
@@ -389,51 +528,19 @@ do_connect(struct fuzz *f)
 static void
 do_stranger(struct fuzz *f)
 {
-	connect_as(f, &f->stranger);
-}
-
-/* Nothing stands for much. */
-static void
-do_data_send(struct fuzz *f)
-{
-	static const uint8_t much[65536] = {'\r', '\n'};
-	struct bytes text = next_text(f);
-
-	if (text.n == 0)
-		text = (struct bytes){.p = much, .n = sizeof(much)};
-	if (f->data >= 0)
-		send(f->data, text.p, text.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	connect_as(f, &f->far.stranger);
 }
 
 static void
 do_data_read(struct fuzz *f)
 {
-	static uint8_t bytes[262144];
-
-	if (f->data >= 0)
-		recv(f->data, bytes, sizeof(bytes), MSG_DONTWAIT);
+	wire_hear(&f->far.data, 262144, on_data, f);
 }
 
 static void
-do_data_end(struct fuzz *f)
+do_contrary(struct fuzz *f)
 {
-	if (f->data >= 0)
-		shutdown(f->data, SHUT_WR);
-}
-
-static void
-do_data_close(struct fuzz *f)
-{
-	fd_closep(&f->data);
-}
-
-static void
-do_data_reset(struct fuzz *f)
-{
-	if (f->data < 0)
-		return;
-	memnet_reset(f->data);
-	fd_closep(&f->data);
+	f->contrary = !f->contrary;
 }
 
 static void
@@ -445,29 +552,28 @@ do_batch(struct fuzz *f)
 static void
 do_control_close(struct fuzz *f)
 {
-	fd_closep(&f->control);
+	wire_close(&f->far.control);
 }
 
 static void
 do_control_reset(struct fuzz *f)
 {
-	if (f->control < 0)
+	if (f->far.control.fd < 0)
 		return;
-	memnet_reset(f->control);
-	fd_closep(&f->control);
+	memnet_reset(f->far.control.fd);
+	wire_close(&f->far.control);
 }
 
 static void
 do_control_end(struct fuzz *f)
 {
-	if (f->control >= 0)
-		shutdown(f->control, SHUT_WR);
+	wire_finish(&f->far.control);
 }
 
 static void
 do_fate(struct fuzz *f)
 {
-	memnet_set_fate(next_byte(f) % MEMNET_FATES);
+	memnet_set_fate(far_byte(&f->far) % MEMNET_FATES);
 }
 
 static void
@@ -479,37 +585,33 @@ do_abort(struct fuzz *f)
 static void
 do_mode(struct fuzz *f)
 {
-	ferry_set_mode(f->h, next_byte(f) % (FERRY_MODE_PORT + 1));
+	ferry_set_mode(f->h, far_byte(&f->far) % (FERRY_MODE_PORT + 1));
 }
 
 /* The next byte as it is, many times. */
 static void
 do_long(struct fuzz *f)
 {
-	uint8_t byte = next_byte(f), text[1024];
-	unsigned times = next_byte(f);
+	uint8_t byte = far_byte(&f->far), text[1024];
+	unsigned times = far_byte(&f->far);
 
 	memset(text, byte, sizeof(text));
 	for (unsigned i = 0; i < times % 64; i++)
 		buf_append(&f->out, text, sizeof(text));
 }
 
-/* The engine has its say before and after, unless it is told not to. */
-static const struct deed {
-	void (*run)(struct fuzz *f);
-	bool at_once;
-} deeds[0x20] = {
+static const struct far_deed deeds[FAR_DEEDS] = {
     [0x01] = {do_nothing},
     [0x02] = {do_call},
     [0x03] = {do_wait},
     [0x04] = {do_connect},
     [0x05] = {do_stranger},
-    [0x06] = {do_data_send},
-    [0x08] = {do_data_end},
-    [0x0b] = {do_data_close},
+    [0x06] = {.far = far_data_send},
+    [0x08] = {.far = far_data_end},
+    [0x0b] = {.far = far_data_close},
     [0x0c] = {do_data_read},
     [0x0e] = {do_batch, true},
-    [0x10] = {do_data_reset},
+    [0x10] = {.far = far_data_reset},
     [0x14] = {do_control_close},
     [0x15] = {do_control_reset},
     [0x16] = {do_control_end},
@@ -519,47 +621,73 @@ static const struct deed {
     [0x1e] = {do_long, true},
 };
 
-static void
-play(struct fuzz *f)
+/* Deeds of the wire. */
+static bool
+play_escaped(struct fuzz *f, uint8_t byte)
 {
-	while (f->n > 0) {
-		uint8_t byte = next_byte(f);
-
-		if (byte < ARRAY_LEN(deeds) && deeds[byte].run != NULL) {
-			if (!deeds[byte].at_once)
-				rest(f);
-			deeds[byte].run(f);
-			if (!deeds[byte].at_once)
-				rest(f);
-			continue;
-		}
-		buf_append_byte(&f->out, byte);
-		if (byte == '\n' && !f->batch)
-			rest(f);
-	}
-	rest(f);
+	if (byte < 0x80 || byte >= 0xa0)
+		return false;
+	wire_say(&f->far.control, buf_data(&f->out), buf_len(&f->out));
+	buf_clear(&f->out);
+	far_do(&f->far, byte);
+	if (byte == 0x9f)
+		do_contrary(f);
+	return true;
 }
 
+static void
+play_text(struct fuzz *f, uint8_t byte)
+{
+	buf_append_byte(&f->out, byte);
+	if (byte == '\n' && !f->batch)
+		rest(f);
+}
+
+static const struct far_rules rules = {
+    .deeds = deeds,
+    .rest = rest,
+    .say = play_text,
+    .escaped = play_escaped,
+};
+
 /* ---- beginning and end ---- */
+
+static bool
+on_trust(const struct ferry_tls_peer *peer, void *user)
+{
+	const struct fuzz *f = user;
+
+	return (f->settings & SET_DISTRUST) == 0;
+}
+
+static void
+set_up_tls(struct fuzz *f)
+{
+	tls_kit_dice();
+	tls_kit_version(kit.server, (f->settings & SET_OLD_TLS) != 0);
+	ferry_set_tls(f->h, policy_of(f));
+	ferry_on_trust(f->h, on_trust, f);
+	if ((f->settings & SET_ASK) == 0)
+		ferry_set_tls_pin(f->h, kit.pin);
+}
 
 static void
 set_up(struct fuzz *f, const uint8_t *data, size_t size)
 {
 	bool six;
 
-	*f = (struct fuzz){.settings = data[0], .p = data + 1, .n = size - 1};
-	f->control = f->data = -1;
+	*f = (struct fuzz){.settings = data[0] | (unsigned)data[1] << 8};
+	far_begin(&f->far, data + 2, size - 2);
 	six = (f->settings & SET_IPV6) != 0;
 	endpoint_from_text(six ? "2001:db8::1" : "192.0.2.1", &f->server);
-	endpoint_from_text(six ? "2001:db8::3" : "192.0.2.3", &f->stranger);
-	f->server.port = f->stranger.port = 20;
+	endpoint_from_text(six ? "2001:db8::3" : "192.0.2.3", &f->far.stranger);
+	f->server.port = f->far.stranger.port = 20;
 	buf_init(&f->out, 1 << 17);
 	line_init(&f->heard, 16384, LINE_STRICT);
 	memnet_begin();
 	now.on = true;
 	now.ms = 1000000;
-	if (__sanitizer_get_current_allocated_bytes != NULL)
-		f->heap = __sanitizer_get_current_allocated_bytes();
+	f->heap = far_heap();
 	int r = ferry_new(&f->h);
 	assert(r == 0);
 	ferry_set_blocking(f->h, false);
@@ -567,22 +695,34 @@ set_up(struct fuzz *f, const uint8_t *data, size_t size)
 	ferry_set_active_allowed(f->h, (f->settings & SET_ACTIVE_ALLOWED) != 0);
 	ferry_set_trust_pasv_address(f->h, (f->settings & SET_TRUST) != 0);
 	ferry_set_binary(f->h, (f->settings & SET_ASCII) == 0);
+	set_up_tls(f);
 }
 
 static void
+reply(struct fuzz *f, const char *text)
+{
+	buf_append_str(&f->out, text);
+	rest(f);
+}
+
+/* What each policy asks before the login. */
+static void
 greet(struct fuzz *f)
 {
-	static const char *const replies[] = {
-	    "331 p\r\n", "230 in\r\n", "211-F\r\n SIZE\r\n MLST type*;\r\n211 End\r\n"};
-
 	begin(f, 0);
-	buf_append_str(&f->out, "220 hi\r\n");
-	rest(f);
+	reply(f, "220 hi\r\n");
+	if (policy_of(f) == FERRY_TLS_AUTO)
+		reply(f, "500 no\r\n");
+	if (policy_of(f) == FERRY_TLS_EXPLICIT)
+		reply(f, "234 go\r\n");
 	begin(f, 1);
-	for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
-		buf_append_str(&f->out, replies[i]);
-		rest(f);
+	reply(f, "331 p\r\n");
+	reply(f, "230 in\r\n");
+	if (policy_of(f) >= FERRY_TLS_EXPLICIT) {
+		reply(f, "200 size\r\n");
+		reply(f, "200 private\r\n");
 	}
+	reply(f, "211-F\r\n SIZE\r\n MLST type*;\r\n211 End\r\n");
 }
 
 static void
@@ -593,12 +733,14 @@ leave(struct fuzz *f)
 
 	if ((f->settings & SET_FREE_AT_ONCE) != 0)
 		return;
-	fd_closep(&f->control);
-	fd_closep(&f->data);
+	wire_close(&f->far.control);
+	wire_close(&f->far.data);
 	for (unsigned i = 0; f->busy; i++) {
 		assert(i < WAITS_MAX);
-		while ((fd = memnet_called(&to)) >= 0)
+		while ((fd = memnet_called(&to)) >= 0) {
+			f->dropped = true;
 			fd_closep(&fd);
+		}
 		rest(f);
 		bool waited = !f->busy || wait_on(f);
 		assert(waited);
@@ -611,25 +753,21 @@ take_down(struct fuzz *f)
 	ferry_free(f->h);
 	free(f->path);
 	ferry_entry_clear(&f->entry);
-	fd_closep(&f->control);
-	fd_closep(&f->data);
+	far_end(&f->far);
 	line_free(&f->heard);
 	buf_free(&f->out);
 	memnet_end();
 	now.on = false;
 }
 
-static size_t
-count_descriptors(void)
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	DIR *dir = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	assert(dir != NULL);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
+	/* No authority of this machine vouches for anybody here. */
+	setenv("SSL_CERT_FILE", "/dev/null", 1);
+	setenv("SSL_CERT_DIR", "/dev/null", 1);
+	tls_kit_init(&kit);
+	return 0;
 }
 
 int
@@ -637,15 +775,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz f;
 
-	if (size < 1 || size > INPUT_MAX_BYTES)
+	if (size < 2 || size > INPUT_MAX_BYTES)
 		return 0;
-	size_t descriptors = count_descriptors();
+	size_t descriptors = far_descriptors();
 	set_up(&f, data, size);
 	if ((f.settings & SET_LOGGED_IN) != 0)
 		greet(&f);
-	play(&f);
+	far_play(&f.far, &f, &rules);
 	leave(&f);
 	take_down(&f);
-	assert(count_descriptors() == descriptors);
+	assert(far_descriptors() == descriptors);
 	return 0;
 }

@@ -49,6 +49,8 @@ decode(const struct coding *coding, const uint8_t *data, size_t size, size_t ste
 			size -= used;
 			n -= used;
 		} while (r == 0 && n > 0);
+		/* Of what it wished for nothing belongs to the next file. */
+		assert(r != 1 || n == 0);
 		pressed = cap - made < DECODER_ROOM;
 	}
 	*ret_left = size;
@@ -80,6 +82,26 @@ check_decode(const struct coding *coding, const uint8_t *data, size_t size, size
 	buf_free(&cut);
 }
 
+/* A mode that has an end of its own: without its last byte no file is whole, and a byte
+ * behind it is none of the file's. */
+static void
+check_end(const struct coding *coding, struct buf *wire, size_t step, size_t cap)
+{
+	struct buf out = BUF_INIT(OUT_MAX + ROOM_MAX + 1);
+	size_t n = buf_len(wire), left = 0;
+	int r;
+
+	if (coding->mode == CODING_STREAM)
+		return;
+	r = decode(coding, buf_data(wire), n - 1, step, cap, &out, &left);
+	assert(r < 0);
+	put(wire, "", 1);
+	buf_clear(&out);
+	r = decode(coding, buf_data(wire), n + 1, step, cap, &out, &left);
+	assert(coding->mode == CODING_BLOCK ? r == 0 && left == 1 : r < 0);
+	buf_free(&out);
+}
+
 static void
 check_round(const struct coding *coding, const uint8_t *data, size_t size, size_t step,
     size_t cap)
@@ -105,6 +127,7 @@ check_round(const struct coding *coding, const uint8_t *data, size_t size, size_
 	r = decode(coding, buf_data(&wire), buf_len(&wire), cap, cap, &back, &left);
 	assert(r == 0 && left == 0);
 	assert(buf_len(&back) == size && memcmp(buf_data(&back), data, size) == 0);
+	check_end(coding, &wire, step, cap);
 	buf_free(&wire);
 	buf_free(&back);
 }

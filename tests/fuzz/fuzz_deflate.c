@@ -67,6 +67,24 @@ check_unpack(const uint8_t *data, size_t size, size_t step, size_t cap)
 	buf_free(&cut);
 }
 
+/* A stream without its last byte is not complete, and one with another byte in it is not
+ * the same file: the checksum tells. */
+static void
+check_damage(struct buf *packed, size_t where, const struct buf *back)
+{
+	struct buf out = BUF_INIT(OUT_MAX + 4096);
+	size_t n = buf_len(packed), left = 0;
+	int r = unpack(buf_data(packed), n - 1, SIZE_MAX, 4096, &out, &left);
+
+	assert(r == 0);
+	buf_clear(&out);
+	packed->base[packed->head + where * 7 % n] ^= 0x10;
+	r = unpack(buf_data(packed), n, SIZE_MAX, 4096, &out, &left);
+	assert(r != 1 || (buf_len(&out) == buf_len(back) &&
+			     memcmp(buf_data(&out), buf_data(back), buf_len(back)) == 0));
+	buf_free(&out);
+}
+
 static void
 check_round(const uint8_t *data, size_t size, int level, size_t step, size_t cap)
 {
@@ -91,6 +109,7 @@ check_round(const uint8_t *data, size_t size, int level, size_t step, size_t cap
 	r = unpack(buf_data(&packed), buf_len(&packed), cap, cap, &back, &left);
 	assert(r == 1 && left == 0 && buf_len(&back) == size);
 	assert(memcmp(buf_data(&back), data, size) == 0);
+	check_damage(&packed, cap, &back);
 	deflate_packer_free(p);
 	buf_free(&packed);
 	buf_free(&back);

@@ -4,40 +4,50 @@
  * (tests/unit/worker_world.h), its sockets and its time by hand (memory_net.h,
  * memory_loop.h). The input is a script: text is what the client sends on the control
  * connection, the bytes 0x01 to 0x1f that FTP has no use for are what else happens (the
- * table of deeds). After each of them is checked that replies are well-formed and in
- * order (reply_model.h), that memory stays below its limits and that the loop comes to
- * rest; at the end, that the session ends when its client leaves, and leaves no
+ * table of deeds), and what TLS and the wire do is behind a NUL (far.h). After each of
+ * them is checked that replies are well-formed and in order (reply_model.h), that nothing
+ * said in clear behind AUTH is answered, that a file is complete only if its end came in
+ * order and is then what was sent, that memory stays below its limits and that the loop
+ * comes to rest; at the end, that the session ends when its client leaves, and leaves no
  * descriptor behind.
  */
+#include "worker_tls.h"
 #include "worker_world.h"
 
-#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/resource.h>
 
 #include "answer.h"
 #include "dispatch.h"
+#include "far.h"
 #include "memory_loop.h"
 #include "memory_net.h"
 #include "pump.h"
 #include "reply_model.h"
+#include "section.h"
 #include "session.h"
+#include "transfer.h"
+#include "transfer_model.h"
 
 #define INPUT_MAX_BYTES 8192
 #define SENT_MAX (96 * 1024) /* by the client, with repetitions */
 #define HELD_MAX 32
-#define TEXT_MAX 256
+/* The files of the agent. */
+#define TEXT_BYTES 17
+#define BIG_BYTES 300000
+#define TEXT_MAX FAR_TEXT_MAX
+/* Replies that the client's side of the wire holds back for later. */
+#define UNSENT_MAX 16384
 /* Turns of the loop without anything from outside after which it spins. */
 #define TURNS_MAX 3000
 /* Rings of the clock after which the session is said to live for ever. */
 #define RINGS_MAX 8000
-/* Two upload buffers, a queue, the output, what a listing holds, and libuv. */
+/* Two upload buffers, a queue, the output, what a listing holds, libuv, and OpenSSL. */
 #define HEAP_MAX (2 << 20)
-
-/* ASan's; without it nothing is measured. */
-__attribute__((weak)) size_t __sanitizer_get_current_allocated_bytes(void);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -55,6 +65,15 @@ enum setting {
 	SET_NO_PORTS_LEFT = 1 << 9,
 	SET_NO_PORT_20 = 1 << 10,
 	SET_READ_ONLY_TIMES = 1 << 11,
+	/* neither: no TLS; the first: AUTH TLS, PBSZ, PROT P; the second: there is TLS,
+	 * and the client does not begin it; both: implicit TLS */
+	SET_EXPLICIT = 1 << 12,
+	SET_OFFERED = 1 << 13,
+	SET_IMPLICIT = SET_EXPLICIT | SET_OFFERED,
+	SET_OLD_TLS = 1 << 14,
+	SET_LENIENT = 1 << 15,  /* ends without close_notify are forgiven, CCC is allowed,
+				   sessions need not be resumed */
+	SET_SECTIONS = 1 << 16, /* a host, and a network that the client is in */
 };
 
 struct held {
@@ -64,17 +83,21 @@ struct held {
 
 struct fuzz {
 	struct world w;
+	struct far far;
 	struct reply_model model;
-	const uint8_t *p; /* the rest of the script */
-	size_t n;
+	struct transfer_model transfers;
 	unsigned settings;
-	struct endpoint server, client, stranger;
+	struct endpoint server, client;
 	struct buf out;   /* what the control connection has not taken yet */
 	size_t last_line; /* where in out the last line begins */
 	size_t sent;
 	bool deaf;    /* the client does not read the control connection */
 	bool excused; /* it need not get every reply any more */
-	int data;     /* the client's end of the data connection, or -1 */
+	bool late;    /* replies may come long after what they speak of */
+	bool contrary;        /* the next data connection is in clear, or not */
+	bool proved;          /* its session is the control connection's */
+	SSL_SESSION *foreign; /* of a data connection that was not proved */
+	bool strange;         /* the next one resumes that */
 	bool holding; /* the agent's answers wait */
 	struct held held[HELD_MAX];
 	size_t held_n;
@@ -84,12 +107,34 @@ struct fuzz {
 	char listing[TEXT_MAX];
 	bool slow;
 	size_t heap;
-	unsigned turns; /* since a byte came from the server */
+	int unread;     /* bytes that the server has not read */
+	unsigned turns; /* since a byte moved */
 };
 
-/* Made once: the loop, and what the agent's files hold. */
+/* Made once: the loop, what the agent's files hold, keys. */
 static struct fuzz *fuzz;
 static int file_fds[3];
+static struct tls_kit kit;
+static struct tls_identity *identity;
+
+static struct session *
+session_of(struct fuzz *f)
+{
+	return worker_session(&f->w.worker, f->w.sessions);
+}
+
+static void
+on_final(void *user, const char *verb, int code)
+{
+	struct fuzz *f = user;
+
+	if (!f->late)
+		transfer_model_final(&f->transfers, verb, code);
+	/* What is behind these two in TLS breaks it. */
+	if (f->far.control.ssl != NULL && code < 300 &&
+	    (strcmp(verb, "REIN") == 0 || strcmp(verb, "CCC") == 0))
+		f->excused = true;
+}
 
 /* ---- the cast ---- */
 
@@ -127,6 +172,7 @@ on_answer(struct world *w, struct msg *back, int *fd)
 {
 	struct fuzz *f = (struct fuzz *)w;
 
+	transfer_model_answer(&f->transfers, session_of(f), *fd >= 0);
 	w->keep_listing_open = false;
 	spoil(f, back, fd);
 	if (!f->holding || f->held_n == HELD_MAX) {
@@ -139,20 +185,12 @@ on_answer(struct world *w, struct msg *back, int *fd)
 
 /* ---- turns ---- */
 
-static struct session *
-session_of(struct fuzz *f)
-{
-	return worker_session(&f->w.worker, f->w.sessions);
-}
-
 static void
 check_limits(struct fuzz *f)
 {
 	struct session *s = session_of(f);
 
-	if (__sanitizer_get_current_allocated_bytes != NULL)
-		assert_true(
-		    __sanitizer_get_current_allocated_bytes() < f->heap + HEAP_MAX);
+	assert_true(far_heap() <= f->heap + HEAP_MAX + far_own_heap(&f->far));
 	if (s == NULL)
 		return;
 	assert_true(buf_len(&s->input.lines) <= INPUT_MAX);
@@ -163,35 +201,115 @@ check_limits(struct fuzz *f)
 	assert_true(f->w.worker.binds.count <= 64);
 }
 
+/* The client says in clear, or under TLS, what it has to say. Behind 234 nothing that is
+ * in clear is a command. */
 static void
 write_control(struct fuzz *f)
 {
-	ssize_t n;
+	struct wire *c = &f->far.control;
 
-	while (f->w.client >= 0 && buf_len(&f->out) > 0) {
-		n = send(f->w.client, buf_data(&f->out), buf_len(&f->out),
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n <= 0)
-			break;
-		model_sent(&f->model, buf_data(&f->out), (size_t)n);
-		buf_consume(&f->out, (size_t)n);
+	while (c->fd >= 0 && buf_len(&f->out) > 0 && buf_len(&c->out) < UNSENT_MAX &&
+	       !c->ending && !wire_is_shaking(c)) {
+		size_t n = buf_len(&f->out) < UNSENT_MAX ? buf_len(&f->out) : UNSENT_MAX;
+
+		if (f->model.secured == (c->ssl != NULL))
+			model_sent(&f->model, buf_data(&f->out), n);
+		else
+			f->excused = true;
+		wire_say(c, buf_data(&f->out), n);
+		buf_consume(&f->out, n);
 	}
 	f->last_line = 0;
+}
+
+static void
+on_heard(void *user, const uint8_t *p, size_t n)
+{
+	struct fuzz *f = user;
+	const struct wire *c = &f->far.control;
+
+	if (!f->model.secured || c->ssl != NULL)
+		model_got(&f->model, p, n);
+	else if (p[0] < SSL3_RT_CHANGE_CIPHER_SPEC || p[0] > SSL3_RT_APPLICATION_DATA)
+		fail_msg("the server speaks in clear behind 234");
+}
+
+/* A client whose handshake is under way, but unasked for, listens to clear text until it
+ * hears 234, and no byte further. */
+static bool
+hear_in_clear(struct fuzz *f)
+{
+	struct wire *c = &f->far.control;
+	SSL *later = c->ssl;
+	bool moved = true;
+
+	c->ssl = NULL;
+	for (unsigned i = 0; moved && !f->model.secured && i < UNSENT_MAX; i++)
+		moved = wire_hear(c, 1, on_heard, f);
+	c->ssl = later;
+	return moved;
 }
 
 static bool
 read_control(struct fuzz *f)
 {
-	uint8_t chunk[16384];
-	ssize_t n = -1;
+	struct wire *c = &f->far.control;
+	bool moved;
 
-	if (f->w.client >= 0 && !f->deaf && !f->w.client_eof)
-		n = recv(f->w.client, chunk, sizeof(chunk), MSG_DONTWAIT);
-	if (n > 0)
-		model_got(&f->model, chunk, (size_t)n);
-	if (n == 0)
-		f->w.client_eof = true;
-	return n > 0;
+	if (f->deaf)
+		return false;
+	moved = c->ssl != NULL && !f->model.secured ? hear_in_clear(f)
+						    : wire_hear(c, 16384, on_heard, f);
+	f->excused |= c->spoiled || c->odd;
+	if (c->broken && !f->excused)
+		fail_msg("TLS with an honest client fails");
+	f->excused |= c->broken;
+	/* Both have ended TLS: RFC 4217 6, 13. */
+	if (c->ssl != NULL && c->notified && c->ending && buf_len(&c->out) == 0 &&
+	    !c->over) {
+		f->model.secured = false;
+		wire_clear(c, on_heard, f);
+	}
+	f->w.client_eof = c->over;
+	return moved;
+}
+
+/* Only who resumes the control connection's session may have a file. */
+static void
+on_data(void *user, const uint8_t *p, size_t n)
+{
+	const struct fuzz *f = user;
+	const struct wire *d = &f->far.data;
+
+	if (d->ssl != NULL && f->far.control.ssl != NULL &&
+	    (f->settings & SET_LENIENT) == 0 &&
+	    !(f->proved && SSL_session_reused(d->ssl)))
+		fail_msg("a stranger under TLS gets data");
+}
+
+/* The handshake needs nobody who asks for bytes. */
+static bool
+turn_data(struct fuzz *f)
+{
+	struct wire *d = &f->far.data;
+	bool moved = wire_turn(d);
+
+	if (wire_is_shaking(d) && !d->broken)
+		moved |= wire_hear(d, 16384, on_data, f);
+	return moved;
+}
+
+/* The server may take one record a turn, however short: that is no spinning. */
+static bool
+has_read(struct fuzz *f)
+{
+	const struct session *s = session_of(f);
+	int before = f->unread;
+
+	f->unread = 0;
+	if (s != NULL)
+		ioctl(conn_fd(s->control), FIONREAD, &f->unread);
+	return f->unread != before;
 }
 
 /* One turn of everything; true when something has moved. */
@@ -202,15 +320,51 @@ turn(struct fuzz *f)
 	bool before = poll(&ready, 1, 0) > 0;
 
 	write_control(f);
+	bool moved = wire_turn(&f->far.control);
+	moved |= turn_data(f);
 	uv_run(&f->w.loop, UV_RUN_NOWAIT);
 	bool worked = !f->slow && memloop_work();
 	bool rang = memloop_ring_due();
-	bool got = read_control(f);
+	moved |= read_control(f);
 	bool touched = memloop_touched();
 
 	f->w.log[0] = '\0';
-	f->turns = got ? 0 : f->turns + 1;
-	return before || worked || rang || got || touched || poll(&ready, 1, 0) > 0;
+	f->turns = moved || has_read(f) ? 0 : f->turns + 1;
+	return before || worked || rang || moved || touched || poll(&ready, 1, 0) > 0;
+}
+
+/* Is it the running transfer's, and not the last one's, which the server has closed? */
+static bool
+is_served(const struct wire *d)
+{
+	char byte;
+
+	return d->fd >= 0 && recv(d->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+}
+
+/* At rest whoever waits must wait for somebody, and not for ever: a timer runs, unless
+ * there is work in threads. A session that is ready has answered all that it was told,
+ * and an upload whose end has left is not waited for. */
+static void
+check_nothing_forgotten(struct fuzz *f)
+{
+	const struct session *s = session_of(f);
+	const struct wire *c = &f->far.control, *d = &f->far.data;
+	bool all_said = buf_len(&f->out) == 0 && buf_len(&c->out) == 0;
+
+	if (s == NULL)
+		return;
+	if (s->state != SESSION_WORKING && !f->slow && !memloop_is_armed())
+		fail_msg(
+		    "the session may wait for ever: %s", session_state_name(s->state));
+	if (f->excused || f->late || c->fd < 0)
+		return;
+	if (s->state == SESSION_READY && all_said && !model_is_answered(&f->model))
+		fail_msg("a command is forgotten");
+	if (s->state == SESSION_TRANSFER && s->transfer->pump != NULL &&
+	    s->transfer->kind == TRANSFER_UPLOAD && d->whole && is_served(d) &&
+	    !f->slow)
+		fail_msg("an upload is forgotten");
 }
 
 /* Until nothing moves any more. */
@@ -223,38 +377,15 @@ rest(struct fuzz *f)
 			fail_msg("the loop spins");
 	}
 	check_limits(f);
+	check_nothing_forgotten(f);
 }
 
 /* ---- deeds ---- */
 
-static uint8_t
-next_byte(struct fuzz *f)
-{
-	if (f->n == 0)
-		return 0;
-	f->n--;
-	return *f->p++;
-}
-
-/* Up to the byte 0x07. */
-static struct bytes
-next_text(struct fuzz *f)
-{
-	const uint8_t *end = f->n > 0 ? memchr(f->p, 0x07, f->n) : NULL;
-	struct bytes text = {.p = f->p, .n = end != NULL ? (size_t)(end - f->p) : f->n};
-
-	f->n -= text.n;
-	f->p += text.n;
-	next_byte(f);
-	if (text.n > TEXT_MAX - 1)
-		text.n = TEXT_MAX - 1;
-	return text;
-}
-
 static void
 say(struct fuzz *f, const void *p, size_t n)
 {
-	if (f->w.client < 0 || f->sent + n > SENT_MAX)
+	if (f->far.control.fd < 0 || f->sent + n > SENT_MAX)
 		return;
 	int r = buf_append(&f->out, p, n);
 	assert_int_equal(r, 0);
@@ -278,19 +409,23 @@ do_ring(struct fuzz *f)
 	memloop_ring();
 }
 
-/* Calls the passive port, or takes the call of the server. */
+/* Calls the passive port, or takes the call of the server; with PROT P under TLS. */
 static void
 connect_as(struct fuzz *f, const struct endpoint *who)
 {
-	struct endpoint to;
-	int fd = memnet_called(&to);
+	const struct session *s = session_of(f);
+	SSL_SESSION *session = f->strange ? f->foreign : f->far.session;
+	bool contrary = f->contrary;
 
-	if (fd < 0)
-		fd = memnet_dial(who);
-	if (fd < 0)
+	if (!far_connect(&f->far, who))
 		return;
-	fd_closep(&f->data);
-	f->data = fd;
+	f->proved = session == f->far.session && session != NULL;
+	f->contrary = f->strange = false;
+	if (s == NULL || s->private == contrary)
+		return;
+	wire_secure(&f->far.data, kit.client, false, session);
+	f->far.data.odd = contrary;
+	f->far.data.fresh = f->proved ? &f->far.session : &f->foreign;
 }
 
 static void
@@ -302,52 +437,42 @@ do_connect(struct fuzz *f)
 static void
 do_stranger(struct fuzz *f)
 {
-	connect_as(f, &f->stranger);
-}
-
-/* Nothing stands for much. */
-static void
-do_data_send(struct fuzz *f)
-{
-	static const uint8_t much[65536] = {'\r', '\n'};
-	struct bytes text = next_text(f);
-
-	if (text.n == 0)
-		text = (struct bytes){.p = much, .n = sizeof(much)};
-	if (f->data >= 0)
-		send(f->data, text.p, text.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	connect_as(f, &f->far.stranger);
 }
 
 static void
 do_data_read(struct fuzz *f)
 {
-	static uint8_t bytes[65536];
-	size_t n = (size_t)next_byte(f) * 256 + 1;
-
-	if (f->data >= 0)
-		recv(f->data, bytes, n, MSG_DONTWAIT);
+	wire_hear(&f->far.data, (size_t)far_byte(&f->far) * 256 + 1, on_data, f);
 }
 
 static void
-do_data_end(struct fuzz *f)
+do_contrary(struct fuzz *f)
 {
-	if (f->data >= 0)
-		shutdown(f->data, SHUT_WR);
+	f->contrary = !f->contrary;
 }
 
+/* The client's handshake; if nobody asked for it, the server takes it for commands. */
 static void
-do_data_close(struct fuzz *f)
+do_secure(struct fuzz *f)
 {
-	fd_closep(&f->data);
-}
+	struct wire *c = &f->far.control;
 
-static void
-do_data_reset(struct fuzz *f)
-{
-	if (f->data < 0)
+	write_control(f);
+	if (c->ssl != NULL || (f->settings & SET_IMPLICIT) == 0)
 		return;
-	memnet_reset(f->data);
-	fd_closep(&f->data);
+	if (!f->model.secured) {
+		model_sent_noise(&f->model);
+		f->excused = true;
+	}
+	wire_secure(c, kit.client, false, NULL);
+	c->fresh = &f->far.session;
+}
+
+static void
+do_strange(struct fuzz *f)
+{
+	f->strange = !f->strange;
 }
 
 static void
@@ -360,19 +485,19 @@ static void
 do_release(struct fuzz *f)
 {
 	if (f->held_n > 0)
-		send_held(f, next_byte(f) % f->held_n);
+		send_held(f, far_byte(&f->far) % f->held_n);
 }
 
 static void
 do_error(struct fuzz *f)
 {
-	f->error = next_byte(f);
+	f->error = far_byte(&f->far);
 }
 
 static void
 do_text(struct fuzz *f)
 {
-	struct bytes text = next_text(f);
+	struct bytes text = far_text(&f->far, TEXT_MAX - 1);
 
 	memcpy(f->text, text.p, text.n);
 	f->text_n = text.n;
@@ -381,7 +506,7 @@ do_text(struct fuzz *f)
 static void
 do_listing(struct fuzz *f)
 {
-	struct bytes text = next_text(f);
+	struct bytes text = far_text(&f->far, TEXT_MAX - 1);
 
 	memcpy(f->listing, text.p, text.n);
 	f->listing[text.n] = '\0';
@@ -391,7 +516,7 @@ do_listing(struct fuzz *f)
 static void
 do_listing_end(struct fuzz *f)
 {
-	uint8_t byte = next_byte(f);
+	uint8_t byte = far_byte(&f->far);
 
 	fd_closep(&f->w.listing_end);
 	f->w.listing_status = (byte & 1) != 0 ? 1 : 0;
@@ -404,6 +529,7 @@ static void
 do_deaf(struct fuzz *f)
 {
 	f->deaf = !f->deaf;
+	f->late = true;
 	/* Its replies may be too many to keep, or come too late. */
 	f->excused = true;
 }
@@ -424,14 +550,13 @@ do_work(struct fuzz *f)
 static void
 do_fate(struct fuzz *f)
 {
-	memnet_set_fate(next_byte(f) % MEMNET_FATES);
+	memnet_set_fate(far_byte(&f->far) % MEMNET_FATES);
 }
 
 static void
 do_half_close(struct fuzz *f)
 {
-	if (f->w.client >= 0)
-		shutdown(f->w.client, SHUT_WR);
+	wire_finish(&f->far.control);
 	buf_clear(&f->out);
 	f->sent = SENT_MAX;
 }
@@ -447,7 +572,7 @@ do_agent_dies(struct fuzz *f)
 static void
 do_agent_lies(struct fuzz *f)
 {
-	const struct msg lie = {.type = MSG_WORKER_ANSWER, .id = next_byte(f)};
+	const struct msg lie = {.type = MSG_WORKER_ANSWER, .id = far_byte(&f->far)};
 
 	if (f->w.agent != NULL)
 		chan_send(f->w.agent, &lie, -1);
@@ -463,7 +588,7 @@ do_auth_dies(struct fuzz *f)
 static void
 do_refuse(struct fuzz *f)
 {
-	struct bytes why = next_text(f);
+	struct bytes why = far_text(&f->far, TEXT_MAX - 1);
 	const struct msg m = {
 	    .type = MSG_WORKER_REFUSED,
 	    .worker_refused = {.session = f->w.sessions, .why = why},
@@ -476,16 +601,31 @@ static void
 do_drain(struct fuzz *f)
 {
 	const struct msg m = {
-	    .type = MSG_WORKER_DRAIN, .worker_drain.seconds = next_byte(f)};
+	    .type = MSG_WORKER_DRAIN, .worker_drain.seconds = far_byte(&f->far)};
 
 	chan_send(f->w.master, &m, -1);
+}
+
+/* The system takes little at a time of what the server sends from here on. */
+static void
+do_narrow(struct fuzz *f)
+{
+	const struct session *s = session_of(f);
+	const int least = 1;
+
+	if (s == NULL)
+		return;
+	setsockopt(conn_fd(s->control), SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+	if (s->data.conn != NULL)
+		setsockopt(
+		    conn_fd(s->data.conn), SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
 }
 
 /* The last line, many times. */
 static void
 do_again(struct fuzz *f)
 {
-	uint8_t times = next_byte(f) % (INPUT_FULL_LINES / 8 + 2);
+	uint8_t times = far_byte(&f->far) % (INPUT_FULL_LINES / 8 + 2);
 	size_t n = buf_len(&f->out) - f->last_line;
 	uint8_t line[TEXT_MAX];
 
@@ -500,30 +640,26 @@ do_again(struct fuzz *f)
 static void
 do_long(struct fuzz *f)
 {
-	uint8_t byte = next_byte(f), text[512];
+	uint8_t byte = far_byte(&f->far), text[512];
 
 	memset(text, byte, sizeof(text));
-	for (uint8_t i = next_byte(f) % 17; i > 0; i--)
+	for (uint8_t i = far_byte(&f->far) % 17; i > 0; i--)
 		say(f, text, sizeof(text));
 }
 
-/* Everybody has their say before the next deed, unless it is told not to. */
-static const struct deed {
-	void (*run)(struct fuzz *f);
-	bool at_once;
-} deeds[0x20] = {
+static const struct far_deed deeds[FAR_DEEDS] = {
     [0x01] = {do_nothing},
     [0x02] = {do_turn, true},
     [0x03] = {do_ring},
     [0x04] = {do_connect},
     [0x05] = {do_stranger},
-    [0x06] = {do_data_send},
-    [0x08] = {do_data_end},
-    [0x0b] = {do_data_close},
+    [0x06] = {.far = far_data_send},
+    [0x08] = {.far = far_data_end},
+    [0x0b] = {.far = far_data_close},
     [0x0c] = {do_data_read},
     [0x0e] = {do_hold},
     [0x0f] = {do_release},
-    [0x10] = {do_data_reset},
+    [0x10] = {.far = far_data_reset},
     [0x11] = {do_error, true},
     [0x12] = {do_text, true},
     [0x13] = {do_listing, true},
@@ -542,32 +678,50 @@ static const struct deed {
     [0x07] = {do_refuse},
 };
 
-static void
-play(struct fuzz *f)
-{
-	while (f->n > 0) {
-		uint8_t byte = next_byte(f);
+/* Deeds of sockets and of TLS that are no wire's. */
+static const struct {
+	uint8_t byte;
+	void (*run)(struct fuzz *f);
+} escaped_deeds[] = {
+    {0x8e, do_narrow},
+    {0x8f, do_secure},
+    {0x9e, do_strange},
+    {0x9f, do_contrary},
+};
 
-		if (byte == 0x00 && f->n > 0 && *f->p < 0x20) {
-			/* A NUL escapes: the next byte is text. */
-			byte = next_byte(f);
-			say(f, &byte, 1);
-		} else if (byte < sizeof(deeds) / sizeof(*deeds) &&
-			   deeds[byte].run != NULL) {
-			if (!deeds[byte].at_once)
-				rest(f);
-			deeds[byte].run(f);
-			if (!deeds[byte].at_once)
-				rest(f);
-		} else {
-			if (buf_len(&f->out) > 0 &&
-			    buf_data(&f->out)[buf_len(&f->out) - 1] == '\n')
-				f->last_line = buf_len(&f->out);
-			say(f, &byte, 1);
-		}
+/* Text that would be a deed, deeds of the wire and of TLS. */
+static bool
+play_escaped(struct fuzz *f, uint8_t byte)
+{
+	if (byte < 0x20)
+		say(f, &byte, 1);
+	if (byte < 0x20)
+		return true;
+	if (byte < 0x80 || byte >= 0xa0)
+		return false;
+	write_control(f);
+	far_do(&f->far, byte);
+	for (size_t i = 0; i < ARRAY_LEN(escaped_deeds); i++) {
+		if (escaped_deeds[i].byte == byte)
+			escaped_deeds[i].run(f);
 	}
-	rest(f);
+	return true;
 }
+
+static void
+play_text(struct fuzz *f, uint8_t byte)
+{
+	if (buf_len(&f->out) > 0 && buf_data(&f->out)[buf_len(&f->out) - 1] == '\n')
+		f->last_line = buf_len(&f->out);
+	say(f, &byte, 1);
+}
+
+static const struct far_rules rules = {
+    .deeds = deeds,
+    .rest = rest,
+    .say = play_text,
+    .escaped = play_escaped,
+};
 
 /* ---- the end ---- */
 
@@ -584,6 +738,7 @@ let_go(struct fuzz *f)
 	memnet_set_ports_taken(false);
 	f->slow = f->deaf = false;
 	memloop_set_slow(false);
+	f->far.control.held = f->far.data.held = false;
 }
 
 static void
@@ -592,23 +747,23 @@ leave(struct fuzz *f)
 	let_go(f);
 	rest(f);
 	if ((f->settings & SET_HALF_CLOSE) != 0) {
-		shutdown(f->w.client, SHUT_WR);
+		do_half_close(f);
 		return;
 	}
-	fd_closep(&f->w.client);
+	wire_close(&f->far.control);
 	f->excused = true;
 }
 
 static void
 drain_data(struct fuzz *f)
 {
-	static uint8_t bytes[65536];
+	struct wire *d = &f->far.data;
 	struct endpoint to;
-	int fd = f->data < 0 ? memnet_called(&to) : -1;
+	int fd = d->fd < 0 ? memnet_called(&to) : -1;
 
 	if (fd >= 0)
-		f->data = fd;
-	while (f->data >= 0 && recv(f->data, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		wire_open(d, fd);
+	while (wire_hear(d, 65536, on_data, f))
 		continue;
 }
 
@@ -629,25 +784,13 @@ see_it_end(struct fuzz *f)
 		model_check_end(&f->model);
 }
 
-static size_t
-count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static void
 take_down(struct fuzz *f)
 {
 	while (f->held_n > 0)
 		fd_closep(&f->held[--f->held_n].fd);
-	fd_closep(&f->data);
+	far_end(&f->far);
+	SSL_SESSION_free(f->foreign);
 	/* While there is still somebody to log to. */
 	do_agent_dies(f);
 	rest(f);
@@ -663,6 +806,22 @@ take_down(struct fuzz *f)
 }
 
 /* ---- the beginning ---- */
+
+/* All views are made now: what a session leaves behind is then a leak. */
+static void
+add_sections(struct conf *conf)
+{
+	static const char text[] =
+	    "[host "
+	    "f.example]\npasv_address=198.51.100.1\nidle_session_timeout=40\ncmds_denied="
+	    "MKD\n"
+	    "[network 192.0.2.2]\npasv_address=198.51.100.2\nport_enable=NO\n"
+	    "[network 2001:db8::2]\nidle_session_timeout=50\npasv_enable=NO\n";
+
+	assert_int_equal(conf_parse(conf, "f", text, sizeof(text) - 1, NULL, NULL), 0);
+	for (size_t i = 0; i < 6; i++)
+		assert_non_null(section_view(conf, i / 3, i % 3));
+}
 
 static void
 configure(struct fuzz *f)
@@ -680,6 +839,13 @@ configure(struct fuzz *f)
 	conf->delay_failed_login = (set & SET_DELAY) != 0 ? 2 : 0;
 	conf->pasv_promiscuous = conf->port_promiscuous = (set & SET_PROMISCUOUS) != 0;
 	conf->mdtm_write = conf->mfmt_enable = (set & SET_READ_ONLY_TIMES) == 0;
+	conf->ssl_enable = (set & SET_IMPLICIT) != 0;
+	conf->force_local_logins_ssl = (set & SET_EXPLICIT) != 0;
+	conf->force_local_data_ssl = false;
+	conf->ssl_ccc_enable = conf->strict_ssl_write_shutdown = (set & SET_LENIENT) != 0;
+	conf->require_ssl_reuse = conf->strict_ssl_read_eof = (set & SET_LENIENT) == 0;
+	if ((set & SET_SECTIONS) != 0)
+		add_sections(conf);
 	f->w.bind_error = (set & SET_NO_PORT_20) != 0 ? EACCES : 0;
 	memnet_set_ports_taken((set & SET_NO_PORTS_LEFT) != 0);
 }
@@ -691,9 +857,9 @@ set_addresses(struct fuzz *f)
 
 	endpoint_from_text(six ? "2001:db8::1" : "192.0.2.1", &f->server);
 	endpoint_from_text(six ? "2001:db8::2" : "192.0.2.2", &f->client);
-	endpoint_from_text(six ? "2001:db8::3" : "192.0.2.3", &f->stranger);
+	endpoint_from_text(six ? "2001:db8::3" : "192.0.2.3", &f->far.stranger);
 	f->server.port = 21;
-	f->client.port = f->stranger.port = 30000;
+	f->client.port = f->far.stranger.port = 30000;
 }
 
 static void
@@ -710,23 +876,35 @@ add_files(struct fuzz *f)
 }
 
 static void
+say_text(struct fuzz *f, const char *text)
+{
+	say(f, text, strlen(text));
+	rest(f);
+}
+
+static void
 greet(struct fuzz *f)
 {
+	bool implicit = (f->settings & SET_IMPLICIT) == SET_IMPLICIT;
 	int pair[2];
 	struct msg m = {
 	    .type = MSG_WORKER_SESSION,
-	    .worker_session = {.session = ++f->w.sessions},
+	    .worker_session = {.session = ++f->w.sessions, .implicit = implicit},
 	};
 
 	assert_int_equal(memnet_pair(pair, &f->server, &f->client), 0);
-	f->w.client = pair[1];
+	wire_open(&f->far.control, pair[1]);
 	assert_int_equal(chan_send(f->w.master, &m, pair[0]), 0);
+	f->model.secured = implicit;
+	if (!implicit && (f->settings & SET_EXPLICIT) != 0)
+		say_text(f, "AUTH TLS\r\n");
+	if ((f->settings & SET_EXPLICIT) != 0) {
+		do_secure(f);
+		say_text(f, "PBSZ 0\r\nPROT P\r\n");
+	}
 	rest(f);
-	if ((f->settings & SET_LOGGED_IN) == 0)
-		return;
-	static const char login[] = "USER somebody\r\nPASS right\r\n";
-	say(f, login, sizeof(login) - 1);
-	rest(f);
+	if ((f->settings & SET_LOGGED_IN) != 0)
+		say_text(f, "USER somebody\r\nPASS right\r\n");
 }
 
 static void
@@ -736,10 +914,11 @@ set_up(struct fuzz *f, const uint8_t *data, size_t size)
 
 	memset(f, 0, sizeof(*f));
 	memcpy(&f->w.loop, &loop, sizeof(loop));
-	f->settings = data[0] | (unsigned)data[1] << 8;
-	f->p = data + 2;
-	f->n = size - 2;
-	f->data = f->w.client = f->w.stored = f->w.listing_end = f->w.listener = -1;
+	f->settings = data[0] | (unsigned)data[1] << 8 | (unsigned)data[2] << 16;
+	far_begin(&f->far, data + 3, size - 3);
+	transfer_model_init(
+	    &f->transfers, &f->w, &f->far, (f->settings & SET_LENIENT) != 0);
+	f->w.client = f->w.stored = f->w.listing_end = f->w.listener = -1;
 	memnet_begin();
 	memloop_begin();
 	set_addresses(f);
@@ -749,31 +928,45 @@ set_up(struct fuzz *f, const uint8_t *data, size_t size)
 	buf_init(&f->out, SENT_MAX);
 	buf_init(&f->w.got, 1);
 	model_init(&f->model);
+	f->model.on_final = on_final;
+	f->model.user = f;
 	add_files(f);
-	if (__sanitizer_get_current_allocated_bytes != NULL)
-		f->heap = __sanitizer_get_current_allocated_bytes();
+	tls_kit_dice();
+	tls_kit_version(kit.client, (f->settings & SET_OLD_TLS) != 0);
+	f->heap = far_heap();
 	world_open_channels(&f->w);
+	world_give_identity(&f->w, identity);
+}
+
+/* As long as that: a text, and behind it bytes of all kinds. */
+static int
+make_file(const char text[TEXT_BYTES], size_t n)
+{
+	static uint8_t bytes[BIG_BYTES];
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	far_fill(bytes, sizeof(bytes));
+	memcpy(bytes, text, TEXT_BYTES);
+	assert_int_equal(write(fd, bytes, n), n);
+	return fd;
 }
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static const char text[] = "one\r\ntwo\n\r\n\xff"
-				   "end\r";
-	static const size_t sizes[] = {sizeof(text), 300000, 0};
+	static const char text[TEXT_BYTES] = "one\r\ntwo\n\r\n\xff"
+					     "end\r";
+	static const size_t sizes[] = {TEXT_BYTES, BIG_BYTES, 0};
 
 	setenv("CMOCKA_TEST_ABORT", "1", 1);
 	signal(SIGPIPE, SIG_IGN); /* as every process of ferryd does */
 	fuzz = calloc(1, sizeof(*fuzz));
 	assert_non_null(fuzz);
 	assert_int_equal(uv_loop_init(&fuzz->w.loop), 0);
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		file_fds[i] = memfd_create("file", MFD_CLOEXEC);
-		assert_int_equal(ftruncate(file_fds[i], (off_t)sizes[i]), 0);
-		assert_int_equal(
-		    pwrite(file_fds[i], text, sizes[i] > 0 ? sizeof(text) : 0, 0),
-		    sizes[i] > 0 ? sizeof(text) : 0);
-	}
+	tls_kit_init(&kit);
+	identity = world_identity(&kit);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+		file_fds[i] = make_file(text, sizes[i]);
 	return 0;
 }
 
@@ -782,15 +975,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz *f = fuzz;
 
-	if (size < 2 || size > INPUT_MAX_BYTES)
+	if (size < 3 || size > INPUT_MAX_BYTES)
 		return 0;
-	size_t descriptors = count_descriptors();
+	size_t descriptors = far_descriptors();
 	set_up(f, data, size);
 	greet(f);
-	play(f);
+	far_play(&f->far, f, &rules);
 	leave(f);
 	see_it_end(f);
 	take_down(f);
-	assert_int_equal(count_descriptors(), descriptors);
+	assert_int_equal(far_descriptors(), descriptors);
 	return 0;
 }

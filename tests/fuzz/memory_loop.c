@@ -113,6 +113,12 @@ memloop_ring_due(void)
 	return memloop_ring();
 }
 
+bool
+memloop_is_armed(void)
+{
+	return loop.n > 0;
+}
+
 void
 memloop_set_slow(bool slow)
 {

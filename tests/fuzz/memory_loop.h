@@ -16,6 +16,8 @@ void memloop_end(void);
 bool memloop_ring(void);
 /* Rings the first timer that is due without moving the clock. False: there is none. */
 bool memloop_ring_due(void);
+/* Is there a timer that will ring? */
+bool memloop_is_armed(void);
 /* The disk: while it is slow, nothing that it was asked to do is over. */
 void memloop_set_slow(bool slow);
 /* Has the loop been asked to watch something since the last call? It learns of it in its

@@ -50,6 +50,7 @@ static struct {
 	uint16_t port;        /* the last that the "system" chose */
 	struct queue callers; /* who knocks: addresses for accept4() */
 	struct queue called;  /* other ends of connect() */
+	struct queue silent;  /* ... that nobody has */
 } net = {.listener = -1};
 
 int __real_socket(int domain, int type, int protocol);
@@ -180,6 +181,8 @@ memnet_end(void)
 	int fd;
 
 	while ((fd = queue_take(&net.called, &at)) >= 0)
+		__real_close(fd);
+	while ((fd = queue_take(&net.silent, &at)) >= 0)
 		__real_close(fd);
 	net.on = false;
 }
@@ -350,8 +353,9 @@ __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
 		e->error = ECONNREFUSED;
 	if (net.fate == MEMNET_SILENT)
 		stuff(fd);
-	/* Nobody will ask for an end that never answered. */
-	if (net.fate == MEMNET_FAILS || !queue_put(&net.called, pair[1], &to))
+	/* Nobody will ask for an end that never answered; one that is silent stays open. */
+	struct queue *q = net.fate == MEMNET_SILENT ? &net.silent : &net.called;
+	if (net.fate == MEMNET_FAILS || !queue_put(q, pair[1], &to))
 		__real_close(pair[1]);
 	return net.fate == MEMNET_ANSWERED ? 0 : fails(EINPROGRESS);
 }

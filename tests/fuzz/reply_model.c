@@ -64,7 +64,23 @@ static const struct {
     {"MDTM", {213}},
     {"MFMT", {213}},
     {"MLST", {250}},
+    {"AUTH", {234}},
+    {"PBSZ", {200}},
+    {"PROT", {200}},
+    {"CCC", {200}},
 };
+
+/* Instead of a row: NOOP and nothing else, which nobody can refuse. What is left over
+ * from another layer in front of it would spoil it. */
+#define ROW_NOOP 255
+
+static const char *
+name_of(uint8_t row)
+{
+	if (row == ROW_NOOP)
+		return "NOOP";
+	return row > 0 ? verbs[row - 1].name : "";
+}
 
 static _Noreturn void
 breach(const struct reply_model *m, const char *rule, const uint8_t *p, size_t n)
@@ -73,7 +89,7 @@ breach(const struct reply_model *m, const char *rule, const uint8_t *p, size_t n
 	    (const char *)p);
 	for (size_t i = m->first; i < m->last && i < m->first + 8; i++)
 		fprintf(stderr, " %s",
-		    m->pending[i] > 0 ? verbs[m->pending[i] - 1].name : "(unknown)");
+		    m->pending[i] > 0 ? name_of(m->pending[i]) : "(unknown)");
 	fprintf(stderr, "%s\n", m->running ? "; the first has got its 1xx" : "");
 	abort();
 }
@@ -105,6 +121,8 @@ row_of(struct bytes line)
 	    .p = line.p, .n = blank != NULL ? (size_t)(blank - line.p) : line.n};
 	const struct verb *v = verb_find(name);
 
+	if (line.n == 4 && v != NULL && strcmp(v->name, "NOOP") == 0)
+		return ROW_NOOP;
 	return v != NULL ? (uint8_t)(v - verbs + 1) : 0;
 }
 
@@ -127,15 +145,21 @@ model_sent(struct reply_model *m, const uint8_t *p, size_t n)
 	}
 }
 
+void
+model_sent_noise(struct reply_model *m)
+{
+	m->deaf_to_order = true;
+}
+
 /* ---- replies ---- */
 
 static bool
 may_answer(uint8_t row, int code)
 {
-	const char *name = row > 0 ? verbs[row - 1].name : "";
+	const char *name = name_of(row);
 
 	if (code >= 400)
-		return true;
+		return row != ROW_NOOP;
 	for (size_t i = 0; i < ARRAY_LEN(positive); i++) {
 		if (strcmp(positive[i].verb, name) != 0)
 			continue;
@@ -156,7 +180,7 @@ answers_in_between(struct reply_model *m, int code)
 	if (!m->running || m->last - m->first < 2 || (code != 200 && code != 211))
 		return false;
 	uint8_t row = m->pending[m->first + 1];
-	const char *name = row > 0 ? verbs[row - 1].name : "";
+	const char *name = name_of(row);
 	if (strcmp(name, code == 200 ? "NOOP" : "STAT") != 0)
 		return false;
 	m->pending[m->first + 1] = m->pending[m->first];
@@ -170,6 +194,31 @@ is_transfer(uint8_t row)
 	return row == 0 || may_answer(row, 226);
 }
 
+/* What was sent in clear behind AUTH, and not answered yet, never is. */
+static void
+begin_secret(struct reply_model *m)
+{
+	m->secured = true;
+	m->first = m->last;
+	line_free(&m->sent);
+	line_init(&m->sent, INPUT_LINE_MAX, LINE_STRICT);
+}
+
+static void
+take_final(struct reply_model *m, int code, const uint8_t *p, size_t n)
+{
+	uint8_t row = m->pending[m->first++];
+
+	if (!may_answer(row, code))
+		breach(m, "not a reply to the first command that waits", p, n);
+	m->bye = code == 221;
+	m->running = false;
+	if (m->on_final != NULL && row > 0)
+		m->on_final(m->user, name_of(row), code);
+	if (code == 234)
+		begin_secret(m);
+}
+
 static void
 take_reply(struct reply_model *m, int code, const uint8_t *p, size_t n)
 {
@@ -177,6 +226,10 @@ take_reply(struct reply_model *m, int code, const uint8_t *p, size_t n)
 		breach(m, "a reply after goodbye", p, n);
 	if (code == 421) {
 		m->bye = true;
+		return;
+	}
+	if (m->deaf_to_order) {
+		m->secured |= code == 234;
 		return;
 	}
 	if (!m->greeted) {
@@ -193,13 +246,8 @@ take_reply(struct reply_model *m, int code, const uint8_t *p, size_t n)
 		m->running = true;
 		return;
 	}
-	if (answers_in_between(m, code))
-		return;
-	if (!may_answer(m->pending[m->first], code))
-		breach(m, "not a reply to the first command that waits", p, n);
-	m->bye = code == 221;
-	m->running = false;
-	m->first++;
+	if (!answers_in_between(m, code))
+		take_final(m, code, p, n);
 }
 
 static int
@@ -283,10 +331,16 @@ model_got(struct reply_model *m, const uint8_t *p, size_t n)
 	}
 }
 
+bool
+model_is_answered(const struct reply_model *m)
+{
+	return m->first == m->last || m->bye || m->deaf_to_order;
+}
+
 void
 model_check_end(const struct reply_model *m)
 {
-	if (m->bye)
+	if (m->bye || m->deaf_to_order)
 		return;
 	if (m->inside != 0 || m->first < m->last || !m->greeted)
 		breach(m, "the end, before all replies", buf_data(&m->got),

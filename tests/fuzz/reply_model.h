@@ -21,6 +21,11 @@ struct reply_model {
 	bool greeted;
 	bool running; /* the first of them has got its 1xx */
 	bool bye;     /* 421 or 221: nothing may come any more */
+	bool secured; /* 234: what comes next comes under TLS */
+	bool deaf_to_order; /* what no client says was sent too, and may be answered */
+	/* Told of every final reply; NULL: nobody is. */
+	void (*on_final)(void *user, const char *verb, int code);
+	void *user;
 	enum telnet telnet;
 	struct buf got; /* bytes of the unfinished line */
 	int inside;     /* the code of the reply of several lines that has begun, or 0 */
@@ -30,8 +35,13 @@ void model_init(struct reply_model *m);
 void model_free(struct reply_model *m);
 /* The client has sent these bytes. */
 void model_sent(struct reply_model *m, const uint8_t *p, size_t n);
-/* The client has read these. */
+/* Bytes were sent in clear that are no commands (a handshake that begins too early): from
+ * here on only the form of replies counts, and what must be secret. */
+void model_sent_noise(struct reply_model *m);
+/* The client has read these. After 234 they must have come through TLS. */
 void model_got(struct reply_model *m, const uint8_t *p, size_t n);
+/* Has every command that is whole its final reply? */
+bool model_is_answered(const struct reply_model *m);
 /* The server has closed, after having had its time: nothing may be left open. */
 void model_check_end(const struct reply_model *m);
 

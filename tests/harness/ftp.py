@@ -23,15 +23,17 @@ def tls_context(ca=None, version=None, alpn=None):
 
 
 class Session:
-    """tls: an SSLContext, used after secure() or, with implicit, at once."""
+    """tls: an SSLContext, used after secure() or, with implicit, at once; name: what it asks for ("": nothing)."""
 
-    def __init__(self, port, host="127.0.0.1", seconds=SECONDS, source=None, tls=None, implicit=False):
+    def __init__(self, port, host="127.0.0.1", seconds=SECONDS, source=None, tls=None, implicit=False,
+                 name=None):
         self.sock = socket.create_connection((host, port), timeout=seconds,
                                              source_address=(source, 0) if source else None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.seconds = seconds
         self.source = source
         self.host = host
+        self.name = host if name is None else name  # that TLS asks for
         self.pending = b""
         self.data = None
         self.listener = None
@@ -44,7 +46,7 @@ class Session:
 
     def wrap_control(self):
         assert self.pending == b"", f"clear bytes before the handshake: {self.pending!r}"
-        self.sock = self.tls.wrap_socket(self.sock, server_hostname=self.host)
+        self.sock = self.tls.wrap_socket(self.sock, server_hostname=self.name or None)
 
     def secure(self, private=True):
         """AUTH TLS, and PROT P; behind the greeting."""
@@ -173,7 +175,7 @@ class Session:
         """The handshake on the data connection, if one is due: after the 1xx reply."""
         s = self.data_socket()
         if self.private and not isinstance(s, ssl.SSLSocket):
-            self.data = self.tls.wrap_socket(s, server_hostname=self.host,
+            self.data = self.tls.wrap_socket(s, server_hostname=self.name or None,
                                              session=self.sock.session if self.reuse else None)
         return self.data
 

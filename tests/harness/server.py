@@ -60,18 +60,18 @@ class Ferryd:
     """One server in a directory of its own.
 
     options: lines of ferryd.conf as a dict. Without `served` the daemon is started with a configuration
-    in which anonymous may read self.root (tree: a function that fills it); with served=True it is `ferryd DIR`, with user= and password=
+    in which anonymous may read self.root (tree: a function that fills it) and sections, a text, comes last; with served=True it is `ferryd DIR`, with user= and password=
     `ferryd DIR --user`. clean: expect a clean log at the end; a test that kills children sets it to False.
     """
 
     def __init__(self, directory, build, options=None, served=False, user=None, password=None,
-                 args=(), clean=True, prefix=(), env=None, tree=None):
+                 args=(), clean=True, prefix=(), env=None, tree=None, sections=""):
         self.directory = pathlib.Path(directory)
         self.build = pathlib.Path(build)
         self.options = dict(options or {})
         self.served, self.user, self.password = served, user, password
         self.args, self.clean, self.prefix = list(args), clean, list(prefix)
-        self.env, self.tree = env, tree
+        self.env, self.tree, self.sections = env, tree, sections
         self.root = self.directory / "root"
         self.root.mkdir(exist_ok=True)
         self.port = free_port()
@@ -82,10 +82,10 @@ class Ferryd:
         program = str(self.build / "ferryd" / "ferryd")
         if not self.served:
             options = {"listen_port": self.port, "anon_root": self.root, "listen": "YES",
-                       "listen_ipv6": "YES"}
+                       "listen_ipv6": "YES", "failures_file": self.directory / "failures"}
             options.update(self.options)
             config = self.directory / "ferryd.conf"
-            config.write_text("".join(f"{k}={v}\n" for k, v in options.items() if v is not None))
+            config.write_text("".join(f"{k}={v}\n" for k, v in options.items() if v is not None) + self.sections)
             return [program, "--config", str(config)] + self.args
         command = [program, "--port", str(self.port)]
         command += [f"-o{k}={v}" for k, v in self.options.items()]

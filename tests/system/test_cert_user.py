@@ -39,7 +39,7 @@ def world(tmp_path_factory):
     w = World(tmp_path_factory.mktemp("world"), account="pam_unix.so")
     today = int(time.time() // 86400)
     (w.etc / "shadow").write_text("".join(f"{name}:*:{today}:0:99999:7::{'1' if name == 'dave' else ''}:\n"
-                                          for name in (*ACCOUNTS, "nobody")))
+                                          for name in (*ACCOUNTS, "nobody", "root")))
     (w.etc / "shadow").chmod(0o600)
     (w.etc / "ftpusers").write_text("# who may not log in\nroot\n depot # away\n")
     return w
@@ -306,3 +306,32 @@ def test_clients_take_232(one_user, authority, build, tmp_path, client):
 def resuming(self, command, rest=None):
     conn, size = ftplib.FTP.ntransfercmd(self, command, rest)
     return self.context.wrap_socket(conn, server_hostname=self.host, session=self.sock.session), size
+
+
+# ---- hosts ----
+
+@root_only
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_host_has_its_own_authorities(ferryd, world, authority, tmp_path_factory, version):
+    """Worker and auth both ask those of the host that the client has named."""
+    others = Authority(tmp_path_factory.mktemp("others"))
+    others.issue("carol", names="email:carol@example.test")
+    server = ferryd(prefix=world.prefix, sections=f"[host b.example]\nca_certs_file={others.file}\n",
+                    options=options(authority, anonymous_enable="NO", local_enable="YES", delay_failed_login="0",
+                                    pam_service_name="ferry-test"))
+
+    def ask(issuer, name):
+        with Session(server.port, tls=own(issuer, "carol", version), name=name) as s:
+            s.reply()
+            return s.secure(private=False).command("USER carol")[0]
+
+    assert ask(authority, "") == 232
+    assert ask(others, "b.example") == 232
+    for issuer, name in ((others, ""), (authority, "b.example")):
+        with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
+            assert ask(issuer, name) == 232
+    # nor by HOST from where others vouch
+    with Session(server.port, tls=own(authority, "carol", version), name="") as s:
+        s.reply()
+        s.secure(private=False)
+        s.command("HOST b.example", 504)

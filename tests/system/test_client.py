@@ -129,6 +129,7 @@ PROVOKED = {
     "LATER": fake("get", "ftp://SERVER/f", replies={"RETR": "450 busy"}),
     "TLS": fake("get", "ftpes://SERVER/f"),
     "CERTIFICATE": self_signed,
+    "FINDINGS": fake("doctor", "ftp://SERVER/", replies={"SYST": "215 XXXX"}),
     "INTERRUPTED": interrupted,
 }
 

@@ -64,14 +64,13 @@ setup_make(struct setup *s, struct conf *c, const char *options, const char *use
 
 		auth_early(&m, &s->single);
 	}
-	auth_prepare(s, c, false);
+	assert_int_equal(auth_prepare(s, c, false), 0);
 }
 
 static void
 setup_clear(struct setup *s)
 {
-	identity_clear(&s->anonymous);
-	buf_free(&s->anonymous_why);
+	auth_unprepare(s);
 }
 
 /* Every backend must be usable by auth.c without a look at which one it is. */
@@ -171,8 +170,8 @@ test_anonymous(void **state)
 	struct setup s;
 
 	setup_make(&s, &c, "anon_root=/srv", NULL, NULL, false);
-	if (s.anonymous.root == NULL)
-		fail_msg("%s", buf_cstr(&s.anonymous_why));
+	if (s.anonymous->root == NULL)
+		fail_msg("%s", (const char *)buf_data(s.anonymous_why));
 	for (size_t i = 0; i < ARRAY_LEN(passwords); i++) {
 		_cleanup_(decision_clear)
 		struct decision d;

@@ -493,8 +493,34 @@ static const struct parse_case parse_cases[] = {
 	{ "*** ***\n", ERROR, 1, "not a setting/NAME=VALUE" },
 	{ "=YES\n", ERROR, 1, "no option's name" },
 	{ " = YES\n", ERROR, 1, "no option's name" },
-	{ "[host ftp.example.com]\nlisten=NO\n", ERROR, 1, "host ftp.example.com/not yet honoured" },
-	{ "[network 10.0.0.0]\n", ERROR, 1, "not yet honoured" },
+
+	/* sections */
+	{ "[host ftp.example.com]\nwrite_enable=YES\n", FINE },
+	{ "[network 10.0.0.0/8]\r\nport_enable=NO\r\n", FINE },
+	{ "[network 2001:db8::/32]\n[network 10.1.2.3]\n", FINE },
+	{ "[host a.example]\nwrite_enable=YES\n[host b.example]\nwrite_enable=YES\n", FINE },
+	{ "[host ftp.example.com]\nlisten=NO\n", ERROR, 2,
+	    "listen cannot stand in [host ftp.example.com]/whole server/before the first" },
+	{ "[network 10.0.0.0/8]\nanon_root=/srv\n", ERROR, 2,
+	    "anon_root cannot stand in [network 10.0.0.0/in [host] sections/before the first" },
+	{ "[host x.example]\nmax_per_ip=2\n", ERROR, 2, "max_per_ip cannot/in [network] sections" },
+	{ "[host x.example]\nwrit_enable=NO\n", ERROR, 2, "did you mean write_enable?" },
+	{ "[host x.example]\nwrite_enable=maybe\n", ERROR, 2, "neither YES nor NO" },
+	{ "[host x.example]\nwrite_enable=NO\nwrite_enable=YES\n", WARN, 3, "is in line 2 too" },
+	{ "[host x.example]\n[host X.Example.]\n", ERROR, 2, "x.example] begins in line 1 of test already" },
+	{ "[network 10.0.0.0/8]\n[network 10.0.0.0/8]\n", ERROR, 2, "begins in line 1" },
+	{ "[host 192.0.2.1]\n", ERROR, 1, "that is an address/ask for a host by its name" },
+	{ "[host a..b]\n", ERROR, 1, "no host name" },
+	{ "[host a b]\n", ERROR, 1, "no host name" },
+	{ "[host a:21]\n", ERROR, 1, "no host name" },
+	{ "[network example.com]\n", ERROR, 1, "no network" },
+	{ "[network 10.0.0.0/33]\n", ERROR, 1, "no network" },
+	{ "[network 10.0.0.0/]\n", ERROR, 1, "no network" },
+	{ "[network fe80::1%2]\n", ERROR, 1, "no network" },
+	{ "[network 10.1.0.0/8]\n", ERROR, 1, "bits behind its prefix/write 10.0.0.0" },
+	{ "[network 2001:db8::1/32]\n", ERROR, 1, "write 2001:db8::" },
+	{ "[hostx y]\n", ERROR, 1, "not a section" },
+	{ "[host  ]\n", ERROR, 1, "not a section" },
 	{ "[global]\n", ERROR, 1, "not a section/[host NAME]" },
 	{ "[host x\n", ERROR, 1, "not a section" },
 	{ "[host]\n", ERROR, 1, "not a section" },
@@ -555,7 +581,7 @@ static void
 one_mistake_is_told_once(void **state)
 {
 	static const char *const texts[] = {"listen = NO\n", " # x\n", "listen_prot=1\n",
-	    "=\n", "local_umask=22\n", "max_clients=022\n", "[host x]\n"};
+	    "=\n", "local_umask=22\n", "max_clients=022\n", "[host x:1]\nlisten=NO\n"};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		struct told told = {0};

@@ -17,6 +17,7 @@
 #include "chan.h"
 #include "child.h"
 #include "fdpass.h"
+#include "section.h"
 
 /* What the child tells by its exit status. */
 enum { GOT_START = 0, GOT_WRONG = 1, GOT_ERROR = 100 /* and the code */ };
@@ -150,6 +151,56 @@ early_messages_are_handed_on(void **state)
 }
 
 static void
+send_section(int sock, enum section_kind kind, const char *name)
+{
+	struct msg m = {
+	    .type = MSG_SECTION, .section = {.kind = kind, .name = bytes_of(name)}};
+
+	send_msg(sock, &m);
+}
+
+/* What follows a section's name is the section's: the head stays as it was. */
+static void
+sections_come_behind_the_head(void **state)
+{
+	int sock;
+	pid_t pid = start_child(false, &sock);
+
+	send_options(sock);
+	send_section(sock, SECTION_HOST, "a.example");
+	send_option(sock, "local_umask", "022");
+	send_section(sock, SECTION_NETWORK, "10.0.0.0/8");
+	send_option(sock, "pasv_address", "10.0.0.1");
+	send_start(sock);
+	assert_int_equal(end_child(pid, sock), GOT_START);
+}
+
+static void
+a_wrong_section_ends_it(void **state)
+{
+	static const char *const names[] = {"a b", "10.0.0.0/8", "a.example/8"};
+
+	for (size_t i = 0; i < 3; i++) {
+		int sock;
+		pid_t pid = start_child(false, &sock);
+
+		send_section(sock, SECTION_HOST, names[i]);
+		assert_int_equal(end_child(pid, sock), GOT_ERROR + FERRY_EPROTO);
+	}
+}
+
+static void
+an_option_out_of_its_place_ends_it(void **state)
+{
+	int sock;
+	pid_t pid = start_child(false, &sock);
+
+	send_section(sock, SECTION_NETWORK, "10.0.0.0/8");
+	send_option(sock, "pasv_min_port", "40000");
+	assert_int_equal(end_child(pid, sock), GOT_ERROR + FERRY_EPROTO);
+}
+
+static void
 unexpected_message_ends_it(void **state)
 {
 	int sock;
@@ -195,6 +246,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(options_then_start),
 	    cmocka_unit_test(early_messages_are_handed_on),
+	    cmocka_unit_test(sections_come_behind_the_head),
+	    cmocka_unit_test(a_wrong_section_ends_it),
+	    cmocka_unit_test(an_option_out_of_its_place_ends_it),
 	    cmocka_unit_test(unexpected_message_ends_it),
 	    cmocka_unit_test(unknown_option_ends_it),
 	    cmocka_unit_test(wrong_value_ends_it),

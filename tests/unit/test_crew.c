@@ -23,6 +23,7 @@
 #include "crew.h"
 #include "fdpass.h"
 #include "log.h"
+#include "section.h"
 
 #define CHILDREN_MAX 16
 
@@ -223,7 +224,7 @@ take(size_t worker, uint32_t session)
 }
 
 static void
-verdict(uint32_t session)
+verdict_from(uint32_t session, uint32_t network)
 {
 	struct msg m = {.type = MSG_MASTER_VERDICT};
 
@@ -236,9 +237,16 @@ verdict(uint32_t session)
 	    .prefix = bytes_of("/srv"),
 	    .root = bytes_of("/srv"),
 	    .cwd = bytes_of("/"),
+	    .network = network,
 	};
 	say(nth(ROLE_AUTH, 0), &m);
 	turn();
+}
+
+static void
+verdict(uint32_t session)
+{
+	verdict_from(session, 0);
 }
 
 static void
@@ -390,6 +398,102 @@ test_the_data_port_is_bound_at_the_sessions_address_only(void **state)
 	answer = hear(nth(ROLE_WORKER, 0), MSG_WORKER_BOUND);
 	assert_int_equal(answer->worker_bound.error, 0);
 	assert_int_equal(w.box.nfds, 1);
+}
+
+/* Auth has the address from the worker alone: one that lies about it gains nothing. */
+static void
+test_a_login_from_another_network_ends_the_worker(void **state)
+{
+	static const char sections[] = "[network 10.0.0.0/8]\nwrite_enable=YES\n";
+	uint32_t id;
+	int status;
+
+	assert_int_equal(
+	    conf_parse(&w.conf, "f", sections, sizeof(sections) - 1, NULL, NULL), 0);
+	start(&w.crew, 2);
+	id = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	take(nth(ROLE_WORKER, 0), id);
+	verdict_from(id, 1);
+	assert_int_equal(hear(nth(ROLE_AUTH, 0), MSG_AUTH_END)->auth_end.session, id);
+	assert_true(LIST_EMPTY(&w.crew.agents));
+	assert_int_equal(waitpid(w.child[nth(ROLE_WORKER, 0)].pid, &status, 0),
+	    w.child[nth(ROLE_WORKER, 0)].pid);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	assert_true(crew_reap(&w.crew, w.child[nth(ROLE_WORKER, 0)].pid, status));
+	w.child[nth(ROLE_WORKER, 0)].pid = 0;
+}
+
+/* ---- sections ---- */
+
+static void
+test_workers_and_auth_hear_of_sections_and_agents_do_not(void **state)
+{
+	static const char text[] =
+	    "[host a.example]\nanon_root=/srv/a\n[network 10.0.0.0/8]\n";
+	const enum role who[] = {ROLE_WORKER, ROLE_AUTH};
+	const struct msg *m;
+	uint32_t id;
+
+	assert_int_equal(conf_parse(&w.conf, "f", text, sizeof(text) - 1, NULL, NULL), 0);
+	start(&w.crew, 1);
+	for (size_t i = 0; i < 2; i++) {
+		m = hear(nth(who[i], 0), MSG_SECTION);
+		assert_int_equal(m->section.kind, SECTION_HOST);
+		assert_int_equal(hear(nth(who[i], 0), MSG_OPTION)->option.value.n, 6);
+		m = hear(nth(who[i], 0), MSG_SECTION);
+		assert_int_equal(m->section.kind, SECTION_NETWORK);
+		assert_memory_equal(m->section.name.p, "10.0.0.0/8", 10);
+	}
+	id = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	take(nth(ROLE_WORKER, 0), id);
+	verdict(id);
+	hear_no(nth(ROLE_AGENT, 0), MSG_SECTION);
+}
+
+/* The system's hosts(5) answers: no name server is asked. */
+static void
+test_workers_hear_of_a_new_address(void **state)
+{
+	static const char text[] = "pasv_address=192.0.2.1\n[host a]\n"
+				   "[network 10.0.0.0/8]\npasv_address=192.0.2.2\n";
+	const struct msg *m;
+	struct section *s;
+
+	assert_int_equal(conf_parse(&w.conf, "f", text, sizeof(text) - 1, NULL, NULL), 0);
+	s = section_get(&w.conf, SECTION_NETWORK, 1);
+	s->conf.pasv_name = strdup("localhost");
+	start(&w.crew, 1);
+	const struct conf *view = section_view(&w.crew.conf, 1, 1);
+	assert_string_equal(view->pasv_address, "192.0.2.2");
+	crew_look_up(&w.crew);
+	while (!LIST_EMPTY(&w.crew.lookups))
+		uv_run(&w.loop, UV_RUN_ONCE);
+	m = hear(nth(ROLE_WORKER, 0), MSG_WORKER_ADDRESS);
+	assert_int_equal(m->worker_address.place, 1 + SECTION_NETWORK);
+	assert_int_equal(m->worker_address.number, 1);
+	assert_memory_equal(m->worker_address.address.p, "127.0.0.1", 9);
+	/* ... and so do those that start later */
+	assert_string_equal(view->pasv_address, "127.0.0.1");
+	assert_string_equal(w.crew.conf.pasv_address, "192.0.2.1");
+	/* The same again is no news. */
+	crew_look_up(&w.crew);
+	while (!LIST_EMPTY(&w.crew.lookups))
+		uv_run(&w.loop, UV_RUN_ONCE);
+	hear_no(nth(ROLE_WORKER, 0), MSG_WORKER_ADDRESS);
+}
+
+/* An answer that comes when the crew has gone finds nobody. */
+static void
+test_a_late_answer_harms_nobody(void **state)
+{
+	w.conf.pasv_address = strdup("192.0.2.1");
+	w.conf.pasv_name = strdup("localhost");
+	start(&w.crew, 1);
+	crew_look_up(&w.crew);
+	advertise_forget(&w.crew);
+	assert_true(LIST_EMPTY(&w.crew.lookups));
+	assert_string_equal(w.crew.conf.pasv_address, "192.0.2.1");
+	/* the loop ends it: see teardown() */
 }
 
 /* ---- one passive port for all ---- */
@@ -688,6 +792,10 @@ main(void)
 	    TEST(test_a_range_has_no_calls),
 	    TEST(test_probes_are_counted_by_address_and_hour),
 	    TEST(test_the_data_port_is_bound_at_the_sessions_address_only),
+	    TEST(test_a_login_from_another_network_ends_the_worker),
+	    TEST(test_workers_and_auth_hear_of_sections_and_agents_do_not),
+	    TEST(test_workers_hear_of_a_new_address),
+	    TEST(test_a_late_answer_harms_nobody),
 	    TEST(test_an_agent_that_lost_the_worker_is_introduced_again),
 	    TEST(test_a_new_auth_is_not_told_of_the_last_ones_logins),
 	    TEST(test_numbers_go_on_after_a_reload),

@@ -1521,6 +1521,27 @@ test_agent_goes_away(void **state)
 	world_ask(w, "NOOP", "200 ");
 }
 
+/* In the middle of STAT's reply: that one ends first. */
+static void
+test_agent_goes_away_in_a_reply(void **state)
+{
+	struct world *w = *state;
+
+	world_login(w);
+	w->keep_listing_open = true;
+	/* Its last byte waits: it could be the status. */
+	w->listing = "one\r\nhalf a line";
+	world_ask(w, "STAT x", "213-");
+	world_expect(w, " one");
+	WORLD_UNTIL(w, buf_len(&w->got) >= strlen(" half a lin"));
+	chan_free(w->agent);
+	w->agent = NULL;
+	world_expect(w, " half a lin");
+	world_expect(w, "213 The listing broke off here");
+	world_expect(w, "421 ");
+	WORLD_UNTIL(w, w->client_eof);
+}
+
 static void
 test_agent_that_answers_unasked(void **state)
 {
@@ -1750,6 +1771,7 @@ main(int argc, char **argv)
 	    WORLD_TEST(test_names_with_lf),
 	    WORLD_TEST(test_mdtm_that_sets),
 	    WORLD_TEST(test_agent_goes_away),
+	    WORLD_TEST(test_agent_goes_away_in_a_reply),
 	    WORLD_TEST(test_agent_that_answers_unasked),
 	    WORLD_TEST(test_agent_that_gives_no_file),
 	    WORLD_TEST(test_answer_for_a_session_that_left),

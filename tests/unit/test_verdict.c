@@ -67,6 +67,9 @@ static const struct row rows[] = {
      OPEN(.answer = 425, .words = "425 Nobody came; I refused calls from other addresses (1)."), "H11!"},
     {"the wrong caller, others", INNER, NULL,
      OPEN(.answer = 425, .words = "425 Rejected data connection from foreign address 192.0.2.3:46194."), "H11!"},
+    {"the wrong caller, although we are outside", OUTER, NULL, OPEN(.answer = 425, .words = "425 Security: Bad IP connecting."), "H03?"},
+    {"the wrong caller, a container's gateway", INNER, NULL,
+     OPEN(.answer = 425, .words = "425 Rejected data connection from foreign address 172.17.0.1:46194."), "H03!"},
     {"425 for another reason", OUTER, NULL, OPEN(.answer = 425, .words = "425 No."), ""},
     {"all bytes, no 226", OUTER, NULL, OPEN(.done = true, .bytes = 9, .result = -FERRY_ETIMEOUT), "L01?"},
     {"all bytes, and hung up", OUTER, NULL, OPEN(.done = true, .bytes = 9, .result = -FERRY_ECLOSED), "L01?"},
@@ -89,21 +92,6 @@ address(const char *text, struct sockaddr_storage *ret)
 static void
 codes(const struct verdict *v, char *out, size_t cap)
 {
-	static const char *const names[VERDICT_CODES] = {
-	    [VERDICT_P01] = "P01",
-	    [VERDICT_P02] = "P02",
-	    [VERDICT_P03] = "P03",
-	    [VERDICT_P04] = "P04",
-	    [VERDICT_P11] = "P11",
-	    [VERDICT_P12] = "P12",
-	    [VERDICT_P13] = "P13",
-	    [VERDICT_A01] = "A01",
-	    [VERDICT_A02] = "A02",
-	    [VERDICT_A03] = "A03",
-	    [VERDICT_L01] = "L01",
-	    [VERDICT_L03] = "L03",
-	    [VERDICT_H11] = "H11",
-	};
 	size_t n = 0;
 
 	*out = '\0';
@@ -111,7 +99,8 @@ codes(const struct verdict *v, char *out, size_t cap)
 		if (v->found[i] != VERDICT_NO)
 			n +=
 			    (size_t)snprintf(out + n, cap - n, "%s%s%c", n > 0 ? " " : "",
-				names[i], v->found[i] == VERDICT_CERTAIN ? '!' : '?');
+				verdict_name((enum verdict_code)i),
+				v->found[i] == VERDICT_CERTAIN ? '!' : '?');
 }
 
 static void

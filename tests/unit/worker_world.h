@@ -68,6 +68,7 @@ struct world {
 	int listing_end;       /* a pipe's write end that the test keeps, or -1 */
 	bool keep_listing_open;
 	struct msg_agent_list asked_list;
+	uint64_t asked_offset; /* of OPEN */
 	char asked_path[4096], asked_pattern[256], asked_shown[4096];
 	char asked_peer[65];
 	struct msg_agent_change asked_change;
@@ -324,6 +325,7 @@ world_on_agent(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	switch (m->type) {
 	case MSG_AGENT_OPEN:
 		world_keep(w->asked_path, sizeof(w->asked_path), m->agent_open.path);
+		w->asked_offset = m->agent_open.offset;
 		world_answer_file(
 		    w, w->asked_path, true, m->agent_open.offset, &back, &fd);
 		break;

@@ -1,0 +1,62 @@
+/*
+ * A checkup: everything that ferry doctor has seen of one server, as data. The probes
+ * fill it, the diagnosis reads it; nothing in it is an opinion.
+ */
+#ifndef FERRY_CHECKUP_H
+#define FERRY_CHECKUP_H
+
+#include "hops.h"
+#include "verdict.h"
+
+#define VISITS_MAX 8
+#define TRIALS_MAX 64
+#define UNTESTED_MAX 8
+
+/* How far a command connection came. */
+enum visit_stage { VISIT_NOWHERE, VISIT_CONNECTED, VISIT_LOGGED_IN };
+
+/* One command connection. */
+struct visit {
+	int family;
+	uint16_t port;
+	bool tls;         /* it was encrypted */
+	bool tls_offered; /* FEAT says so */
+	enum visit_stage stage;
+	struct sockaddr_storage own, peer;
+	int result; /* of connecting or logging in, or of what broke it; 0 */
+	int sys_errno;
+	int code;        /* of the last reply, or 0 */
+	char words[256]; /* that reply, or the library's sentence */
+	unsigned idle;   /* seconds for which it was left alone; 0: it was not */
+	bool masked;     /* the reply to SYST was blotted out */
+	bool web;        /* no answer, but port 443 of the same address answers */
+	struct hops hops;
+};
+
+enum trial_kind {
+	TRIAL_LISTING, /* a short listing */
+	TRIAL_BIG,     /* more bytes than one packet takes */
+};
+
+/* One attempt at a data connection. */
+struct trial {
+	size_t visit;
+	enum trial_kind kind;
+	struct attempt a;
+};
+
+struct checkup {
+	const char *host;      /* as the user named it */
+	uint16_t port;         /* of the command connection */
+	bool outer_given;      /* active mode named an address that is not our own */
+	bool announced_is_his; /* another address of the host's name stands in a 227 */
+	double seconds;
+	struct visit visits[VISITS_MAX];
+	size_t n_visits;
+	struct trial trials[TRIALS_MAX];
+	size_t n_trials;
+	const char *untested[UNTESTED_MAX]; /* what was left out, and why; static */
+	size_t n_untested;
+};
+
+#endif

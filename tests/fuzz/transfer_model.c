@@ -1,0 +1,157 @@
+/*
+ * See transfer_model.h. Which connection carried a file is not asked: one of the last two
+ * did, and their contents tell.
+ */
+#include "transfer_model.h"
+
+#include "worker_world.h"
+
+#include "far.h"
+#include "session.h"
+#include "transfer.h"
+
+/* The bytes of a file from there on. */
+static struct wire_sum
+sum_of_file(int fd, off_t at)
+{
+	static uint8_t bytes[65536];
+	struct wire_sum sum = {0};
+	ssize_t n;
+
+	while ((n = pread(fd, bytes, sizeof(bytes), at)) > 0) {
+		wire_sum_add(&sum, bytes, (size_t)n);
+		at += n;
+	}
+	return sum;
+}
+
+void
+transfer_model_init(struct transfer_model *m, const struct world *w,
+    const struct far *far, bool forgiving)
+{
+	*m = (struct transfer_model){
+	    .w = w,
+	    .far = far,
+	    .forgiving = forgiving,
+	    .opened = {{.fd = -1}, {.fd = -1}},
+	};
+}
+
+/* ---- uploads ---- */
+
+/* Could this connection have brought the whole file? In MODE B the file says itself where
+ * it ends. */
+static bool
+is_whole(const struct transfer_model *m, const struct wire *w, const struct transfer *t)
+{
+	bool forgiven = w->secure && !w->whole && m->forgiving;
+
+	if (t->mode == CODING_BLOCK || forgiven)
+		return true;
+	if (t->mode != CODING_STREAM || t->ascii)
+		return w->whole;
+	struct wire_sum stored = sum_of_file(m->w->stored, 0);
+	return w->whole && wire_sum_same(&stored, &w->said);
+}
+
+/* The agent has been told that an upload is complete. */
+static void
+check_upload(const struct transfer_model *m, const struct transfer *t)
+{
+	if (!is_whole(m, &m->far->data, t) && !is_whole(m, &m->far->last, t))
+		fail_msg("an upload is complete that is not what was sent");
+}
+
+static const struct world_file *
+file_of(const struct world *w, const char *path)
+{
+	for (size_t i = 0; i < WORLD_FILES; i++) {
+		if (strcmp(w->files[i].path, path) == 0)
+			return &w->files[i];
+	}
+	return NULL;
+}
+
+static void
+note_opened(struct transfer_model *m, const struct transfer *t)
+{
+	const struct world_file *file = file_of(m->w, m->w->asked_path);
+
+	m->opened[0] = m->opened[1];
+	m->opened[1] = (struct opened){
+	    .block = t->mode == CODING_BLOCK,
+	    .plain = !t->ascii && t->mode == CODING_STREAM && !t->ranged,
+	    .fd = file != NULL ? file->fd : -1,
+	    .offset = m->w->asked_offset,
+	};
+}
+
+void
+transfer_model_answer(struct transfer_model *m, const struct session *s, bool with_file)
+{
+	const struct transfer *t = s != NULL ? s->transfer : NULL;
+
+	if (t != NULL && m->w->commits != m->commits)
+		check_upload(m, t);
+	m->commits = m->w->commits;
+	if (t != NULL && t->kind == TRANSFER_FILE && with_file)
+		note_opened(m, t);
+}
+
+/* ---- downloads ---- */
+
+/* A client that plays tricks on TLS need not understand what comes. */
+static bool
+is_tricky(const struct wire *w)
+{
+	return w->odd || w->spoiled;
+}
+
+/* Its end came, in order. */
+static bool
+has_ended(const struct wire *w)
+{
+	return is_tricky(w) || !w->secure || w->notified;
+}
+
+static bool
+has_arrived(const struct opened *o, const struct wire *w)
+{
+	if (!o->plain || is_tricky(w))
+		return has_ended(w);
+	struct wire_sum sum = sum_of_file(o->fd, (off_t)o->offset);
+	return wire_sum_same(&w->heard, &sum) && has_ended(w);
+}
+
+/* The server says that the client has the file: then it has, to the end. */
+static void
+check_download(const struct transfer_model *m)
+{
+	for (size_t i = 0; i < ARRAY_LEN(m->opened); i++) {
+		const struct opened *o = &m->opened[i];
+
+		if (o->fd >= 0 && (o->block || has_arrived(o, &m->far->data) ||
+				      has_arrived(o, &m->far->last)))
+			return;
+	}
+	fail_msg("a download is complete that did not arrive");
+}
+
+/* The same of a listing: at least its end. */
+static void
+check_listing(const struct transfer_model *m)
+{
+	const struct wire *last = &m->far->last;
+
+	if (!has_ended(&m->far->data) && !(last->secure && has_ended(last)))
+		fail_msg("a listing is complete and has no end");
+}
+
+void
+transfer_model_final(const struct transfer_model *m, const char *verb, int code)
+{
+	if (code < 300 && strcmp(verb, "RETR") == 0)
+		check_download(m);
+	if (code == 226 && (strcmp(verb, "LIST") == 0 || strcmp(verb, "MLSD") == 0))
+		check_listing(m);
+}
