@@ -120,14 +120,16 @@ ladder_allows(const struct ferry *h, enum ferry_mode mode)
 }
 
 /* What worked comes first. If it did so in this very session, a port that is closed now
- * is no reason to give it up. */
+ * is no reason to give it up; but who names one way wants to see that way fail. */
 static void
 add_worked(struct ferry *h)
 {
+	bool chooses = h->mode == FERRY_MODE_AUTO || h->mode == FERRY_MODE_PASSIVE;
+
 	if (!h->has_worked || !ladder_allows(h, h->worked))
 		return;
 	add_rung(&h->ladder, h->worked);
-	if (!h->first_why && !mode_is_active(h->worked))
+	if (chooses && !h->first_why && !mode_is_active(h->worked))
 		try_again(&h->ladder, h->worked);
 }
 

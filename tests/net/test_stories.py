@@ -439,6 +439,16 @@ def test_another_network_has_its_own_memory(place):
     assert run.arrived and run.verbs == ["EPSV"], run
 
 
+def test_what_is_remembered_of_tls_is_of_tls_only(place, tls):
+    """A helper in a router makes a difference in clear."""
+    p = place(families=(4,), options={**WIDE, **tls}, server=FIRST_REFUSED)
+    encrypted = ["--tls", "--accept-new"]
+    assert p.ferry("D", *encrypted, memory=True).verbs == ["EPSV", "PASV"]
+    assert re.fullmatch(LINE.replace("plain", "tls") + "PASV EPSV:refused\n", p.remembered), p.remembered
+    assert p.ferry("D", "--plain", memory=True).verbs == ["EPSV"]
+    assert p.ferry("D", *encrypted, memory=True).verbs == ["PASV"]
+
+
 def test_active_mode_is_remembered_and_needs_leave_all_the_same(place):
     p = place(families=(4,), server=only_to("21", "reject with tcp reset").rules())
     assert p.ferry("D", "--allow-active", memory=True).verbs == ["EPSV", "PASV", "PORT"]

@@ -181,6 +181,25 @@ remembers(void **state)
 	world_end(&w);
 }
 
+/* Who names one way sees it fail, whatever it did before. */
+static void
+one_way_fails_at_once(void **state)
+{
+	struct world w;
+	struct sink s;
+
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I
+	    "C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\n" RETR_SCRIPT
+	    "C: EPSV\nclosed\nS: 229 (|||%P|)\n"
+	    "C: NOOP\nS: 200 alive\n");
+	ferry_set_mode(w.h, FERRY_MODE_EPSV);
+	assert_int_equal(get(&w, &s), 0);
+	assert_int_equal(get(&w, &s), -FERRY_EDATA);
+	assert_int_equal(go(&w, ferry_command(w.h, "NOOP")), 0);
+	world_end(&w);
+}
+
 /* What the caller knows comes first, with the caller's reason; when it fails, it is
  * forgotten and the usual order follows. */
 static void
@@ -523,6 +542,7 @@ main(void)
 	    BOTH(epsv_on_ipv6),
 	    BOTH(takes_detours),
 	    BOTH(begins_with_what_is_known),
+	    BOTH(one_way_fails_at_once),
 	    BOTH(remembers),
 	    BOTH(begins_with_what_is_known),
 	    BOTH(epsv_again),
