@@ -25,7 +25,7 @@ CLIENTS = ("ferry", "curl", "lftp", "tnftp")
 ENCRYPTED = {"ferry": "ferry tls", "curl": "curl tls", "lftp": "lftp tls"}
 ALL = (*CLIENTS, *ENCRYPTED.values())
 WORLDS = 8  # at once
-RUNS = 8    # at once in one world
+RUNS = 12   # at once in one world
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
