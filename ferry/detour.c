@@ -38,33 +38,56 @@ open_over(struct session *s, const struct target *t, int family)
 	return rc;
 }
 
+/* The family that is not in use, if there is a way to it; else AF_UNSPEC. */
+static int
+other_family(const struct session *s, const struct target *t)
+{
+	struct sockaddr_storage own;
+	int other;
+
+	if (s->opt->family != AF_UNSPEC || s->opt->source != NULL ||
+	    ferry_local_address(s->h, &own) < 0)
+		return AF_UNSPEC;
+	if (s->opt->password_fd >= 0)
+		return AF_UNSPEC; /* the next password there is for the next login */
+	other = own.ss_family == AF_INET ? AF_INET6 : AF_INET;
+	return has_addresses(t->host, other) ? other : AF_UNSPEC;
+}
+
+/* tried: because no way worked over this family. On failure the session is as before. */
+static int
+go_over(struct session *s, const struct target *t, int family, bool tried)
+{
+	int rc;
+
+	memory_leave(&s->memory, tried);
+	rc = open_over(s, t, family);
+	if (rc == 0)
+		return 0;
+	memory_return(&s->memory);
+	(void)open_over(s, t, family == AF_INET ? AF_INET6 : AF_INET);
+	return rc;
+}
+
 static bool
 change_family(struct detour *d, struct session *s, const struct target *t, int rc)
 {
 	_cleanup_free_ char *why = session_error(s, rc);
-	struct sockaddr_storage own;
-	int now, other;
+	int other = d->has_changed_family ? AF_UNSPEC : other_family(s, t);
 
-	if (d->has_changed_family || s->opt->family != AF_UNSPEC ||
-	    s->opt->source != NULL || ferry_local_address(s->h, &own) < 0)
-		return false;
-	if (s->opt->password_fd >= 0)
-		return false; /* the next password there is for the next login */
-	now = own.ss_family;
-	other = now == AF_INET ? AF_INET6 : AF_INET;
-	if (!has_addresses(t->host, other))
+	if (other == AF_UNSPEC)
 		return false;
 	d->has_changed_family = true;
-	if (open_over(s, t, other) == 0)
+	memory_return(&s->memory);
+	if (go_over(s, t, other, true) == 0)
 		return true;
-	(void)open_over(s, t, now);
 	session_fail(s, rc, "%s", why == NULL ? "" : why);
 	return false;
 }
 
-/* Does the person agree that the server calls this machine? */
+/* Does the person agree that the server calls this machine? before: why one asks. */
 static bool
-ask_consent(struct session *s, const struct target *t)
+ask_consent(struct session *s, const struct target *t, const char *before)
 {
 	_cleanup_free_ char *host = safe_string(t->host), *question = NULL,
 			    *answer = NULL;
@@ -74,10 +97,9 @@ ask_consent(struct session *s, const struct target *t)
 		      !address_is_inner(&peer);
 
 	if (asprintf(&question,
-		"No passive data connection with %s. In active mode the server calls "
-		"this "
+		"%s %s. In active mode the server calls this "
 		"machine, at a port that is opened for that one call%s. Try it? [y/n] ",
-		host == NULL ? "" : host,
+		before, host == NULL ? "" : host,
 		behind ? " (from behind a router that often fails)" : "") < 0) {
 		question = NULL;
 		return false;
@@ -86,15 +108,21 @@ ask_consent(struct session *s, const struct target *t)
 }
 
 static bool
+may_ask(const struct detour *d, const struct session *s)
+{
+	return !d->has_asked && !s->active_allowed && !s->opt->quiet && s->may_ask &&
+	       isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && ferry_is_logged_in(s->h);
+}
+
+static bool
 be_called(struct detour *d, struct session *s, const struct target *t, int rc)
 {
 	_cleanup_free_ char *why = session_error(s, rc);
 
-	if (d->has_asked || s->active_allowed || s->opt->quiet || !s->may_ask ||
-	    !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || !ferry_is_logged_in(s->h))
+	if (!may_ask(d, s))
 		return false;
 	d->has_asked = true;
-	if (!ask_consent(s, t)) {
+	if (!ask_consent(s, t, "No passive data connection with")) {
 		session_fail(s, rc, "%s", why == NULL ? "" : why);
 		return false;
 	}
@@ -110,4 +138,22 @@ detour_find(struct detour *d, struct session *s, const struct target *t, int rc)
 	if (rc != -FERRY_EDATA || s->mode != FERRY_MODE_AUTO)
 		return false;
 	return change_family(d, s, t, rc) || be_called(d, s, t, rc);
+}
+
+int
+detour_remembered(struct detour *d, struct session *s, const struct target *t)
+{
+	int other = memory_is_elsewhere(&s->memory) ? other_family(s, t) : AF_UNSPEC;
+
+	if (s->mode != FERRY_MODE_AUTO)
+		return 0;
+	if (other != AF_UNSPEC)
+		(void)go_over(s, t, other, false);
+	if (memory_is_active(&s->memory) && may_ask(d, s)) {
+		d->has_asked = true;
+		s->active_allowed = ask_consent(
+		    s, t, "From this network only active mode worked before with");
+		session_apply(s);
+	}
+	return ferry_is_logged_in(s->h) ? 0 : -FERRY_ECONNECT;
 }

@@ -19,5 +19,8 @@ struct detour {
  * another way? True: the session is ready for it, do the transfer again. False: the
  * result stands, and session_error() has its sentence. */
 bool detour_find(struct detour *d, struct session *s, const struct target *t, int rc);
+/* The session was opened just now: if it is known that only a detour works from this
+ * network, it is taken at once. 0, or a failure that ended the session. */
+int detour_remembered(struct detour *d, struct session *s, const struct target *t);
 
 #endif

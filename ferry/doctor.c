@@ -868,6 +868,7 @@ begin(struct doctor *d, char *text)
 		    : d->t.tls == FERRY_TLS_IMPLICIT ? 990
 						     : 21;
 	d->opt = *d->given;
+	d->opt.no_memory = true; /* what is now is the question */
 	rc = session_init(&d->s, &d->opt);
 	d->s.may_ask = d->s.keeps_password = d->s.drops_at_once = true;
 	d->s.view.talk = d->given->verbose ? TALK_ALL : TALK_NONE;

@@ -241,6 +241,17 @@ explain_attempt(struct explain *x)
 	return witness_attempt(&x->witness);
 }
 
+/* Not the usual order: what was remembered. */
+static void
+tell_why_first(struct explain *x, const struct ferry_event *ev)
+{
+	_cleanup_free_ char *why = safe_string(ev->text == NULL ? "" : ev->text);
+
+	if (why != NULL && *why != '\0')
+		draw_sentence(
+		    &x->draw, "%s comes first: %s.", mode_word(ev->mode), why);
+}
+
 /* The witness has noted the attempt that begins; before is the one that failed. */
 static void
 on_mode(struct explain *x, const struct ferry_event *ev)
@@ -266,6 +277,7 @@ on_mode(struct explain *x, const struct ferry_event *ev)
 		    x->active ? "ACTIVE" : "PASSIVE",
 		    x->active ? "the server will call you back" : "you make the call");
 	}
+	tell_why_first(x, ev);
 }
 
 /* What was drawn already, a call or a reply, is not said twice. */

@@ -5,12 +5,10 @@
 #include "known.h"
 
 #include "own.h"
+#include "userfile.h"
 
-#include <fcntl.h>
 #include <ferry/ferry.h>
 #include <strings.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 
 #define KNOWN_FILE_MAX (1u << 20)
 #define WORD_MAX 300
@@ -155,121 +153,52 @@ known_replace(
 char *
 known_default_path(void)
 {
-	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-	char *path = NULL;
-
-	if (config != NULL && *config == '/')
-		return asprintf(&path, "%s/ferry/known_hosts", config) < 0 ? NULL : path;
-	if (home == NULL || *home != '/')
-		return NULL;
-	return asprintf(&path, "%s/.config/ferry/known_hosts", home) < 0 ? NULL : path;
+	return userfile_path("XDG_CONFIG_HOME", ".config", "known_hosts");
 }
 
-/* The whole file as text; a missing one is "". */
-static int
-read_all(const char *path, char **ret)
+static struct userfile
+file_at(const char *path)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	_cleanup_free_ char *text = calloc(1, KNOWN_FILE_MAX + 1);
-	size_t have = 0;
-	ssize_t n = 0;
-
-	if (text == NULL)
-		return -FERRY_ENOMEM;
-	if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
-		return -FERRY_ESYS;
-	while (fd >= 0 && have < KNOWN_FILE_MAX &&
-	       (n = read(fd, text + have, KNOWN_FILE_MAX - have)) > 0)
-		have += (size_t)n;
-	if (n < 0)
-		return -FERRY_ESYS;
-	if (have == KNOWN_FILE_MAX || strlen(text) != have) {
-		errno = EFBIG;
-		return -FERRY_ESYS;
-	}
-	*ret = text;
-	text = NULL;
-	return 0;
+	return (struct userfile){.path = path, .max = KNOWN_FILE_MAX};
 }
 
 int
 known_lookup(const char *path, const char *host, uint16_t port, struct known *ret,
     unsigned *ret_line)
 {
+	const struct userfile f = file_at(path);
 	_cleanup_free_ char *text = NULL;
-	int rc = read_all(path, &text);
+	int rc = userfile_read(&f, &text);
 
 	return rc < 0 ? rc : known_find(text, host, port, ret, ret_line);
 }
 
-/* All directories above the file, for the user alone. */
-static void
-make_directories(char *path)
-{
-	for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
-		*slash = '\0';
-		(void)mkdir(path, 0700); /* what is there stays; the file will tell */
-		*slash = '/';
-	}
-}
+/* What known_store() was asked for. */
+struct addition {
+	const char *host;
+	uint16_t port;
+	const struct known *known;
+};
 
-/* A file beside it that takes its place when it is whole. */
 static int
-replace_file(int dir, const char *name, const char *text)
+add(const char *old, void *user, char **ret_new)
 {
-	_cleanup_free_ char *temporary = NULL;
-	_cleanup_close_ int fd = -1;
-	size_t n = strlen(text);
-	bool good;
+	const struct addition *a = user;
+	struct known unused;
+	unsigned line;
+	int rc = known_find(old, a->host, a->port, &unused, &line);
 
-	if (asprintf(&temporary, ".%s.%ld.new", name, (long)getpid()) < 0) {
-		temporary = NULL;
-		return -FERRY_ENOMEM;
-	}
-	fd = openat(
-	    dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -FERRY_ESYS;
-	good = write(fd, text, n) == (ssize_t)n && fsync(fd) == 0 &&
-	       renameat(dir, temporary, dir, name) == 0;
-	if (!good) {
-		int saved = errno;
-		unlinkat(dir, temporary, 0);
-		errno = saved;
-	}
-	return good ? 0 : -FERRY_ESYS;
+	if (rc < 0)
+		return rc;
+	*ret_new = known_replace(old, a->host, a->port, a->known);
+	return *ret_new == NULL ? -FERRY_ENOMEM : 0;
 }
 
 int
 known_store(const char *path, const char *host, uint16_t port, const struct known *known)
 {
-	_cleanup_free_ char *copy = strdup(path), *old = NULL, *text = NULL;
-	_cleanup_close_ int dir = -1;
-	struct known unused;
-	unsigned line;
-	char *name;
-	int rc;
+	const struct userfile f = file_at(path);
+	struct addition a = {.host = host, .port = port, .known = known};
 
-	if (copy == NULL)
-		return -FERRY_ENOMEM;
-	make_directories(copy);
-	name = strrchr(copy, '/');
-	if (name != NULL)
-		*name++ = '\0';
-	dir = open(name == NULL    ? "."
-		   : *copy == '\0' ? "/"
-				   : copy,
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* two of us at the same time shall not lose each other's line */
-	if (dir < 0 || flock(dir, LOCK_EX) < 0)
-		return -FERRY_ESYS;
-	rc = read_all(path, &old);
-	if (rc == 0)
-		rc = known_find(old, host, port, &unused, &line);
-	if (rc < 0)
-		return rc;
-	text = known_replace(old, host, port, known);
-	if (text == NULL)
-		return -FERRY_ENOMEM;
-	return replace_file(dir, name == NULL ? copy : name, text);
+	return userfile_edit(&f, add, &a);
 }

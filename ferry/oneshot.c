@@ -122,6 +122,8 @@ work_open(struct work *w, const struct target *t)
 	target_clear(&w->open);
 	rc = session_open(&w->s, t);
 	if (rc == 0)
+		rc = detour_remembered(&w->detour, &w->s, t);
+	if (rc == 0)
 		rc = target_copy_login(t, &w->open);
 	if (rc < 0) {
 		_cleanup_free_ char *why = session_error(&w->s, rc);

@@ -132,6 +132,13 @@ set_trust(struct options *o, const char *arg)
 }
 
 static int
+set_no_memory(struct options *o, const char *arg)
+{
+	o->no_memory = true;
+	return 0;
+}
+
+static int
 set_source(struct options *o, const char *arg)
 {
 	o->source = arg;
@@ -412,6 +419,7 @@ static const struct row rows[] = {
     {0, "active-address", "ADDRESS", FOR_ALL, set_active_address, "address to name in active mode (your router's)"},
     {0, "active-ports", "LOW-HIGH", FOR_ALL, set_active_ports, "ports to wait at in active mode"},
     {0, "trust-pasv-address", NULL, FOR_FILES, set_trust, "call the address of a 227 reply even if it is another one"},
+    {0, "no-memory", NULL, FOR_FILES, set_no_memory, "do not look up, nor note, which way to the data worked"},
     {'s', "source", "ADDRESS", FOR_ALL, set_source, "local address of both connections"},
     {0, "explain", NULL, FOR_FILES | FOR_REPLAY, set_explain, "tell who calls whom, from which port to which, and why"},
     {0, "trace", "FILE", FOR_ALL | FOR_REPLAY, set_trace, "the session as a diagram: .html .svg .txt .mmd, or recorded: .json"},

@@ -33,6 +33,7 @@ struct options {
 	uint16_t active_low, active_high;
 	bool active_allowed;
 	bool trust_pasv;
+	bool no_memory; /* of ways that worked */
 	const char *source;
 	bool explain, verbose, quiet;
 	const char *trace;  /* file for the diagram, or NULL */

@@ -153,13 +153,22 @@ session_apply(struct session *s)
 	ferry_set_binary(s->h, s->binary);
 }
 
+static void
+on_event(const struct ferry_event *ev, void *user)
+{
+	struct session *s = user;
+
+	memory_event(&s->memory, ev);
+	view_event(ev, &s->view);
+}
+
 static int
 apply_options(struct session *s)
 {
 	const struct options *o = s->opt;
 
 	ferry_set_blocking(s->h, false);
-	ferry_on_event(s->h, view_event, &s->view);
+	ferry_on_event(s->h, on_event, s);
 	ferry_on_secret(s->h, ask_secret, s);
 	ferry_on_trust(s->h, trust_ask, s);
 	ferry_set_trust_pasv_address(s->h, o->trust_pasv);
@@ -227,6 +236,8 @@ session_init(struct session *s, const struct options *opt)
 	    .prompt_password = "Password: "};
 	s->view.out = stderr;
 	s->view.hash_size = 1024;
+	if (opt->mode == FERRY_MODE_AUTO && !opt->no_memory)
+		memory_init(&s->memory, ways_default_path());
 	int rc = ferry_new(&s->h);
 	if (rc == 0 && opt->trace != NULL)
 		rc = begin_trace(s);
@@ -242,6 +253,7 @@ session_free(struct session *s)
 	s->h = NULL;
 	wipep(&s->kept_password);
 	trust_clear(&s->trust);
+	memory_clear(&s->memory);
 	explain_free(s->view.explain);
 	s->view.explain = NULL;
 	record_free(s->view.record);
@@ -320,6 +332,7 @@ session_run(struct session *s, int result)
 		}
 		result = ferry_step(s->h);
 	}
+	memory_settle(&s->memory, result);
 	/* ^C was seen first where the local file is read or written */
 	if (result == -FERRY_ELOCAL && interrupt_seen()) {
 		interrupt_clear();
@@ -351,6 +364,7 @@ session_connect(struct session *s, const char *host, uint16_t port, enum ferry_t
 	rc = trust_begin(s, host, port, tls);
 	if (rc < 0)
 		return rc;
+	memory_connect(&s->memory, host, s->trust.port);
 	return trust_end(s, host, connect_now(s, host, port));
 }
 
@@ -365,6 +379,8 @@ session_login(
 	hide(s, password);
 	hide(s, account);
 	rc = session_run(s, ferry_login(s->h, user, password, account));
+	if (rc == 0)
+		memory_begin(&s->memory, s->h);
 	if (rc != -FERRY_ETLSNONE || ferry_tls_info(s->h, &info) == 0)
 		return rc;
 	why = session_error(s, rc);

@@ -9,6 +9,7 @@
 #ifndef FERRY_SESSION_H
 #define FERRY_SESSION_H
 
+#include "memory.h"
 #include "options.h"
 #include "target.h"
 #include "trust.h"
@@ -28,6 +29,7 @@ struct session {
 	bool secret_from_input;      /* a script: the next line of standard input is the
 					password */
 	struct trust trust;          /* what is known of the server */
+	struct memory memory;        /* which way worked before */
 	bool stopping;               /* ^C was typed once in this operation */
 	bool drops_at_once;          /* the first ^C ends the connection too */
 	const char *prompt_password; /* text of the question */

@@ -1,6 +1,7 @@
 /*
  * The line: "PASV was used, because this did not work: EPSV (192.0.2.1 port 61017: no
- * answer in 5.0 s)". Where the address family was changed, it is named too.
+ * answer in 5.0 s)". Where the address family was changed, it is named too. Or: "PASV was
+ * used first: it worked from this network before, and ...".
  */
 #include "waynote.h"
 
@@ -35,13 +36,22 @@ note_failure(struct waynote *n, const struct ferry_event *ev)
 	    name_of(ev->mode), why == NULL ? "" : why);
 }
 
+static void
+note_mode(struct waynote *n, const struct ferry_event *ev)
+{
+	_cleanup_free_ char *why = safe_string(ev->text == NULL ? "" : ev->text);
+
+	n->mode = ev->mode;
+	snprintf(n->why, sizeof n->why, "%s", why == NULL ? "" : why);
+}
+
 void
 waynote_event(struct waynote *n, const struct ferry_event *ev)
 {
 	if (ev->kind == FERRY_EV_CONNECTED && ev->channel == FERRY_CONTROL)
 		n->family = ev->remote.ss_family;
 	else if (ev->kind == FERRY_EV_MODE)
-		n->mode = ev->mode;
+		note_mode(n, ev);
 	else if (ev->kind == FERRY_EV_MODE_FAILED)
 		note_failure(n, ev);
 }
@@ -59,6 +69,10 @@ waynote_take(struct waynote *n, char *ret_line, size_t cap)
 		    : n->family == AF_INET6 ? " over IPv6"
 					    : " over IPv4",
 		    n->failed);
+	else if (*n->why != '\0')
+		snprintf(
+		    ret_line, cap, "%s was used first: %s", name_of(n->mode), n->why);
+	tell = tell || *n->why != '\0';
 	waynote_forget(n);
 	return tell;
 }
@@ -67,5 +81,5 @@ void
 waynote_forget(struct waynote *n)
 {
 	n->failed_family = 0;
-	n->failed[0] = '\0';
+	n->failed[0] = n->why[0] = '\0';
 }

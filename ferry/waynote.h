@@ -1,6 +1,7 @@
 /*
  * One line about the way that a data connection took, when it was not the first that was
- * tried: which one, and what was wrong with those before. Made from events alone.
+ * tried: which one, and what was wrong with those before; or why the usual order was
+ * left. Made from events alone.
  */
 #ifndef FERRY_WAYNOTE_H
 #define FERRY_WAYNOTE_H
@@ -12,6 +13,7 @@ struct waynote {
 	enum ferry_mode mode;
 	int failed_family; /* when the first way failed; 0: none has */
 	char failed[600];  /* "EPSV (192.0.2.1 port 61017: no answer in 5.0 s), ..." */
+	char why[300];     /* it came first for this reason; or "" */
 };
 
 void waynote_event(struct waynote *n, const struct ferry_event *ev);

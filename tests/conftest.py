@@ -14,6 +14,8 @@ TOP = pathlib.Path(__file__).parent.parent
 
 def pytest_configure(config):
     os.environ.setdefault("LC_ALL", "C.UTF-8")
+    # what ferry remembers belongs into the test's own HOME
+    os.environ.pop("XDG_STATE_HOME", None)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@
 #include "endpoint.h"
 #include "log.h"
 #include "option.h"
+#include "proxy_from.h"
 #include "section.h"
 #include "util.h"
 
@@ -243,6 +244,43 @@ check_data_peer(const struct conf *c, struct conf_teller *t)
 	conf_tell(t, CONF_ERROR, "data_peer=%s: it is same or resumed", shown);
 }
 
+/* One word of proxy_protocol_from. */
+static void
+check_proxy(struct bytes word, struct conf_teller *t)
+{
+	char shown[SHOWN_MAX], right[ENDPOINT_TEXT_MAX];
+	struct network n;
+	bool exact;
+
+	log_escape((const char *)word.p, word.n, shown, sizeof(shown));
+	if (proxy_from_parse(word, &n, &exact) < 0) {
+		conf_tell(t, CONF_ERROR,
+		    "proxy_protocol_from: %s is no address, and no network such as "
+		    "192.0.2.0/24",
+		    shown);
+	} else if (n.prefix == 0) {
+		conf_tell(t, CONF_ERROR,
+		    "proxy_protocol_from: %s is everybody, and everybody could claim to "
+		    "come from anywhere; name the proxies",
+		    shown);
+	} else if (!exact) {
+		network_format(&n, right);
+		conf_tell(t, CONF_ERROR,
+		    "proxy_protocol_from: %s has bits behind its prefix; write %s", shown,
+		    right);
+	}
+}
+
+static void
+check_proxies(const struct conf *c, struct conf_teller *t)
+{
+	const char *at = c->proxy_protocol_from;
+	struct bytes word;
+
+	while (proxy_from_next(&at, &word))
+		check_proxy(word, t);
+}
+
 static void
 check_pasv_address(const struct conf *c, struct conf_teller *t)
 {
@@ -456,6 +494,7 @@ static check_fn *const checks[] = {
     check_modes,
     check_port_range,
     check_data_peer,
+    check_proxies,
     check_pasv_address,
     check_writing,
     check_command_lists,

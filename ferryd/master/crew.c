@@ -22,6 +22,7 @@
 #include "keychain.h"
 #include "load.h"
 #include "log.h"
+#include "proxy_from.h"
 #include "section.h"
 #include "util.h"
 
@@ -381,6 +382,63 @@ answer_probe(struct worker *w, const struct msg *m)
 	child_tell(&w->child, &answer, fd);
 }
 
+/* An address of that many bytes; family 0 for none. */
+static struct endpoint
+endpoint_of_bytes(struct bytes address)
+{
+	struct endpoint ep = {0};
+
+	if (address.n == sizeof(ep.v4)) {
+		ep.family = AF_INET;
+		memcpy(&ep.v4, address.p, sizeof(ep.v4));
+	} else if (address.n == sizeof(ep.v6)) {
+		ep.family = AF_INET6;
+		memcpy(&ep.v6, address.p, sizeof(ep.v6));
+	}
+	return ep;
+}
+
+/* ---- clients of proxies ---- */
+
+/* The session counts at that address from here on. 0 or an errno. */
+static int
+move_session(struct crew *crew, struct session *s, const struct endpoint *peer)
+{
+	struct peer *who = peers_add(crew->peers, peer);
+
+	if (who == NULL)
+		return ENOMEM;
+	calls_forget(crew->peers, s);
+	peers_remove(crew->peers, s->who);
+	s->who = who;
+	who->home = s->worker->child.index;
+	s->peer = *peer;
+	return crew_is_crowded(crew, who) ? EDQUOT : 0;
+}
+
+/* The worker's word is taken where a proxy may have given it, and once. */
+static void
+answer_peer(struct worker *w, const struct msg *m)
+{
+	struct session *s = worker_session(w, m->master_peer.session);
+	struct msg answer = {.type = MSG_WORKER_PEER, .id = m->id};
+	struct crew *crew = w->child.crew;
+	struct endpoint peer = endpoint_of_bytes(m->master_peer.address);
+
+	if (s == NULL)
+		return;
+	if (s->told || !conf_trusts_proxy(&crew->conf, &s->peer) || peer.family == 0) {
+		child_ended(
+		    w->child.chan, "it makes up where a client comes from", &w->child);
+		return;
+	}
+	peer.port = m->master_peer.port;
+	s->told = true;
+	fd_closep(&s->fd); /* it has been read from: no other worker could begin anew */
+	answer.worker_peer.error = (uint32_t)move_session(crew, s, &peer);
+	child_tell(&w->child, &answer, -1);
+}
+
 /* Are such numbers this worker's? A line may come when its session is over. */
 static bool
 worker_numbers(const struct worker *w, uint32_t id)
@@ -396,22 +454,6 @@ worker_log(struct worker *w, const struct msg_master_log *m)
 	else
 		child_ended(
 		    w->child.chan, "it logs about another worker's session", &w->child);
-}
-
-/* An address of that many bytes; family 0 for none. */
-static struct endpoint
-endpoint_of_bytes(struct bytes address)
-{
-	struct endpoint ep = {0};
-
-	if (address.n == sizeof(ep.v4)) {
-		ep.family = AF_INET;
-		memcpy(&ep.v4, address.p, sizeof(ep.v4));
-	} else if (address.n == sizeof(ep.v6)) {
-		ep.family = AF_INET6;
-		memcpy(&ep.v6, address.p, sizeof(ep.v6));
-	}
-	return ep;
 }
 
 /* messages.def has the bound as a number. */
@@ -463,6 +505,9 @@ worker_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 		break;
 	case MSG_MASTER_PROBE:
 		answer_probe(w, m);
+		break;
+	case MSG_MASTER_PEER:
+		answer_peer(w, m);
 		break;
 	case MSG_MASTER_EXPECT:
 		s = worker_session(w, m->master_expect.session);
@@ -608,11 +653,29 @@ least_busy(struct crew *crew)
 	return best;
 }
 
+/* With one passive port: must one worker have all sessions of that kind, since a call's
+ * address does not tell whose it is? */
+static bool
+gathers(const struct crew *crew, const struct endpoint *from)
+{
+	return conf_trusts_resumed(&crew->conf) || conf_trusts_proxy(&crew->conf, from);
+}
+
+bool
+crew_is_crowded(const struct crew *crew, const struct peer *who)
+{
+	size_t network = section_find_network(&crew->conf, &who->address);
+	const struct conf *conf = section_view(&crew->conf, 0, network);
+	uint64_t most = conf != NULL ? conf->max_per_ip : crew->conf.max_per_ip;
+
+	return most > 0 && who->sessions > most;
+}
+
 /* Who serves a client of that address. */
 static struct worker *
 worker_for(struct crew *crew, const struct peer *who)
 {
-	unsigned home = conf_trusts_resumed(&crew->conf) ? 0 : who->home;
+	unsigned home = gathers(crew, &who->address) ? 0 : who->home;
 
 	if (conf_one_passive_port(&crew->conf) && home < crew->workers &&
 	    has_room(&crew->worker[home]))
@@ -621,11 +684,11 @@ worker_for(struct crew *crew, const struct peer *who)
 }
 
 bool
-crew_offer_call(struct crew *crew, int fd)
+crew_offer_call(struct crew *crew, const struct endpoint *from, int fd)
 {
 	const struct msg m = {.type = MSG_WORKER_CALL};
 
-	if (!conf_trusts_resumed(&crew->conf) || crew->worker[0].child.chan == NULL)
+	if (!gathers(crew, from) || crew->worker[0].child.chan == NULL)
 		return false;
 	(void)child_tell(&crew->worker[0].child, &m, fd);
 	return true;

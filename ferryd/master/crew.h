@@ -66,6 +66,7 @@ struct session {
 		   then -1 */
 	struct endpoint peer, local;
 	struct peer *who;
+	bool told; /* peer is what a trusted proxy has told, by way of the worker */
 	struct call call;
 	bool implicit; /* it begins with a TLS handshake */
 	struct grant grant;
@@ -151,10 +152,14 @@ void crew_continue(struct crew *crew, const struct crew *last);
 int crew_take(struct crew *crew, int *fd, const struct endpoint *peer, struct peer *who,
     bool implicit);
 
-/* A call to the passive port from an address that has no session: a worker finds out by
- * TLS whose it is, where data_peer=resumed (then one worker has all sessions). False: it
+/* A call to the passive port from an address that does not tell whose it is: a worker
+ * finds out, by TLS where data_peer=resumed (then one worker has all sessions), or by the
+ * PROXY header of a trusted proxy (then one has all that come through proxies). False: it
  * is nobody's, and fd still the caller's. */
-bool crew_offer_call(struct crew *crew, int fd);
+bool crew_offer_call(struct crew *crew, const struct endpoint *from, int fd);
+
+/* Has that address more sessions than it may? */
+bool crew_is_crowded(const struct crew *crew, const struct peer *who);
 
 /* Certificates that have changed on disk go to the workers, for new connections; ones
  * that cannot be used are told to the log, and the old ones stay. */

@@ -21,8 +21,8 @@
 #include "log.h"
 #include "logfile.h"
 #include "peers.h"
+#include "proxy_from.h"
 #include "sandbox.h"
-#include "section.h"
 #include "util.h"
 
 /* Clients taken per wake-up, so that signals and messages are not starved by a flood. */
@@ -113,9 +113,6 @@ take_client(const struct listener *l, int client, const struct endpoint *peer)
 	struct crew *crew = LIST_FIRST(&m->crews);
 	bool implicit = l->implicit || crew->conf.implicit_ssl;
 	_cleanup_close_ int fd = client;
-	const struct conf *conf =
-	    section_view(&crew->conf, 0, section_find_network(&crew->conf, peer));
-	uint64_t max_per_ip = conf != NULL ? conf->max_per_ip : crew->conf.max_per_ip;
 	struct peer *who;
 
 	if (crew->conf.max_clients > 0 && m->sessions >= crew->conf.max_clients) {
@@ -125,7 +122,9 @@ take_client(const struct listener *l, int client, const struct endpoint *peer)
 	}
 	who = peers_add(&m->peers, peer);
 	m->sessions++;
-	if (who != NULL && max_per_ip > 0 && who->sessions > max_per_ip)
+	/* Whom a proxy brings is counted when it has told who that is. */
+	if (who != NULL && crew_is_crowded(crew, who) &&
+	    !conf_trusts_proxy(&crew->conf, peer))
 		turn_away(fd, peer, implicit,
 		    "421 There are too many connections from your internet address.");
 	else if (who != NULL && crew_take(crew, &fd, peer, who, implicit) == 0)
@@ -143,10 +142,13 @@ static void
 take_call(const struct listener *l, int fd, const struct endpoint *peer)
 {
 	struct master *m = l->master;
+	struct crew *crew = LIST_FIRST(&m->crews);
 	char where[ENDPOINT_TEXT_MAX];
 
-	if (calls_hand_over(&m->peers, peer, fd) ||
-	    crew_offer_call(LIST_FIRST(&m->crews), fd))
+	/* A proxy's own address tells nothing, even if it has sessions itself. */
+	if ((!conf_trusts_proxy(&crew->conf, peer) &&
+		calls_hand_over(&m->peers, peer, fd)) ||
+	    crew_offer_call(crew, peer, fd))
 		return;
 	close(fd);
 	if (m->strangers++ >= STRANGERS_LOGGED)

@@ -5,8 +5,6 @@
  */
 #include "caller.h"
 
-#include <sys/socket.h>
-
 #include "conn.h"
 #include "diagnosis.h"
 #include "endpoint.h"
@@ -172,22 +170,19 @@ caller_make(struct worker *w, int fd, uint32_t session)
 }
 
 void
-caller_new(struct worker *w, int fd, uint32_t session)
+caller_new(struct worker *w, int fd, const struct endpoint *peer, uint32_t session)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
 	struct tls *t;
 
-	if (w->callers_count >= CALLERS_MAX || !worker_has_keys(w) ||
-	    getpeername(fd, (struct sockaddr *)&ss, &len) < 0) {
+	if (w->callers_count >= CALLERS_MAX || !worker_has_keys(w)) {
 		close(fd);
 		return;
 	}
 	struct caller *c = caller_make(w, fd, session);
 	if (c == NULL)
 		return;
+	c->peer = *peer;
 	if (c->conn == NULL ||
-	    endpoint_from_sockaddr((struct sockaddr *)&ss, &c->peer) < 0 ||
 	    (t = tls_new(w->identity, 0, w->conf, fd, TLS_CALL)) == NULL) {
 		not_known(c, "memory is short");
 		return;

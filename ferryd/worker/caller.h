@@ -8,11 +8,12 @@
 
 #include <stdint.h>
 
+struct endpoint;
 struct worker;
 
-/* Takes fd, a connected socket. session: it came to a port of this one; 0: to the one for
- * all. */
-void caller_new(struct worker *w, int fd, uint32_t session);
+/* Takes fd, a connected socket, whose other end is peer's. session: it came to a port of
+ * this one; 0: to the one for all. */
+void caller_new(struct worker *w, int fd, const struct endpoint *peer, uint32_t session);
 /* Closes all that are there. */
 void callers_end(struct worker *w);
 

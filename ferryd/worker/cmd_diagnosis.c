@@ -3,7 +3,7 @@
  * side can tell what it was.
  *
  *   SITE FERRY WHOAMI             200 peer=198.51.100.7:40211 local=192.0.2.1:21
- * tls=TLSv1.3 SITE FERRY LASTDATA           200 mode=EPSV port=61017 listened=20.0s
+ * tls=TLSv1.3 proxyhdr=no SITE FERRY LASTDATA           200 mode=EPSV port=61017 listened=20.0s
  * accepted=0 rejected=0 200 mode=EPRT to=198.51.100.7:50187 result=ETIMEDOUT
  * src=192.0.2.1:20 SITE FERRY LASTPORT           200 received=504F5254...  the line as it
  * came, in hexadecimal: what changes addresses on its way changes none in there SITE
@@ -53,8 +53,8 @@ whoami(struct session *s, struct bytes arg)
 
 	endpoint_format(&s->peer, peer);
 	endpoint_format(&s->local, local);
-	answer(s, 200, "peer=%s local=%s tls=%s", peer, local,
-	    tls != NULL ? tls_version(tls) : "no");
+	answer(s, 200, "peer=%s local=%s tls=%s proxyhdr=%s", peer, local,
+	    tls != NULL ? tls_version(tls) : "no", s->told ? "yes" : "no");
 }
 
 static void
@@ -223,6 +223,11 @@ probe_is_refused(struct session *s)
 	if (!s->conf->port_enable)
 		answer(s, 502,
 		    "Active mode is switched off on this server (port_enable=NO).");
+	else if (s->proxied && !s->told)
+		answer(s, 550, "You come through a proxy that does not say from where.");
+	else if (s->own.family != s->peer.family)
+		answer(s, 550,
+		    "You come through a proxy, over another protocol than its own.");
 	else if (endpoint_scope_of(&s->peer) == SCOPE_LOOPBACK)
 		answer(
 		    s, 550, "Between programs of one machine there is nothing to probe.");

@@ -162,6 +162,15 @@ conn_free(struct conn *c)
 	conn_close(c);
 }
 
+int
+conn_take_fd(struct conn *c)
+{
+	int fd = fd_take(&c->fd);
+
+	conn_close(c);
+	return fd;
+}
+
 void
 conn_reset(struct conn *c)
 {

@@ -41,6 +41,9 @@ void conn_free(struct conn *c);
 /* As conn_free, but the peer sees a reset: half of something must never look like the
  * whole. */
 void conn_reset(struct conn *c);
+/* Gives the socket up, untouched: it is the caller's. Nothing may have been written, and
+ * it is in clear. */
+int conn_take_fd(struct conn *c);
 /* Hands the connection to another owner. */
 void conn_set_owner(struct conn *c, conn_cb *cb, void *user);
 /* Still the connection's: for accept4, addresses and options only. */

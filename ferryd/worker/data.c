@@ -17,6 +17,8 @@
 #include "caller.h"
 #include "diagnosis.h"
 #include "log.h"
+#include "proxied.h"
+#include "proxy_from.h"
 #include "session.h"
 #include "tls.h"
 #include "transfer.h"
@@ -357,6 +359,20 @@ may_prove_itself(const struct session *s)
 	return conf_trusts_resumed(s->conf) && s->private;
 }
 
+static void
+stranger(struct session *s, const struct endpoint *peer)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	diagnosis_rejected(s, peer, "address");
+	s->data.stranger = *peer;
+	if (s->data.strangers++ >= STRANGERS_LOGGED)
+		return;
+	endpoint_format(peer, text);
+	log_event(LOG_NOTICE, s->id, "stranger peer=%s port=%u: closed unread", text,
+	    s->data.target.port);
+}
+
 /* Takes fd. */
 static void
 answer_call(struct session *s, int fd, const struct endpoint *peer)
@@ -368,45 +384,50 @@ answer_call(struct session *s, int fd, const struct endpoint *peer)
 		opened(s, peer);
 }
 
+bool
+data_listens_at(const struct session *s, uint16_t port)
+{
+	return s->data.state == DATA_LISTENING && s->data.conn != NULL &&
+	       s->data.target.port == port;
+}
+
+void
+data_call(struct session *s, int fd, const struct endpoint *peer)
+{
+	if (!s->conf->pasv_promiscuous && !endpoint_same_address(peer, &s->peer)) {
+		if (may_prove_itself(s)) {
+			caller_new(s->worker, fd, peer, s->id);
+			return;
+		}
+		close(fd);
+		stranger(s, peer);
+		return;
+	}
+	consider_hold(s);
+	/* One call is all there will be: the port is free for others again. */
+	conn_free(s->data.conn);
+	portqueue_wake(s->worker);
+	answer_call(s, fd, peer);
+}
+
 static void
 on_listener(struct conn *c, unsigned events, void *user)
 {
 	struct session *s = user;
-	char text[ENDPOINT_TEXT_MAX];
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 	struct endpoint peer;
 
 	int fd = accept4(
 	    conn_fd(c), (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0) {
+	if (fd < 0)
 		accept_failed(s, errno);
-		return;
-	}
-	if (endpoint_from_sockaddr((struct sockaddr *)&ss, &peer) < 0) {
+	else if (endpoint_from_sockaddr((struct sockaddr *)&ss, &peer) < 0)
 		close(fd);
-		return;
-	}
-	if (!s->conf->pasv_promiscuous && !endpoint_same_address(&peer, &s->peer)) {
-		if (may_prove_itself(s)) {
-			caller_new(s->worker, fd, s->id);
-			return;
-		}
-		close(fd);
-		diagnosis_rejected(s, &peer, "address");
-		s->data.stranger = peer;
-		if (s->data.strangers++ >= STRANGERS_LOGGED)
-			return;
-		endpoint_format(&peer, text);
-		log_event(LOG_NOTICE, s->id, "stranger peer=%s port=%u: closed unread",
-		    text, s->data.target.port);
-		return;
-	}
-	consider_hold(s);
-	/* One call is all there will be: the port is free for others again. */
-	conn_free(c);
-	portqueue_wake(s->worker);
-	answer_call(s, fd, &peer);
+	else if (conf_trusts_proxy(s->worker->conf, &peer))
+		proxied_call(s->worker, fd, &peer, s->id);
+	else
+		data_call(s, fd, &peer);
 }
 
 /* Binds and listens on the control connection's own address. A descriptor, or
@@ -414,7 +435,7 @@ on_listener(struct conn *c, unsigned events, void *user)
 static int
 listen_at(const struct session *s, uint16_t port)
 {
-	struct endpoint at = s->local;
+	struct endpoint at = s->own;
 	struct sockaddr_storage ss;
 	const int on = 1;
 
@@ -517,15 +538,9 @@ data_unexpected(struct session *s)
 }
 
 void
-data_called(struct session *s, int fd)
+data_called(struct session *s, int fd, const struct endpoint *peer)
 {
-	struct endpoint peer = s->peer;
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-
-	if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
-		(void)endpoint_from_sockaddr((struct sockaddr *)&ss, &peer);
-	answer_call(s, fd, &peer);
+	answer_call(s, fd, peer);
 }
 
 void
@@ -700,16 +715,20 @@ on_dialled(struct conn *c, unsigned events, void *user)
 int
 data_outgoing_socket(const struct session *s)
 {
-	struct endpoint from = s->local;
+	struct endpoint from = s->own;
 	struct sockaddr_storage ss;
 	const int on = 1;
+	int family = s->peer.family;
 
 	from.port = 0;
 	socklen_t len = endpoint_to_sockaddr(&from, &ss);
 	_cleanup_close_ int fd =
-	    socket(from.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	    socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
 	if (fd < 0)
 		return -FERRY_ESYS;
+	/* A proxy has brought a client of the other family. */
+	if (from.family != family)
+		return fd_take(&fd);
 	/* The port is chosen with the destination known: one may serve many clients. */
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&ss, len) < 0)
@@ -751,7 +770,7 @@ dial(struct session *s, int bound)
 static void
 dial_from_port(struct session *s)
 {
-	if (!s->conf->connect_from_port_20) {
+	if (!s->conf->connect_from_port_20 || s->own.family != s->peer.family) {
 		dial(s, -1);
 		return;
 	}

@@ -98,11 +98,17 @@ void data_close(struct session *s);
  * (DATA_KEPT). */
 void data_reset(struct session *s);
 
+/* Somebody calls the session's own port: peer, as the system or a trusted proxy says.
+ * Takes fd. */
+void data_call(struct session *s, int fd, const struct endpoint *peer);
+/* Does it wait for a call to that port, and of its own? */
+bool data_listens_at(const struct session *s, uint16_t port);
+
 /* The master on the port for all: the session's turn begins; it is over, nobody called; the
  * client calls (takes fd). */
 void data_expected(struct session *s);
 void data_unexpected(struct session *s);
-void data_called(struct session *s, int fd);
+void data_called(struct session *s, int fd, const struct endpoint *peer);
 /* The same under TLS, by caller.c: c is connected, its handshake is done. */
 void data_called_securely(struct session *s, struct conn *c, const struct endpoint *peer);
 

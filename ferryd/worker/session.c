@@ -20,6 +20,7 @@
 #include "dispatch.h"
 #include "log.h"
 #include "listing.h"
+#include "proxy_from.h"
 #include "replylist.h"
 #include "section.h"
 #include "transfer.h"
@@ -29,6 +30,7 @@ static void on_control(struct conn *c, unsigned events, void *user);
 /* ---- state ---- */
 
 static const char *const state_names[] = {
+    [SESSION_ARRIVING] = "arriving",
     [SESSION_READY] = "ready",
     [SESSION_SECURING] = "securing",
     [SESSION_CHECKING] = "checking",
@@ -238,6 +240,10 @@ on_control(struct conn *c, unsigned events, void *user)
 {
 	struct session *s = user;
 
+	if (s->state == SESSION_ARRIVING) {
+		session_read_header(s);
+		return;
+	}
 	if (s->state == SESSION_SECURING && (events & CONN_BROKEN) != 0)
 		not_secured(s);
 	else if ((events & CONN_BROKEN) != 0)
@@ -316,7 +322,7 @@ session_run(struct session *s)
 {
 	struct bytes line;
 
-	if (s->running || s->state == SESSION_ENDED)
+	if (s->running || s->state == SESSION_ARRIVING || s->state == SESSION_ENDED)
 		return;
 	s->running = true;
 	conn_cork(s->control);
@@ -436,6 +442,15 @@ session_greet(struct session *s)
 	answer_send(&a);
 }
 
+/* It only looks whether the port is open, or the server alive, every other second
+ * perhaps: that fills no log. */
+static bool
+is_no_news(const struct session *s)
+{
+	return s->state == SESSION_ARRIVING ||
+	       (s->proxied && !s->told && !session_logged_in(s));
+}
+
 static void
 show_new(struct session *s)
 {
@@ -454,7 +469,8 @@ show_new(struct session *s)
 	}
 	endpoint_format(&s->peer, peer);
 	endpoint_format(&s->local, local);
-	log_event(LOG_INFO, s->id, "connect peer=%s local=%s", peer, local);
+	log_event(is_no_news(s) ? LOG_DEBUG : LOG_INFO, s->id,
+	    "connect peer=%s local=%s%s", peer, local, s->told ? " proxy=yes" : "");
 }
 
 static struct session *
@@ -469,6 +485,7 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 	s->worker = w;
 	s->id = id;
 	s->slot = slot;
+	s->preface = PROXY_READER_INIT;
 	s->input = INPUT_INIT;
 	s->ascii = true;
 	s->mode = CODING_STREAM;
@@ -487,45 +504,69 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 	return s;
 }
 
+bool
+session_meet(struct session *s, const struct endpoint *peer, const struct endpoint *local)
+{
+	s->peer = *peer;
+	s->local = *local;
+	s->network = section_find_network(s->worker->conf, peer);
+	return session_choose(s, 0);
+}
+
+void
+session_begin(struct session *s)
+{
+	session_enter(s, SESSION_READY);
+	show_new(s);
+	if (!s->implicit) {
+		session_greet(s);
+	} else if (!session_secure(s, 0)) {
+		session_end(s, "no TLS");
+		return;
+	}
+	session_watch(s);
+	session_run(s);
+}
+
+static int
+no_room(struct session *s)
+{
+	log_event(LOG_ERR, s->id, "no session: out of memory");
+	session_end(s, "out of memory");
+	return -FERRY_ESYS;
+}
+
 int
 session_new(struct worker *w, int fd, uint32_t id, uint32_t slot, bool implicit)
 {
 	struct session *s = session_make(w, id, slot);
+	struct endpoint peer;
 
 	if (s == NULL) {
 		close(fd);
 		return -FERRY_ENOMEM;
 	}
-	if (get_addresses(fd, &s->peer, &s->local) < 0) {
-		/* It has gone already. */
+	if (get_addresses(fd, &peer, &s->own) < 0) {
+		/* It has gone already: a health check, or a client that did not wait. */
 		close(fd);
 		session_end(s, "no address");
 		return -FERRY_ESYS;
 	}
-	s->network = section_find_network(w->conf, &s->peer);
-	if (!session_choose(s, 0)) {
+	if (!session_meet(s, &peer, &s->own)) {
 		close(fd);
-		session_end(s, "out of memory");
-		return -FERRY_ESYS;
+		return no_room(s);
 	}
 	set_options(fd);
 	s->control = conn_new(w->loop, fd, on_control, s);
-	if (s->control == NULL) {
-		session_end(s, "out of memory");
-		return -FERRY_ESYS;
-	}
-	show_new(s);
+	if (s->control == NULL)
+		return no_room(s);
 	/* Clients of implicit TLS expect private data connections from the start. */
 	s->implicit = s->pbsz = s->private = implicit;
-	if (!implicit) {
-		session_greet(s);
-	} else if (!session_secure(s, 0)) {
-		session_end(s, "no TLS");
-		return -FERRY_ESYS;
-	}
-	session_watch(s);
-	session_run(s);
-	return 0;
+	if (conf_trusts_proxy(w->conf, &peer))
+		session_await_header(s);
+	else
+		session_begin(s);
+	return s->state != SESSION_ENDED ? 0 : -FERRY_ESYS;
 }
 
 /* ---- the end ---- */
@@ -605,13 +646,13 @@ on_handle_closed(uv_handle_t *handle)
 }
 
 static void
-log_end(const struct session *s, const char *why)
+log_end(const struct session *s, int level, const char *why)
 {
 	char user[160] = "";
 
 	if (session_logged_in(s))
 		log_quoted(s->user, user, sizeof(user));
-	log_event(LOG_INFO, s->id,
+	log_event(level, s->id,
 	    "disconnect user=\"%s\" in=%llu out=%llu seconds=%llu: %s", user,
 	    (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out,
 	    (unsigned long long)(uv_now(s->worker->loop) - s->begun) / 1000, why);
@@ -620,6 +661,8 @@ log_end(const struct session *s, const char *why)
 void
 session_end(struct session *s, const char *why)
 {
+	int level = is_no_news(s) ? LOG_DEBUG : LOG_INFO;
+
 	if (s->state == SESSION_ENDED)
 		return;
 	transfer_drop(s);
@@ -631,7 +674,7 @@ session_end(struct session *s, const char *why)
 	session_enter(s, SESSION_ENDED);
 	/* The line says what is so: the place is free. */
 	worker_forget(s->worker, s);
-	log_end(s, why);
+	log_end(s, level, why);
 	conn_free(s->control);
 	diagnosis_free(s);
 	line_free(&s->reader);

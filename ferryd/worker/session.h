@@ -3,10 +3,11 @@
  * on. All files of this folder share struct session; the states change through
  * session_enter() alone.
  *
- * Life: the master hands over a socket (session_new), commands come one at a time out of
- * the queue (session_run -> dispatch.c -> cmd_*.c), whatever takes time leaves the state
- * that says what is waited for, and comes back through session_done(). session_end() is
- * the one way out; the memory stays until libuv has let go of the timers.
+ * Life: the master hands over a socket (session_new), perhaps a proxy tells whose it is,
+ * commands come one at a time out of the queue (session_run -> dispatch.c -> cmd_*.c),
+ * whatever takes time leaves the state that says what is waited for, and comes back
+ * through session_done(). session_end() is the one way out; the memory stays until libuv
+ * has let go of the timers.
  */
 #ifndef FERRYD_WORKER_SESSION_H
 #define FERRYD_WORKER_SESSION_H
@@ -26,12 +27,17 @@
 #include "input.h"
 #include "line.h"
 #include "listplan.h"
+#include "proxyheader.h"
 #include "scoreboard.h"
 #include "tls.h"
 #include "util.h"
 #include "worker.h"
 
 enum session_state {
+	/* It is not known who it is: a trusted proxy has still to tell, or the master to
+	   count the session there. Ended by: the header, the master's answer, the clock.
+	 */
+	SESSION_ARRIVING,
 	/* No command runs. Ended by: a line in the queue, the idle timer, the login
 	 * timer, the end of the control connection, the worker leaving. */
 	SESSION_READY,
@@ -58,8 +64,8 @@ enum session_state {
 	/* A file is hashed or copied. Ended by: the end of that, ABOR, the clock when the
 	   client has gone. */
 	SESSION_WORKING,
-	/* SITE FERRY PROBE dials. Ended by: the master's refusal, the client's system, the
-	   clock. */
+	/* SITE FERRY PROBE dials. Ended by: the master's refusal, the client's system,
+	   the clock. */
 	SESSION_PROBING,
 	/* The last reply is written; input is thrown away. Ended by: the peer closing,
 	   the clock. */
@@ -95,7 +101,13 @@ struct session {
 	uint32_t id;
 	uint32_t slot;
 	enum session_state state;
+	/* Who the client is and how it has reached us: as a trusted proxy tells it, if it
+	 * came through one. Set by session_meet() alone. */
 	struct endpoint peer, local;
+	struct endpoint own; /* our end of the control connection itself */
+	bool proxied;        /* it came through a trusted proxy */
+	bool told;           /* ... which has said from where */
+	struct proxy_reader preface;
 	/* What counts for this session: its own host's and network's. Read it, never
 	 * worker->conf. */
 	const struct conf *conf;
@@ -185,6 +197,22 @@ struct session {
 /* Takes fd, a connected socket, and greets; implicit: after a TLS handshake. 0;
  * -FERRY_ENOMEM: there is no session; -FERRY_ESYS: it has ended at once. */
 int session_new(struct worker *w, int fd, uint32_t id, uint32_t slot, bool implicit);
+
+/* Who the client is, and what counts for those from there. Before the greeting. False:
+ * memory is out. */
+bool session_meet(
+    struct session *s, const struct endpoint *peer, const struct endpoint *local);
+/* Greets, or begins the handshake. */
+void session_begin(struct session *s);
+
+/* ---- in session_proxy.c ---- */
+
+/* It comes from a trusted proxy: waits for the header first. */
+void session_await_header(struct session *s);
+/* The control connection is readable, in SESSION_ARRIVING. */
+void session_read_header(struct session *s);
+/* The master's answer to worker_tell_peer(): 0; EDQUOT: the address has too many. */
+void session_counted(struct session *s, int error);
 
 /* The one way to change the state. */
 void session_enter(struct session *s, enum session_state state);

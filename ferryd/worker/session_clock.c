@@ -6,6 +6,7 @@
 #include <ferry/ferry.h>
 
 #include "diagnosis.h"
+#include "log.h"
 #include "session.h"
 #include "transfer.h"
 
@@ -23,6 +24,8 @@
 /* An agent whose disk does not answer for so long ends the session, not the user's
  * patience. */
 #define ANSWER_SECONDS 900
+/* A proxy sends its header with the connection. */
+#define HEADER_SECONDS 5
 /* SITE FERRY PROBE. */
 #define PROBE_SECONDS 5
 
@@ -34,6 +37,8 @@ deadline_of(const struct session *s)
 	uint64_t login = s->begun + LOGIN_SECONDS * 1000;
 
 	switch (s->state) {
+	case SESSION_ARRIVING:
+		return s->last_active + HEADER_SECONDS * 1000;
 	case SESSION_READY:
 		return session_logged_in(s) || idle < login ? idle : login;
 	case SESSION_SECURING:
@@ -68,6 +73,11 @@ static void
 time_is_up(struct session *s)
 {
 	switch (s->state) {
+	case SESSION_ARRIVING:
+		log_event(
+		    LOG_NOTICE, s->id, "proxy header=missing why=\"it took too long\"");
+		session_end(s, "no PROXY header in time");
+		break;
 	case SESSION_READY:
 		if (!session_logged_in(s))
 			session_close(s, 421, "No login in time. Goodbye.");

@@ -12,6 +12,8 @@
 #include "caller.h"
 #include "diagnosis.h"
 #include "log.h"
+#include "proxied.h"
+#include "proxy_from.h"
 #include "section.h"
 #include "session.h"
 #include "tls_identity.h"
@@ -240,18 +242,30 @@ session_that_asked(struct worker *w, const struct msg *m)
 	return worker_session(w, idtable_to_number(idtable_take(&w->binds, m->id)));
 }
 
+/* None for no address. */
+static struct bytes
+address_bytes(const struct endpoint *ep)
+{
+	if (ep == NULL || ep->family == 0)
+		return (struct bytes){0};
+	return ep->family == AF_INET
+		   ? (struct bytes){(const uint8_t *)&ep->v4, sizeof(ep->v4)}
+		   : (struct bytes){ep->v6.s6_addr, sizeof(ep->v6)};
+}
+
 int
 worker_bind(struct worker *w, const struct session *s)
 {
 	struct msg m = {
 	    .type = MSG_MASTER_BIND,
-	    .master_bind = {.session = s->id, .scope = s->local.scope},
+	    .master_bind =
+		{
+		    .session = s->id,
+		    .address = address_bytes(&s->own),
+		    .scope = s->own.scope,
+		},
 	};
 
-	if (s->local.family == AF_INET)
-		m.master_bind.address = (struct bytes){(const uint8_t *)&s->local.v4, 4};
-	else
-		m.master_bind.address = (struct bytes){(const uint8_t *)&s->local.v6, 16};
 	return ask_master(w, s, &m);
 }
 
@@ -288,17 +302,32 @@ on_worker_probe(struct worker *w, const struct msg *m, int *fd)
 	session_run(s);
 }
 
-/* ---- data connections that failed ---- */
-
-static struct bytes
-address_bytes(const struct endpoint *ep)
+int
+worker_tell_peer(struct worker *w, const struct session *s)
 {
-	if (ep == NULL || ep->family == 0)
-		return (struct bytes){0};
-	return ep->family == AF_INET
-		   ? (struct bytes){(const uint8_t *)&ep->v4, sizeof(ep->v4)}
-		   : (struct bytes){ep->v6.s6_addr, sizeof(ep->v6)};
+	struct msg m = {
+	    .type = MSG_MASTER_PEER,
+	    .master_peer =
+		{
+		    .session = s->id,
+		    .address = address_bytes(&s->peer),
+		    .port = s->peer.port,
+		},
+	};
+
+	return ask_master(w, s, &m);
 }
+
+static void
+on_worker_peer(struct worker *w, const struct msg *m)
+{
+	struct session *s = session_that_asked(w, m);
+
+	if (s != NULL)
+		session_counted(s, (int)m->worker_peer.error);
+}
+
+/* ---- data connections that failed ---- */
 
 static uint16_t
 failure_port(
@@ -411,20 +440,37 @@ on_worker_unexpected(struct worker *w, uint32_t call)
 	data_unexpected(s);
 }
 
+/* The address says not whose it is. */
+static void
+call_of_somebody(struct worker *w, int fd, const struct endpoint *peer)
+{
+	if (conf_trusts_proxy(w->conf, peer))
+		proxied_call(w, fd, peer, 0);
+	else
+		caller_new(w, fd, peer, 0);
+}
+
 static void
 on_worker_call(struct worker *w, uint32_t call, int *fd)
 {
 	struct session *s;
 
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct endpoint peer;
+
+	bool known = getpeername(*fd, (struct sockaddr *)&ss, &len) == 0 &&
+		     endpoint_from_sockaddr((struct sockaddr *)&ss, &peer) == 0;
 	if (call == 0) {
-		caller_new(w, fd_take(fd), 0);
+		if (known)
+			call_of_somebody(w, fd_take(fd), &peer);
 		return;
 	}
 	s = session_expecting(w, call);
 	if (s == NULL)
 		return;
 	expectation_over(s);
-	data_called(s, fd_take(fd));
+	data_called(s, fd_take(fd), known ? &peer : &s->peer);
 }
 
 /* ---- TLS ---- */
@@ -594,6 +640,9 @@ on_master_message(struct chan *c, const struct msg *m, int *fds, size_t nfds, vo
 	case MSG_WORKER_PROBE:
 		on_worker_probe(w, m, fd);
 		break;
+	case MSG_WORKER_PEER:
+		on_worker_peer(w, m);
+		break;
 	case MSG_WORKER_EXPECTED:
 		on_worker_expected(w, m->id);
 		break;
@@ -661,6 +710,7 @@ worker_init(struct worker *w, uv_loop_t *loop, struct conf *conf,
 	LIST_INIT(&w->all);
 	LIST_INIT(&w->expecting);
 	LIST_INIT(&w->callers);
+	LIST_INIT(&w->proxied);
 	if (board != NULL)
 		w->board = *board;
 	uv_timer_init(loop, &w->drain);
@@ -684,6 +734,7 @@ worker_free(struct worker *w)
 	while (!LIST_EMPTY(&w->all))
 		session_end(LIST_FIRST(&w->all), "the server ends");
 	callers_end(w);
+	proxied_end(w);
 	log_to(NULL, NULL);
 	while (w->agents.count > 0)
 		agent_end(idtable_any(&w->agents), "the server ends");

@@ -19,6 +19,7 @@
 #include "scoreboard.h"
 
 struct caller;
+struct proxied;
 struct session;
 struct tls_identity;
 struct worker;
@@ -40,7 +41,8 @@ struct worker {
 	LIST_HEAD(, session) all;
 	struct idtable sessions; /* session id -> struct session */
 	struct idtable agents;   /* agent number -> struct agent */
-	struct idtable binds; /* id of MASTER_BIND, _PROBE -> number of the session that asked */
+	struct idtable binds; /* id of MASTER_BIND, _PROBE, _PEER -> number of the session
+				 that asked */
 	uint32_t last_bind;
 	struct portqueue ports;
 	/* With one passive port for all: who waits for a call to it, or may not yet tell
@@ -48,6 +50,9 @@ struct worker {
 	LIST_HEAD(, session) expecting;
 	LIST_HEAD(, caller) callers;
 	unsigned callers_count;
+	/* Data connections of trusted proxies, until their header is there */
+	LIST_HEAD(, proxied) proxied;
+	unsigned proxied_count;
 	uint32_t last_call;
 	unsigned works; /* HASH and SITE CPTO that run: work.h */
 
@@ -91,6 +96,9 @@ int worker_bind(struct worker *w, const struct session *s);
 /* Asks the master whether s may probe its client's port now, and for a socket to do it from;
  * probe_allowed() hears of it. 0 or negative. */
 int worker_probe(struct worker *w, const struct session *s);
+/* Tells the master where the client of s comes from, as a trusted proxy says;
+ * session_counted() hears of it. 0 or negative. */
+int worker_tell_peer(struct worker *w, const struct session *s);
 /* The client of s will call the shared passive port: data_expected(), then data_called(), or
  * caller.c finds it. What it expected before is forgotten. 0 or negative. */
 int worker_expect(struct worker *w, struct session *s);

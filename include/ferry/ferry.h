@@ -91,7 +91,8 @@ enum ferry_event_kind {
 	FERRY_EV_CONNECT_FAILED, /* remote; error, sys_errno; seconds */
 	FERRY_EV_COMMAND,      /* text: the line sent; a password is shown as **** */
 	FERRY_EV_REPLY,        /* text: all lines as received; code */
-	FERRY_EV_MODE,         /* mode: a way to make the data connection is tried now */
+	FERRY_EV_MODE,         /* mode: a way to make the data connection is tried now. text: why it comes
+	                          first, where ferry_set_first_way() said so */
 	FERRY_EV_MODE_FAILED,  /* mode, error, sys_errno, text: why in words */
 	FERRY_EV_ADDRESS,      /* remote: where 227/229 leads as sent; used: where we go; they differ
 	                          in the address when replaced */
@@ -165,6 +166,11 @@ FERRY_API enum ferry_mode ferry_get_mode(const struct ferry *h);
 /* In FERRY_MODE_AUTO: may the library listen (EPRT, PORT) when passive mode failed? Default no:
  * it opens a port here and shows the server our address. */
 FERRY_API void ferry_set_active_allowed(struct ferry *h, bool allowed);
+/* For the session that is open: the way to try first, because it is known to work from here, before
+ * the usual order. It gets more time than others; when it fails it is forgotten. why: told with its
+ * FERRY_EV_MODE. A way that the mode (and ferry_set_active_allowed()) does not include is passed
+ * over. FERRY_MODE_AUTO: none. -FERRY_EINVAL, -FERRY_ENOMEM. */
+FERRY_API int ferry_set_first_way(struct ferry *h, enum ferry_mode way, const char *why);
 /* Ports to listen on in active mode, 1024..65535, low <= high; 0, 0: any. */
 FERRY_API int ferry_set_active_ports(struct ferry *h, uint16_t low, uint16_t high);
 /* Address told in PORT/EPRT instead of our own (behind a NAT that forwards it). NULL: our own. */
@@ -244,7 +250,8 @@ FERRY_API int ferry_tls_info(const struct ferry *h, struct ferry_tls_info *ret);
 enum ferry_timer {
 	FERRY_TIMER_CONNECT,      /* control connection, each address. 15 s */
 	FERRY_TIMER_REPLY,        /* a reply on the control connection. 60 s */
-	FERRY_TIMER_DATA_CONNECT, /* each attempt at a data connection, its own budget. 5 s */
+	FERRY_TIMER_DATA_CONNECT, /* each attempt at a data connection, its own budget. 5 s; while it is
+	                             not set more on slow lines, and 8 s for the first way */
 	FERRY_TIMER_ACCEPT,       /* waiting for the server's call in active mode. 10 s */
 	FERRY_TIMER_STALL,        /* no byte moved on the data connection. 60 s */
 };

@@ -36,6 +36,8 @@
 #define REPLIES_PER_ROUND 32
 #define DIAL_SLOTS 3 /* addresses tried at the same time (RFC 8305) */
 #define DIAL_STAGGER_MS 250
+#define DATA_CONNECT_MS 5000   /* at least, for one attempt at a data connection */
+#define KNOWN_CONNECT_MS 8000  /* the same for a way that is known to work from here */
 #define CALM_MS 35000       /* to be in step again after ABOR: servers dial for 30 s */
 #define CALM_GRACE_MS 2000  /* for each reply to ABOR, before NOOP is sent as a mark */
 #define ABORT_REPLY_MS 5000 /* for the reply under way when ferry_abort() comes */
@@ -114,7 +116,8 @@ struct ladder {
 	size_t count, next;
 	enum ferry_mode now;
 	bool no_call;     /* the server accepted PORT or EPRT and did not call */
-	bool epsv_again;  /* if its port is closed: another one may be open */
+	bool has_again;   /* this passive way is tried once more if its port is closed: another */
+	enum ferry_mode again; /* one may be open */
 	struct buf tried; /* "EPSV (192.0.2.1 port 61017: no answer in 5.0 s), ..." */
 	int sys_errno;
 };
@@ -289,6 +292,7 @@ struct ferry {
 	bool has_source;
 	struct endpoint source;
 	unsigned timer[5]; /* enum ferry_timer */
+	bool connect_timer_set; /* FERRY_TIMER_DATA_CONNECT is the caller's */
 	bool event_driven;
 	bool binary;
 
@@ -311,6 +315,7 @@ struct ferry {
 	bool no_ahead; /* replies do not come in the order of the commands */
 	bool has_worked;
 	enum ferry_mode worked; /* the way that worked last in this session */
+	char *first_why; /* it has not yet: the caller knows from before; or NULL */
 	struct buf features;    /* LF, feature, LF, ... in capitals */
 
 	/* machinery */
@@ -467,6 +472,10 @@ int ladder_failed(struct ferry *h, int error, int sys_errno, const char *text);
 /* Does the mode that the caller has set include this way? */
 bool ladder_allows(const struct ferry *h, enum ferry_mode mode);
 void ladder_worked(struct ferry *h);
+/* The way that worked is not known, or is not any more. */
+void ladder_forget(struct ferry *h);
+/* Milliseconds for the present attempt; 0: no limit. */
+unsigned ladder_budget(const struct ferry *h);
 const char *mode_name(enum ferry_mode mode);
 bool mode_is_active(enum ferry_mode mode);
 

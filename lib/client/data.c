@@ -133,7 +133,7 @@ data_dial(struct ferry *h, const struct endpoint *to)
 	d->remote = *to;
 	d->local = (struct endpoint){0};
 	d->began = now_ms();
-	d->deadline = deadline_in(h->timer[FERRY_TIMER_DATA_CONNECT]);
+	d->deadline = deadline_in(ladder_budget(h));
 	data_event(h, FERRY_EV_CONNECTING, 0, 0);
 	d->fd = data_socket(h, 0);
 	if (d->fd < 0)
@@ -219,7 +219,7 @@ data_listen(struct ferry *h, struct endpoint *ret_told)
 	event_address(&ev.local, &d->local);
 	event_emit(h, ev);
 	*ret_told = d->local;
-	if (h->has_active_address) {
+	if (h->has_active_address && h->active_address.family == d->local.family) {
 		*ret_told = h->active_address;
 		ret_told->port = d->local.port;
 	}

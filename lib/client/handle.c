@@ -9,7 +9,7 @@
 static const unsigned timer_defaults[] = {
     [FERRY_TIMER_CONNECT] = 15000,
     [FERRY_TIMER_REPLY] = 60000,
-    [FERRY_TIMER_DATA_CONNECT] = 5000,
+    [FERRY_TIMER_DATA_CONNECT] = DATA_CONNECT_MS,
     [FERRY_TIMER_ACCEPT] = 10000,
     [FERRY_TIMER_STALL] = 60000,
 };
@@ -62,6 +62,7 @@ ferry_free(struct ferry *h)
 	buf_free(&h->features);
 	buf_free(&h->listing.line);
 	buf_free(&h->ladder.tried);
+	ladder_forget(h);
 	free(h->unique);
 	free(h->host);
 	free(h);
@@ -118,6 +119,28 @@ void
 ferry_set_active_allowed(struct ferry *h, bool allowed)
 {
 	h->active_allowed = allowed;
+}
+
+int
+ferry_set_first_way(struct ferry *h, enum ferry_mode way, const char *why)
+{
+	char *copy;
+
+	if (way != FERRY_MODE_AUTO && way != FERRY_MODE_EPSV && way != FERRY_MODE_PASV &&
+	    way != FERRY_MODE_EPRT && way != FERRY_MODE_PORT)
+		return fail(h, FERRY_EINVAL, 0, "mode %d is not a single way", (int)way);
+	copy = strdup(why ? why : "");
+	if (!copy)
+		return fail_memory(h);
+	ladder_forget(h);
+	if (way == FERRY_MODE_AUTO) {
+		free(copy);
+		return 0;
+	}
+	h->worked = way;
+	h->has_worked = true;
+	h->first_why = copy;
+	return 0;
 }
 
 int
@@ -187,6 +210,8 @@ ferry_set_timer(struct ferry *h, enum ferry_timer timer, unsigned ms)
 	if ((size_t)timer >= ARRAY_LEN(timer_defaults))
 		return fail(h, FERRY_EINVAL, 0, "there is no timer %d", (int)timer);
 	h->timer[timer] = ms;
+	if (timer == FERRY_TIMER_DATA_CONNECT)
+		h->connect_timer_set = true;
 	return 0;
 }
 

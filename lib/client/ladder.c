@@ -1,15 +1,19 @@
 /*
  * The ladder: which way to a data connection is tried, in which order, and why each one
- * failed. EPSV, then PASV dialled at the control connection's peer (where there is no
- * PASV, EPSV once more: another port may be open), then (if allowed) PORT or EPRT. Each
- * attempt has its own time budget. One way at a time: every new command makes the server
- * drop the one before, so they cannot be raced on one session.
+ * failed. First what worked before in this session, or what the caller knows to work from
+ * here. Then EPSV, then PASV dialled at the control connection's peer (where there is no
+ * PASV, EPSV once more: another port may be open), then (if allowed) PORT or EPRT. PORT
+ * goes before EPRT: more routers' helpers read it, a helper that does not read costs a
+ * timeout, and a server that does not know one of them only a reply. Each attempt has its
+ * own time budget. One way at a time: every new command makes the server drop the one
+ * before, so they cannot be raced on one session.
  *
  * Refused here, whatever the server says: an address in 227 that is not the server's own
  * (CVE-2020-8284), ports below 1024, and addresses that nobody can dial.
  */
 #include "client.h"
 
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +51,13 @@ add_rung(struct ladder *l, enum ferry_mode mode)
 }
 
 static void
+try_again(struct ladder *l, enum ferry_mode mode)
+{
+	l->has_again = true;
+	l->again = mode;
+}
+
+static void
 add_passive(struct ferry *h)
 {
 	bool v4 = h->control.remote.family == AF_INET;
@@ -55,7 +66,8 @@ add_passive(struct ferry *h)
 		add_rung(&h->ladder, FERRY_MODE_EPSV);
 	if (v4 && !h->no_pasv)
 		add_rung(&h->ladder, FERRY_MODE_PASV);
-	h->ladder.epsv_again = !v4 || h->no_pasv;
+	if (!v4 || h->no_pasv)
+		try_again(&h->ladder, FERRY_MODE_EPSV);
 	/* refused before, but there is nothing else: the reason may be gone */
 	if (h->no_epsv && (!v4 || h->no_pasv))
 		add_rung(&h->ladder, FERRY_MODE_EPSV);
@@ -83,11 +95,11 @@ is_outer(enum endpoint_scope scope)
 }
 
 /* From behind a NAT the server cannot call us, unless the caller gave an outer address or
- * the router may rewrite PORT, which it does for port 21 only. */
+ * the router may rewrite PORT, which it does for port 21 only, and where it can read. */
 static bool
 active_plausible(const struct ferry *h)
 {
-	return h->has_active_address || h->port == 21 ||
+	return h->has_active_address || (h->port == 21 && !h->control.tls) ||
 	       !is_inner(endpoint_scope_of(&h->control.local)) ||
 	       !is_outer(endpoint_scope_of(&h->control.remote));
 }
@@ -107,17 +119,30 @@ ladder_allows(const struct ferry *h, enum ferry_mode mode)
 	}
 }
 
+/* What worked comes first. If it did so in this very session, a port that is closed now
+ * is no reason to give it up; but who names one way wants to see that way fail. */
+static void
+add_worked(struct ferry *h)
+{
+	bool chooses = h->mode == FERRY_MODE_AUTO || h->mode == FERRY_MODE_PASSIVE;
+
+	if (!h->has_worked || !ladder_allows(h, h->worked))
+		return;
+	add_rung(&h->ladder, h->worked);
+	if (chooses && !h->first_why && !mode_is_active(h->worked))
+		try_again(&h->ladder, h->worked);
+}
+
 void
 ladder_begin(struct ferry *h)
 {
 	struct ladder *l = &h->ladder;
 
 	l->count = l->next = 0;
-	l->no_call = l->epsv_again = false;
+	l->no_call = l->has_again = false;
 	l->sys_errno = 0;
 	buf_clear(&l->tried);
-	if (h->has_worked && ladder_allows(h, h->worked))
-		add_rung(l, h->worked);
+	add_worked(h);
 	switch (h->mode) {
 	case FERRY_MODE_AUTO:
 		add_passive(h);
@@ -138,8 +163,49 @@ ladder_begin(struct ferry *h)
 void
 ladder_worked(struct ferry *h)
 {
+	ladder_forget(h);
 	h->worked = h->ladder.now;
 	h->has_worked = true;
+}
+
+void
+ladder_forget(struct ferry *h)
+{
+	free(h->first_why);
+	h->first_why = NULL;
+	h->has_worked = false;
+}
+
+/* Is the present way tried because of what the caller knows? */
+static bool
+is_known_way(const struct ferry *h)
+{
+	return h->has_worked && h->first_why && h->worked == h->ladder.now;
+}
+
+/* Microseconds until the server's kernel answers; 0: not known. */
+static unsigned
+round_trip(const struct ferry *h)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(h->control.fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return 0;
+	return info.tcpi_rtt;
+}
+
+/* Four round trips and three lost packets on top. */
+unsigned
+ladder_budget(const struct ferry *h)
+{
+	unsigned ms = h->timer[FERRY_TIMER_DATA_CONNECT], slow;
+
+	if (h->connect_timer_set)
+		return ms;
+	slow = round_trip(h) / 250 + 3000;
+	ms = slow > ms ? slow : ms;
+	return is_known_way(h) && ms < KNOWN_CONNECT_MS ? KNOWN_CONNECT_MS : ms;
 }
 
 /* ---------------------------------------------------------------- failures */
@@ -189,7 +255,7 @@ ladder_failed(struct ferry *h, int error, int sys_errno, const char *text)
 			  .text = text,
 		      });
 	if (h->has_worked && h->worked == l->now)
-		h->has_worked = false;
+		ladder_forget(h);
 	return ladder_next(h);
 }
 
@@ -201,9 +267,9 @@ dial_failed(struct ferry *h)
 
 	say_cause(cause, sizeof(cause), d->sys_errno, now_ms() - d->began);
 	snprintf(text, sizeof(text), "%s: %s", say_place(&d->remote, place), cause);
-	if (h->ladder.now == FERRY_MODE_EPSV && h->ladder.epsv_again) {
-		h->ladder.epsv_again = false;
-		h->ladder.rung[--h->ladder.next] = FERRY_MODE_EPSV;
+	if (h->ladder.has_again && h->ladder.now == h->ladder.again) {
+		h->ladder.has_again = false;
+		h->ladder.rung[--h->ladder.next] = h->ladder.now;
 	}
 	return ladder_failed(h, d->sys_errno == ETIMEDOUT ? FERRY_ETIMEOUT : FERRY_EDATA,
 	    d->sys_errno, text);
@@ -341,6 +407,7 @@ begin_rung(struct ferry *h, enum ferry_mode mode)
 			  .kind = FERRY_EV_MODE,
 			  .channel = FERRY_DATA,
 			  .mode = mode,
+			  .text = is_known_way(h) ? h->first_why : NULL,
 		      });
 	if (mode_is_active(mode))
 		return send_port(h, mode);

@@ -150,15 +150,17 @@ many_send(struct ferry *h)
 	return speak_of_head(h);
 }
 
-/* ---------------------------------------------------------------- the next one's questions */
+/* ---------------------------------------------------------------- the next one's
+ * questions */
 
 /* A way that has just worked will work again. */
 bool
 many_goes_ahead(const struct ferry *h)
 {
 	return h->op.type == &op_get_many && h->many.to.ahead && !h->no_ahead &&
-	       !many_pipelines(h) && h->has_worked && !mode_is_active(h->worked) &&
-	       h->ladder.now == h->worked && ladder_allows(h, h->worked);
+	       !many_pipelines(h) && h->has_worked && !h->first_why &&
+	       !mode_is_active(h->worked) && h->ladder.now == h->worked &&
+	       ladder_allows(h, h->worked);
 }
 
 bool
@@ -328,7 +330,8 @@ next_file(struct ferry *h, bool keeps)
 	}
 	data_close(h, 0, false);
 	/* as they were asked: nothing else comes between */
-	if (h->control.waiting == m->n_ahead && !h->no_ahead && !coding_differs(h, &coding))
+	if (h->control.waiting == m->n_ahead && !h->no_ahead &&
+	    !coding_differs(h, &coding))
 		return begin_head(h);
 	m->n_ahead = 0;
 	return h->control.waiting > 0 ? drain(h) : begin_head(h);

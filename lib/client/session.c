@@ -17,7 +17,7 @@ session_reset(struct ferry *h)
 	h->connected = h->logged_in = false;
 	h->type = 0;
 	h->no_epsv = h->no_pasv = h->no_ahead = h->no_mlsd = false;
-	h->has_worked = false;
+	ladder_forget(h);
 	coding_reset(h);
 	security_reset(&h->security);
 	buf_clear(&h->features);

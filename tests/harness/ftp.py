@@ -26,10 +26,11 @@ class Session:
     """tls: an SSLContext, used after secure() or, with implicit, at once; name: what it asks for ("": nothing)."""
 
     def __init__(self, port, host="127.0.0.1", seconds=SECONDS, source=None, tls=None, implicit=False,
-                 name=None):
+                 name=None, preface=b""):
         self.sock = socket.create_connection((host, port), timeout=seconds,
                                              source_address=(source, 0) if source else None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.sendall(preface)  # ahead of TLS
         self.seconds = seconds
         self.source = source
         self.host = host

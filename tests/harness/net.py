@@ -8,10 +8,17 @@ starts or opens there belongs to that network. Needs root.
 """
 import contextlib
 import ctypes
+import fcntl
+import heapq
+import itertools
 import os
 import pathlib
+import random
+import select
+import struct
 import subprocess
 import threading
+import time
 
 from .peers import Vsftpd
 from .server import Ferryd
@@ -118,19 +125,80 @@ def lacks(rules):
     return None
 
 
-class World:
-    """The four namespaces, connected. *_hidden: the host has an inner address, and nobody outside a route to it."""
+TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454ca, 0x0002, 0x1000
 
-    def __init__(self, client_hidden=False, server_hidden=False, families=(4, 6)):
+
+def tap(namespace, name):
+    """An interface inside; what it sends is read from the descriptor, and what is written there it receives."""
+    with namespace:
+        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
+    return fd
+
+
+class Wire:
+    """A cable between two namespaces that takes its time, in user space: every kernel can do that."""
+
+    def __init__(self, a, b, name, delay, loss=0.0):
+        """Seconds in each direction; the part of all frames that is lost."""
+        self.delay, self.loss = delay, loss
+        self.ends = tap(a, name), tap(b, name)
+        self.on_its_way, self.count = [], itertools.count()
+        self.stop_in, self.stop_out = os.pipe()
+        self.thread = threading.Thread(target=self.carry, daemon=True)
+        self.thread.start()
+
+    def take(self, end, other):
+        with contextlib.suppress(BlockingIOError):
+            while frame := os.read(end, 65536):
+                if random.random() >= self.loss:
+                    heapq.heappush(self.on_its_way, (time.monotonic() + self.delay, next(self.count), other, frame))
+
+    def carry(self):
+        a, b = self.ends
+        poll = select.poll()
+        for fd in (a, b, self.stop_in):
+            poll.register(fd, select.POLLIN)
+        while True:
+            wait = 1000 * (self.on_its_way[0][0] - time.monotonic()) if self.on_its_way else None
+            ready = [fd for fd, _ in poll.poll(None if wait is None else max(wait, 0))]
+            if self.stop_in in ready:
+                return
+            for end, other in ((a, b), (b, a)):
+                if end in ready:
+                    self.take(end, other)
+            while self.on_its_way and self.on_its_way[0][0] <= time.monotonic():
+                _, _, end, frame = heapq.heappop(self.on_its_way)
+                with contextlib.suppress(OSError):
+                    os.write(end, frame)
+
+    def close(self):
+        os.close(self.stop_out)
+        self.thread.join()
+        for fd in (*self.ends, self.stop_in):
+            os.close(fd)
+
+
+class World:
+    """The four namespaces, connected. *_hidden: the host has an inner address, and nobody outside a route to it. delay,
+    loss: of the cable between the routers."""
+
+    def __init__(self, client_hidden=False, server_hidden=False, families=(4, 6), delay=0.0, loss=0.0):
         self.stack = contextlib.ExitStack()
         self.families = families
         for name in ("client", "client_router", "server_router", "server"):
             namespace = Namespace()
             self.stack.callback(namespace.close)
             setattr(self, name, namespace)
-        for a, b, a_name, b_name in ((self.client, self.client_router, "e0", "in0"),
-                                     (self.client_router, self.server_router, "wan0", "wan0"),
-                                     (self.server, self.server_router, "e0", "in0")):
+        cables = [(self.client, self.client_router, "e0", "in0"), (self.server, self.server_router, "e0", "in0")]
+        if delay or loss:
+            self.wire = Wire(self.client_router, self.server_router, "wan0", delay, loss)
+            self.stack.callback(self.wire.close)
+            for router in (self.client_router, self.server_router):
+                router.batch("link set wan0 up")
+        else:
+            cables.append((self.client_router, self.server_router, "wan0", "wan0"))
+        for a, b, a_name, b_name in cables:
             a.batch(f"link add {a_name} type veth peer name {b_name} netns {b.path}", f"link set {a_name} up")
             b.batch(f"link set {b_name} up")
         self.client_address = CLIENT_INNER if client_hidden else CLIENT_OUTER

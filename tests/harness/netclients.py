@@ -21,6 +21,12 @@ LFTP = {"D": "", "E": "set ftp:passive-mode yes; set ftp:prefer-epsv yes; set ft
         "e": "set ftp:passive-mode no; set ftp:auto-passive-mode no;",
         "p": "set ftp:passive-mode no; set ftp:auto-passive-mode no;"}
 TNFTP = {"D": (), "E": ("-p",), "P": ("-p",), "e": ("-A",), "p": ("-A",)}
+# Encrypted: both connections, or nothing. In clear: even if the server offers more. Whose certificate it is does not
+# matter here.
+FERRY_TLS = {False: ["--plain"], True: ["--tls", "--accept-new", "--known-hosts", "none"]}
+CURL_TLS = {False: [], True: ["--ssl-reqd", "-k"]}
+LFTP_TLS = {False: "set ftp:ssl-allow no;",
+            True: "set ftp:ssl-allow-anonymous yes; set ftp:ssl-force yes; set ftp:ssl-protect-data yes; set ssl:verify-certificate no;"}
 
 
 def known_as(name, addresses, hosts):
@@ -67,22 +73,25 @@ class Client:
         arrived = target.exists() and target.read_bytes() == content
         return Run(way, done, arrived, time.monotonic() - begun)
 
-    def ferry(self, program, way, content, args=(), name="ferry"):
+    def ferry(self, program, way, content, args=(), name="ferry", memory=False):
+        """memory: what other runs have found out about the network counts."""
         target = self.home / f"{name}.{way}"
-        return self.run(way, [str(program), "get", "-v", "-T", str(PATIENCE), "--mode", FERRY_MODES[way], *args,
+        target.unlink(missing_ok=True)
+        known = [] if memory else ["--no-memory"]
+        return self.run(way, [str(program), "get", "-v", "-T", str(PATIENCE), "--mode", FERRY_MODES[way], *known, *args,
                               "-o", str(target), self.url], target, content)
 
-    def curl(self, way, content):
-        target = self.home / f"curl.{way}"
+    def curl(self, way, content, tls=False):
+        target = self.home / f"curl{'.tls' * tls}.{way}"
         # EPSV and PASV share one time budget, so that silence of EPSV leaves nothing for PASV
-        return self.run(way, ["curl", "-sv", "--connect-timeout", str(PATIENCE), *CURL[way], "-o", str(target),
+        return self.run(way, ["curl", "-sv", "--connect-timeout", str(PATIENCE), *CURL[way], *CURL_TLS[tls], "-o", str(target),
                               self.url], target, content)
 
-    def lftp(self, way, content):
-        target = self.home / f"lftp.{way}"
+    def lftp(self, way, content, tls=False):
+        target = self.home / f"lftp{'.tls' * tls}.{way}"
         # one try for each way that it may think of
         script = (f"set net:timeout {PATIENCE}; set net:max-retries {2 if way == 'D' else 1}; "
-                  f"set net:reconnect-interval-base 1; set net:persist-retries 0; {LFTP[way]} "
+                  f"set net:reconnect-interval-base 1; set net:persist-retries 0; {LFTP[way]} {LFTP_TLS[tls]} "
                   f"set cmd:fail-exit yes; open {self.url.rsplit('/', 1)[0]}; get f -o {target}")
         return self.run(way, ["lftp", "-d", "-c", script], target, content)
 

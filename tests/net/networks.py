@@ -4,6 +4,10 @@ A cell has five letters, one per way: the client's defaults, then E EPSV, P PASV
 does not work there. The first letter of ferry's cell: A plain `ferry get` succeeds by itself; a it does once the user
 allowed it to be called (--allow-active, or "y" on a terminal); "." no way works. Of the others': D it succeeds with
 its defaults.
+
+Every cell is tried in clear and under TLS (AUTH TLS, both connections encrypted), except tnftp's, which does not
+encrypt, and curl's in active mode: curl 7.88 stands still there in every network, the flat one too. What tls says is
+what encryption changes, and that is only where a router reads along: a helper sees nothing.
 """
 from dataclasses import dataclass, field
 
@@ -64,8 +68,23 @@ class Network:
                                  # name an announced address that does not fit
     doctor: str = ""             # what ferry doctor finds when it may listen, the verdict first
     vsftpd: dict = field(default_factory=dict)   # field: value, where vsftpd makes a difference
+    tls: dict = field(default_factory=dict)      # field: value, where encryption does
     one_by_one: bool = False     # runs would disturb one another: each has a world of its own
     named: bool = False          # the server is called by a name that has both families
+
+    def ways(self, name):
+        """Of a client, or of one with " tls" behind its name."""
+        return "DEP" if name == "curl tls" else "DEPep"
+
+    def expected(self, name, server):
+        """What the field says; with " tls" behind it, what it says of encrypted runs."""
+        plain = name.removesuffix(" tls")
+        value = getattr(self, plain)
+        if server == "vsftpd":
+            value = self.vsftpd.get(plain, value)
+        if name != plain:
+            value = self.tls.get(plain, value)
+        return value[:3] if name == "curl tls" else value
 
 
 NAT = {"client_hidden": True}
@@ -81,11 +100,16 @@ NETWORKS = [
     Network("client firewall rejects",                  "AEP..", "DEP..", "DEP..", "DEP..",
             client=only_outward("reject with tcp reset"), codes="A03", doctor="A03"),
     Network("client firewall with the FTP helper",      "AEPep", "DEPep", "DEP.p", "DEPep",
-            client=only_outward("drop", helper_port=21)),
+            client=only_outward("drop", helper_port=21),
+            tls={"ferry": "AEP..", "lftp": "DEP..", "codes": "A02"}),
     Network("client behind NAT",                        "AEP..", "DEP..", "DEP..", "DEP..",
             client=only_outward(snat=[MASQUERADE]), codes="A01", doctor="A01", **NAT),
     Network("client behind NAT with the FTP helper",    "AEPep", "DEPep", "DEP.p", "DEPep",
-            client=only_outward(snat=[MASQUERADE], helper_port=21), **NAT),
+            client=only_outward(snat=[MASQUERADE], helper_port=21), **NAT,
+            tls={"ferry": "AEP..", "lftp": "DEP..", "codes": "A01"}),
+    Network("NAT, server and FTP helper at 2121",       "AEPep", "DEPep", "DEP.p", "DEPep",
+            client=only_outward(snat=[MASQUERADE], helper_port=2121), port=2121, **NAT,
+            tls={"ferry": "AEP..", "lftp": "DEP..", "codes": "A01"}),
     Network("NAT with the FTP helper, server at 2121",  "AEP..", "DEP..", "DEP..", "DEP..",
             client=only_outward(snat=[MASQUERADE], helper_port=21), port=2121, codes="A01", doctor="A01", **NAT),
     Network("client may call port 21 only",             ".....", ".....", ".....", ".....",
@@ -102,7 +126,8 @@ NETWORKS = [
     Network("server opens 21 only, rejects",            "a..ep", "...ep", "....p", "D..ep",
             server=only_to("21", "reject with tcp reset"), codes="P12", doctor="P12"),
     Network("server opens 21, with the FTP helper",     "AEPep", "DEPep", "DEP.p", "DEPep",
-            server=only_to("21", helper_port=21)),
+            server=only_to("21", helper_port=21),
+            tls={"ferry": "a..ep", "curl": "...", "lftp": "....p", "codes": "P11"}),
     Network("server opens 21 and its range",            "AEPep", "DEPep", "DEP.p", "DEPep",
             server=only_to(f"21, {RANGE}")),
     Network("server may not call out",                  "AEP..", "DEP..", "DEP..", "DEP..",
@@ -129,9 +154,11 @@ NETWORKS = [
                                          f"{net.SERVER_INNER}:{RANGE}"]),
             server_hidden=True, options=ADVERTISED, codes="P12", doctor="P12"),
     Network("only 21 forwarded, FTP helper",            "AEPep", "DEPep", "DEP.p", "DEPep",
-            server=forwarded("21", helper_port=21), server_hidden=True),
+            server=forwarded("21", helper_port=21), server_hidden=True,
+            tls={"ferry": "a..ep", "curl": "...", "lftp": "D...p", "codes": "P01 P12"}),
     Network("FTP helper and an advertised address",     "AE.ep", "DE.ep", ".E..p", "DE.ep",
-            server=forwarded("21", helper_port=21), server_hidden=True, options=ADVERTISED, codes="P12", doctor="P20"),
+            server=forwarded("21", helper_port=21), server_hidden=True, options=ADVERTISED, codes="P12", doctor="P20",
+            tls={"ferry": "a..ep", "curl": "...", "lftp": "....p"}),
 
     # both
     Network("both NAT, range forwarded",                "AEP..", "DEP..", "DEP..", "DEP..",
@@ -142,10 +169,11 @@ NETWORKS = [
             codes="P01 P12 A01", doctor="P12 A01 P01", **NAT),
     Network("both NAT, only 21, helper at the client",  "a..ep", "...ep", "D...p", "D..ep",
             client=only_outward(snat=[MASQUERADE], helper_port=21), server=forwarded("21"), server_hidden=True,
-            codes="P01 P12", doctor="P12 P01", **NAT),
+            codes="P01 P12", doctor="P12 P01", **NAT, tls={"ferry": ".....", "lftp": ".....", "codes": "P01 P12 A01"}),
     Network("both NAT, only 21, both with the helper",  "AEPep", "DEPep", "DEP.p", "DEPep",
             client=only_outward(snat=[MASQUERADE], helper_port=21), server=forwarded("21", helper_port=21),
-            server_hidden=True, **NAT),
+            server_hidden=True, **NAT,
+            tls={"ferry": ".....", "curl": "...", "lftp": ".....", "codes": "P01 P12 A01"}),
 
     # IPv6
     # (vsftpd answers PASV with 0.0.0.0 there, and ferry calls the address that it knows)

@@ -13,7 +13,7 @@ import tempfile
 
 import pytest
 
-from harness import net, netclients
+from harness import certs, net, netclients
 from networks import NETWORKS
 
 TOP = pathlib.Path(__file__).parent.parent.parent
@@ -21,14 +21,27 @@ PEERS = TOP / ".dev" / "peers"
 FERRY = TOP / "build" / "ferry" / "ferry"
 CONTENT = os.urandom(65536)
 CLIENTS = ("ferry", "curl", "lftp", "tnftp")
+# A client's runs in which both connections are encrypted. (tnftp does not encrypt.)
+ENCRYPTED = {"ferry": "ferry tls", "curl": "curl tls", "lftp": "lftp tls"}
+ALL = (*CLIENTS, *ENCRYPTED.values())
 WORLDS = 8  # at once
-RUNS = 8    # at once in one world
+RUNS = 12   # at once in one world
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
 
 def fill(root):
     (root / "f").write_bytes(CONTENT)
+
+
+def tls_options(server, directory):
+    """It offers TLS and demands nothing."""
+    cert, key = certs.make(directory, "server", host=net.SERVER_OUTER)
+    options = {"ssl_enable": "YES", "allow_anon_ssl": "YES", "rsa_cert_file": cert, "rsa_private_key_file": key}
+    if server == "vsftpd":
+        options.update(ssl_ciphers="HIGH", require_ssl_reuse="NO", force_local_logins_ssl="NO",
+                       force_local_data_ssl="NO")
+    return options
 
 
 def needs_helper(network):
@@ -51,7 +64,7 @@ class Study:
                 self.lacks = net.lacks(router.rules())
         if self.lacks:
             return
-        jobs = [(name, way) for name in CLIENTS for way in "DEPep"] + [("allowed", "D")]
+        jobs = [(name, way) for name in ALL for way in n.ways(name)] + [("allowed", "D"), ("allowed tls", "D")]
         if n.one_by_one:
             shares = [[job] for job in jobs]
         else:
@@ -76,7 +89,8 @@ class Study:
     def serve(self, world, place):
         place.mkdir(parents=True)
         installed = TOP / "build" if self.server == "ferryd" else PEERS
-        return net.SERVERS[self.server](place, world, installed, self.network.port, self.network.options,
+        options = {**self.network.options, **tls_options(self.server, place)}
+        return net.SERVERS[self.server](place, world, installed, self.network.port, options,
                                         tree=fill).start()
 
     def try_all(self, world, server, place, jobs):
@@ -96,31 +110,36 @@ class Study:
             list(pool.map(go, jobs))
 
     def try_one(self, client, name, way):
-        if name == "allowed":
-            return client.ferry(FERRY, way, CONTENT, ["--allow-active"], name)
-        if name == "ferry":
-            return client.ferry(FERRY, way, CONTENT, () if way == "D" else ["--explain"])
-        return getattr(client, name)(way, CONTENT)
+        program, tls = name.split()[0], name.endswith(" tls")
+        if program == "allowed" or program == "ferry":
+            more = ["--allow-active"] if program == "allowed" else [] if way == "D" else ["--explain"]
+            return client.ferry(FERRY, way, CONTENT, netclients.FERRY_TLS[tls] + more, name.replace(" ", "."))
+        if program == "tnftp":
+            return client.tnftp(way, CONTENT)
+        return getattr(client, program)(way, CONTENT, tls)
 
     def cell(self, name):
-        text = "".join(way if self.runs[name, way].worked else "." for way in "DEPep")
-        if name != "ferry":
+        text = "".join(way if self.runs[name, way].worked else "." for way in self.network.ways(name))
+        if not name.startswith("ferry"):
             return text
-        allowed = self.runs["allowed", "D"].worked
+        allowed = self.runs[name.replace("ferry", "allowed"), "D"].worked
         return ("A" if text[0] == "D" else "a" if allowed else ".") + text[1:]
 
     def expected(self, field):
         """A cell, or the codes."""
-        default = getattr(self.network, field)
-        return self.network.vsftpd.get(field, default) if self.server == "vsftpd" else default
+        return self.network.expected(field, self.server)
 
-    def failures(self):
+    def automatic(self):
+        """The runs of ferry that chose themselves, in clear and encrypted."""
+        return [self.runs[name, "D"] for name in ("ferry", "allowed", "ferry tls", "allowed tls")]
+
+    def failures(self, name):
         """ferry's explained runs that did not work."""
-        return [self.runs["ferry", way] for way in "EPep" if not self.runs["ferry", way].worked]
+        return [self.runs[name, way] for way in "EPep" if not self.runs[name, way].worked]
 
-    def codes(self):
+    def codes(self, name):
         """The verdicts of all of them."""
-        lines = [line for run in self.failures() for line in re.findall(r"Codes?: +(.*)", run.out)]
+        lines = [line for run in self.failures(name) for line in re.findall(r"Codes?: +(.*)", run.out)]
         return set(re.findall(r"\b[A-Z]\d\d\b", " ".join(lines)))
 
 
@@ -172,9 +191,9 @@ def traces(study, names):
 @pytest.mark.parametrize("row", ROWS, ids=row_id)
 def test_what_works(studies, row):
     study = studies(row)
-    found = {name: study.cell(name) for name in CLIENTS}
-    wanted = {name: study.expected(name) for name in CLIENTS}
-    different = [name for name in CLIENTS if found[name] != wanted[name]]
+    found = {name: study.cell(name) for name in ALL}
+    wanted = {name: study.expected(name) for name in ALL}
+    different = [name for name in ALL if found[name] != wanted[name]]
     assert found == wanted, traces(study, different)
 
 
@@ -183,12 +202,12 @@ def test_automatic_mode_finds_every_way(studies, row):
     """What the cells say of ferry must be what is promised: it works by itself where a passive way works (over the
     other family, if need be), and with consent where an active one does."""
     study = studies(row)
-    cell = study.cell("ferry")
-    if set(cell[1:3]) != {"."}:
-        assert cell[0] == "A"
-    elif cell[1:] != "....":
-        assert cell[0] in "Aa"
-    for run in (study.runs["ferry", "D"], study.runs["allowed", "D"]):
+    for cell in (study.cell("ferry"), study.cell("ferry tls")):
+        if set(cell[1:3]) != {"."}:
+            assert cell[0] == "A"
+        elif cell[1:] != "....":
+            assert cell[0] in "Aa"
+    for run in study.automatic():
         if not run.arrived:
             assert run.status == 4, run
             assert "ferry: ftp://" in run.err and "no data connection with" in run.err, run
@@ -198,7 +217,7 @@ def test_automatic_mode_finds_every_way(studies, row):
 def test_one_line_says_which_way_and_why(studies, row):
     """... when it was not the first."""
     study = studies(row)
-    for run in (study.runs["ferry", "D"], study.runs["allowed", "D"]):
+    for run in study.automatic():
         told = re.findall(r"^ferry: (\w+)(?: over IPv4)? was used, because this did not work: "
                           r"EPSV \((\S+ port \d+: .*)\).*\.$", run.err, re.M)
         if run.arrived and len(run.verbs) > 1:
@@ -231,9 +250,11 @@ SAID_BY_FERRYD = {
 @pytest.mark.parametrize("row", ROWS, ids=row_id)
 def test_what_is_said_of_failures(studies, row):
     study = studies(row)
-    assert study.codes() == set(study.expected("codes").split()), traces(study, ["ferry"])
-    told = re.sub(r"\s+", " ", "\n".join(run.out + run.err for run in study.failures()))
-    for code in study.codes():
-        assert SAID[code] in told, (code, told)
-        if study.server == "ferryd" and code in SAID_BY_FERRYD:
-            assert re.search(SAID_BY_FERRYD[code], told), (code, told)
+    for name, field in (("ferry", "codes"), ("ferry tls", "codes tls")):
+        found = study.codes(name)
+        assert found == set(study.expected(field).split()), traces(study, [name])
+        told = re.sub(r"\s+", " ", "\n".join(run.out + run.err for run in study.failures(name)))
+        for code in found:
+            assert SAID[code] in told, (code, told)
+            if study.server == "ferryd" and code in SAID_BY_FERRYD:
+                assert re.search(SAID_BY_FERRYD[code], told), (code, told)

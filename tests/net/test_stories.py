@@ -43,9 +43,14 @@ class Place:
         self.home = directory / "home"
         self.client = netclients.Client(self.world.target, 21, "", self.home)
 
-    def ferry(self, way, *args):
+    def ferry(self, way, *args, memory=False):
         with self.world.client:
-            return self.client.ferry(FERRY, way, self.content, args)
+            return self.client.ferry(FERRY, way, self.content, args, memory=memory)
+
+    @property
+    def remembered(self):
+        path = self.home / ".local/state/ferry/ways"
+        return path.read_text() if path.exists() else ""
 
 
 @pytest.fixture
@@ -239,6 +244,75 @@ def test_a_link_that_loses_packets(place, way):
     assert run.worked, run
 
 
+@pytest.fixture(scope="module")
+def slow_place():
+    with contextlib.ExitStack() as stack:
+        yield Place(stack, families=(4,), delay=0.06, loss=0.01)
+
+
+@pytest.mark.parametrize("way", "EPep")
+def test_a_long_link_that_loses_packets(slow_place, way):
+    run = slow_place.ferry(way, "-T", "20")
+    assert run.worked, run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patient_run(request):
+    """It takes a while and works hardly, so it is begun first."""
+    def go(stack):
+        return Place(stack, families=(4,), options=WIDE, server=FIRST_SHUT, delay=0.35).ferry("D", "-T", "60")
+
+    if "test_a_long_link_gets_more_patience" not in [getattr(i, "originalname", "") for i in request.session.items]:
+        yield None
+        return
+    with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        yield pool.submit(go, stack)
+
+
+def test_a_range_that_is_forwarded_in_part(place):
+    """The router has forgotten a port, which it then refuses itself; the next one is forwarded."""
+    forwards = [f"tcp dport 21 dnat ip to {net.SERVER_INNER}",
+                "tcp dport @shut accept",
+                "tcp dport 10000-60000 numgen inc mod 1000000 < 1 add @shut { tcp dport } accept",
+                f"tcp dport 10000-60000 dnat ip to {net.SERVER_INNER}"]
+    p = place(families=(4,), server_hidden=True, options={**WIDE, "pasv_address": net.SERVER_ROUTER},
+              server=net.rule_set(dnat=[f'iifname "wan0" {rule}' for rule in forwards], snat=[MASQUERADE],
+                                  extra="set shut { type inet_service; size 1000; flags dynamic; }"))
+    run = p.ferry("D")
+    assert run.arrived and run.verbs == ["EPSV", "PASV"], run
+    assert re.search(r"^ferry: PASV was used, because this did not work: EPSV \(\S+ port \d+: Connection refused\)\.$",
+                     run.err, re.M), run
+
+
+def test_a_router_that_forwards_the_servers_call(place):
+    """The person has told the router which ports, and ferry which address."""
+    p = place(families=(4,), client_hidden=True, server=only_to("21", "reject with tcp reset").rules(),
+              client=net.rule_set(forward=[KEEP, 'iifname "in0" accept', "tcp dport 6000-6009 accept", "drop"],
+                                  dnat=[f'iifname "wan0" tcp dport 6000-6009 dnat ip to {net.CLIENT_INNER}'],
+                                  snat=[MASQUERADE]))
+    router = ["--active-address", net.CLIENT_ROUTER, "--active-ports", "6000-6009"]
+    assert p.ferry("p", *router).worked and p.ferry("e", *router).worked
+    run = p.ferry("D", "--allow-active", *router)
+    assert run.arrived and run.verbs == ["EPSV", "PASV", "PORT"], run
+    # it needs both, and leave
+    assert not p.ferry("p", *router[2:], "-T", "1").arrived
+    assert p.ferry("D", *router).verbs == ["EPSV", "PASV"]
+
+
+def test_data_at_another_address_is_a_question_of_trust(place):
+    """The server's passive ports are open at its second address only, which it names."""
+    other = "203.0.113.3"
+    p = place(families=(4,), options={"pasv_address": other},
+              server=net.rule_set(forward=[KEEP, 'iifname "in0" accept', "tcp dport 21 accept", "ct status dnat accept",
+                                           "reject with tcp reset"],
+                                  dnat=[f"ip daddr {other} tcp dport {RANGE} dnat ip to {net.SERVER_OUTER}"]))
+    run = p.ferry("D")
+    assert not run.arrived and run.verbs == ["EPSV", "PASV"], run
+    run = p.ferry("D", "--trust-pasv-address", "--explain")
+    assert run.arrived and run.verbs == ["EPSV", "PASV"], run
+    assert "you trust it because you asked for that (--trust-pasv-address)" in flat(run.out), run
+
+
 def test_every_command_changes_the_family(place):
     """ls and put too; once for all files; not against -6."""
     p = place(families=(4, 6), options={"write_enable": "YES", "anon_upload_enable": "YES"},
@@ -249,7 +323,7 @@ def test_every_command_changes_the_family(place):
 
     def ferry(*args):
         with p.world.client:
-            return subprocess.run([*prefix, FERRY, *args], cwd=p.home, capture_output=True, timeout=60,
+            return subprocess.run([*prefix, FERRY, *args, "--no-memory"], cwd=p.home, capture_output=True, timeout=60,
                                   errors="replace", env={"HOME": str(p.home)})
 
     line = "ferry: EPSV over IPv4 was used, because this did not work: EPSV (2001:db8:2::2 port "
@@ -296,6 +370,144 @@ def test_a_trace_from_behind_a_router(place):
     outer = re.search(r"500 PORT names \S+ but you come from ([\d.]+)", flat(text))
     assert re.search(rf"YOUR ROUTER.*\n +[\d.]+ +{outer[1]} ", text)
     assert f"The server sees you coming from {outer[1]} but is told to call" in re.sub(r"[|\s]+", " ", text)
+
+
+# ---- what ferry remembers ----
+
+# The same without a wait.
+FIRST_REFUSED = FIRST_SHUT.replace("drop", "reject with tcp reset")
+
+def told(run):
+    return re.findall(r"^ferry: (.*) was used(.*)$", run.err, re.M)
+
+
+LINE = r"203\.0\.113\.2 21 plain 4 198\.51\.100\.0/24,198\.51\.100\.1,(?:[0-9a-f]{2}:){5}[0-9a-f]{2} \d+ "
+
+
+def test_the_way_that_worked_comes_first_the_next_time(place):
+    p = place(families=(4,), options=WIDE, server=FIRST_SHUT)
+    run = p.ferry("D", "-T", "2", memory=True)
+    assert run.arrived and run.verbs == ["EPSV", "PASV"], run
+    path = p.home / ".local/state/ferry/ways"
+    assert re.fullmatch(LINE + "PASV EPSV:silent\n", p.remembered), p.remembered
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = p.remembered
+    run = p.ferry("D", memory=True)
+    assert run.arrived and run.verbs == ["PASV"], run
+    assert told(run) == [("PASV", " first: it worked from this network before, and this did not: EPSV (no answer).")]
+    run = p.ferry("D", "--explain", memory=True)
+    assert run.verbs == ["PASV"] and "PASV comes first: it worked from this network before" in flat(run.out), run
+    # nobody wants it
+    run = p.ferry("D", "--no-memory", memory=True)
+    assert run.arrived and run.verbs == ["EPSV"] and not told(run), run
+    # the user says how
+    assert p.ferry("E", memory=True).verbs == ["EPSV"]
+    assert p.remembered == before
+
+
+def test_what_is_remembered_is_not_believed_for_ever(place):
+    p = place(families=(4,), options=WIDE, server=FIRST_REFUSED)
+    assert p.ferry("D", memory=True).arrived
+    path = p.home / ".local/state/ferry/ways"
+    week_ago = int(p.remembered.split()[5]) - 7 * 24 * 3600
+    path.write_text(re.sub(r" \d+ PASV", f" {week_ago} PASV", p.remembered))
+    run = p.ferry("D", memory=True)
+    assert run.arrived and run.verbs == ["EPSV"] and not told(run), run
+
+
+def test_what_is_remembered_and_fails_is_forgotten(place):
+    """The usual order follows at once."""
+    p = place(families=(4,), options=WIDE, server=FIRST_REFUSED)
+    assert p.ferry("D", memory=True).arrived
+    p.world.server_router.rules("flush ruleset\n" + FIRST_REFUSED)
+    run = p.ferry("D", memory=True)
+    assert run.arrived and run.verbs == ["PASV", "EPSV"], run
+    assert [way for way, _ in told(run)] == ["EPSV"], run
+    assert re.fullmatch(r", because this did not work: PASV \(\S+ port \d+: Connection refused\)\.", told(run)[0][1])
+    assert p.remembered == ""
+    run = p.ferry("D", memory=True)
+    assert run.verbs == ["EPSV"] and not told(run), run
+
+
+def test_another_network_has_its_own_memory(place):
+    """The same server and the same addresses, but another router: its hardware says so."""
+    p = place(families=(4,), options=WIDE, server=FIRST_REFUSED)
+    assert p.ferry("D", memory=True).arrived
+    p.world.client_router.batch("link set in0 down", "link set in0 address 02:00:00:00:00:99", "link set in0 up")
+    p.world.client.batch("neigh flush all")
+    run = p.ferry("D", memory=True)
+    assert run.arrived and run.verbs == ["EPSV"], run
+
+
+def test_what_is_remembered_of_tls_is_of_tls_only(place, tls):
+    """A helper in a router makes a difference in clear."""
+    p = place(families=(4,), options={**WIDE, **tls}, server=FIRST_REFUSED)
+    encrypted = ["--tls", "--accept-new"]
+    assert p.ferry("D", *encrypted, memory=True).verbs == ["EPSV", "PASV"]
+    assert re.fullmatch(LINE.replace("plain", "tls") + "PASV EPSV:refused\n", p.remembered), p.remembered
+    assert p.ferry("D", "--plain", memory=True).verbs == ["EPSV"]
+    assert p.ferry("D", *encrypted, memory=True).verbs == ["PASV"]
+
+
+def test_active_mode_is_remembered_and_needs_leave_all_the_same(place):
+    p = place(families=(4,), server=only_to("21", "reject with tcp reset").rules())
+    assert p.ferry("D", "--allow-active", memory=True).verbs == ["EPSV", "PASV", "PORT"]
+    run = p.ferry("D", "--allow-active", memory=True)
+    assert run.arrived and run.verbs == ["PORT"], run
+    run = p.ferry("D", memory=True)
+    assert not run.arrived and run.verbs == ["EPSV", "PASV"], run
+    # which is no reason to forget what was not tried
+    assert re.fullmatch(LINE + "PORT EPSV:refused PASV:refused\n", p.remembered)
+    with at_terminal(p) as t:
+        t.wait("From this network only active mode worked before with 203.0.113.2. In active mode the server calls")
+        t.wait("[y/n] ")
+        t.line("y")
+        t.wait("ferry: PORT was used first: it worked from this network before")
+        t.child.wait()
+        assert t.child.exitstatus == 0
+
+
+def test_the_family_is_remembered(place):
+    p = place(families=(4, 6),
+              server=net.rule_set(forward=[KEEP, "tcp dport 21 accept", 'iifname "in0" accept',
+                                           f"meta nfproto ipv4 tcp dport {RANGE} accept", "reject with tcp reset"]))
+    p.client = netclients.Client("ftp.test", 21, "", p.home, netclients.known_as(
+        "ftp.test", (net.SERVER_6, p.world.target), p.home / "hosts"))
+    run = p.ferry("D", memory=True)
+    assert run.arrived and run.verbs == ["EPSV", "EPSV", "EPSV"], run
+    assert re.fullmatch(r"ftp\.test 21 plain 6 2001:db8:1::/64,2001:db8:1::1,\S+ \d+ other EPSV:refused\n",
+                        p.remembered), p.remembered
+    run = p.ferry("D", memory=True)
+    assert run.arrived and run.verbs == ["EPSV"], run
+    assert told(run) == [("EPSV", " first: IPv4 worked from this network before, and over IPv6 this did not: EPSV "
+                          "(the port was refused).")]
+    # now it is the other way round
+    p.world.server_router.rules("flush ruleset\n" + net.rule_set(
+        forward=[KEEP, "tcp dport 21 accept", 'iifname "in0" accept', f"meta nfproto ipv6 tcp dport {RANGE} accept",
+                 "reject with tcp reset"]))
+    run = p.ferry("D", memory=True)
+    assert run.arrived and run.verbs == ["EPSV", "PASV", "EPSV"], run
+    assert " plain 6 " not in p.remembered and " plain 4 " in p.remembered, p.remembered
+
+
+@pytest.mark.parametrize("odd", ["nonsense", "long", "fifo", "not-ours", "unwritable"])
+def test_a_file_of_ways_that_is_odd_does_no_harm(place, odd):
+    p = place(families=(4,), options=WIDE, server=FIRST_REFUSED)
+    path = p.home / ".local/state/ferry/ways"
+    path.parent.mkdir(parents=True)
+    good = "203.0.113.2 21 plain 4 198.51.100.0/24,direct 1 PASV\n"
+    if odd == "fifo":
+        os.mkfifo(path)
+    elif odd == "unwritable":
+        path.mkdir()
+    else:
+        path.write_bytes({"nonsense": b"\0\xff 21\n" + good.encode() * 3, "long": good.encode() * 5000,
+                          "not-ours": good.encode()}[odd])
+        path.chmod(0o666 if odd == "not-ours" else 0o600)
+    run = p.ferry("D", memory=True)
+    assert run.arrived and run.verbs == ["EPSV", "PASV"], run
+    if odd != "unwritable":
+        assert re.fullmatch(LINE + "PASV EPSV:refused\n", p.remembered), p.remembered
 
 
 # ---- what a server can do about the client's NAT ----
@@ -407,3 +619,10 @@ def test_the_server_knows_who_came_and_who_did_not(diagnosis):
         told = asked(session, "LASTDATA")
         assert told["mode"] == "EPSV" and told["accepted"] == "0" and told["rejected"] == "1", told
         assert told["why"] == "address" and told["from"].startswith(net.CLIENT_ROUTER_2 + ":"), told
+
+
+def test_a_long_link_gets_more_patience(patient_run):
+    """Silence is believed after four round trips and three seconds, where that is more than five seconds."""
+    run = patient_run.result()
+    assert run.arrived and run.verbs == ["EPSV", "PASV"], run
+    assert float(re.search(r"EPSV \(\S+ port \d+: no answer in ([\d.]+) s\)", run.err)[1]) >= 5.7, run

@@ -349,10 +349,15 @@ def test_the_way_is_told_when_it_was_not_the_first(ferry, server):
     assert "was used" not in ferry("get", "-o", "-", url(server, "f")).text
     with FakeServer({"f": b"x"}, replies={"EPSV": "500 no\x1b[2J"}) as fake:
         for command in (("get", "-o", "-"), ("cat",), ("ls",)):
-            told = ferry(*command, url(fake, "f")).text
+            told = ferry(*command, "--no-memory", url(fake, "f")).text
             assert told.count("ferry: PASV was used, because this did not work: EPSV (refused: 500 no") == 1, told
             assert "\x1b" not in told
         assert ferry("get", "-q", "-o", "-", url(fake, "f")).text == "x"
+        for command in (("get", "-o", "-"), ("cat",), ("ls",)):
+            told = ferry(*command, url(fake, "f")).text
+            assert told.count("ferry: PASV was used first: it worked from this network before, and this did not: EPSV "
+                              "(the server said no).") == 1, told
+            assert "\x1b" not in told
 
 
 def test_a_foreign_address_in_227_is_not_called(ferry, tmp_path):

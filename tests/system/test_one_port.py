@@ -224,8 +224,8 @@ def test_a_reload_may_change_the_port(served):
         with ftp.Session(server.port) as new:
             new.login()
             assert new.passive() == other
-            new.data.close()
-            assert new.retrieve("RETR f2") == content(2)
+            new.send("RETR f2")
+            assert finish(new) == content(2)
     with pytest.raises(ConnectionRefusedError):
         call(server, "127.0.0.1")
 

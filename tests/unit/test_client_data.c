@@ -171,10 +171,68 @@ remembers(void **state)
 	    "C: EPSV\nclosed\nS: 229 (|||%P|)\n"
 	    "C: PASV\nlisten\nS: 227 ok (127,0,0,1,%Q)\naccept\n" RETR_SCRIPT
 	    "C: PASV\nlisten\nS: 227 ok (127,0,0,1,%Q)\naccept\n" RETR_SCRIPT
+	    /* once more, for it worked in this session */
+	    "C: PASV\nclosed\nS: 227 ok (127,0,0,1,%Q)\n"
 	    "C: PASV\nclosed\nS: 227 ok (127,0,0,1,%Q)\n"
 	    "C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\n" RETR_SCRIPT);
 	assert_int_equal(get(&w, &s), 0);
 	assert_int_equal(get(&w, &s), 0);
+	assert_int_equal(get(&w, &s), 0);
+	world_end(&w);
+}
+
+/* Who names one way sees it fail, whatever it did before. */
+static void
+one_way_fails_at_once(void **state)
+{
+	struct world w;
+	struct sink s;
+
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I
+	    "C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\n" RETR_SCRIPT
+	    "C: EPSV\nclosed\nS: 229 (|||%P|)\n"
+	    "C: NOOP\nS: 200 alive\n");
+	ferry_set_mode(w.h, FERRY_MODE_EPSV);
+	assert_int_equal(get(&w, &s), 0);
+	assert_int_equal(get(&w, &s), -FERRY_EDATA);
+	assert_int_equal(go(&w, ferry_command(w.h, "NOOP")), 0);
+	world_end(&w);
+}
+
+/* What the caller knows comes first, with the caller's reason; when it fails, it is
+ * forgotten and the usual order follows. */
+static void
+begins_with_what_is_known(void **state)
+{
+	struct world w;
+	struct sink s;
+
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I
+	    "C: PASV\nlisten\nS: 227 ok (127,0,0,1,%Q)\naccept\n" RETR_SCRIPT
+	    "C: PASV\nlisten\nS: 227 ok (127,0,0,1,%Q)\naccept\n" RETR_SCRIPT);
+	assert_int_equal(ferry_set_first_way(w.h, FERRY_MODE_PASV, "because"), 0);
+	assert_int_equal(get(&w, &s), 0);
+	assert_logged(&w, "mode mode=3 because");
+	assert_int_equal(get(&w, &s), 0);
+	world_end(&w);
+
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I "C: PASV\nclosed\nS: 227 ok (127,0,0,1,%Q)\n"
+				"C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\n" RETR_SCRIPT
+				"C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\n" RETR_SCRIPT);
+	assert_int_equal(ferry_set_first_way(w.h, FERRY_MODE_PASV, NULL), 0);
+	assert_int_equal(get(&w, &s), 0);
+	assert_int_equal(get(&w, &s), 0);
+	world_end(&w);
+
+	/* no leave to listen: the same as nothing */
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I
+	    "C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\n" RETR_SCRIPT);
+	assert_int_equal(ferry_set_first_way(w.h, FERRY_MODE_PORT, "because"), 0);
+	assert_int_equal(ferry_set_first_way(w.h, FERRY_MODE_PASSIVE, ""), -FERRY_EINVAL);
 	assert_int_equal(get(&w, &s), 0);
 	world_end(&w);
 }
@@ -421,6 +479,16 @@ active_ports(void **state)
 	assert_int_equal(ferry_set_active_address(w.h, "198.51.100.7"), 0);
 	assert_int_equal(get(&w, &s), -FERRY_EDATA);
 	world_end(&w);
+
+	/* an address of the other family is of no use here */
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I "C: PORT 127,0,0,1,94,42\nS: 500 not yours\n"
+				"C: EPRT |1|127.0.0.1|24106|\nS: 500 not yours\n");
+	ferry_set_mode(w.h, FERRY_MODE_ACTIVE);
+	assert_int_equal(ferry_set_active_ports(w.h, 24106, 24106), 0);
+	assert_int_equal(ferry_set_active_address(w.h, "2001:db8::7"), 0);
+	assert_int_equal(get(&w, &s), -FERRY_EDATA);
+	world_end(&w);
 }
 
 /* 226 without a call: there was no transfer. */
@@ -473,7 +541,10 @@ main(void)
 	    BOTH(epsv),
 	    BOTH(epsv_on_ipv6),
 	    BOTH(takes_detours),
+	    BOTH(begins_with_what_is_known),
+	    BOTH(one_way_fails_at_once),
 	    BOTH(remembers),
+	    BOTH(begins_with_what_is_known),
 	    BOTH(epsv_again),
 	    BOTH(no_way),
 	    BOTH(own_budgets),

@@ -762,6 +762,14 @@ static const struct check_case check_cases[] = {
 	{ "data_peer=anyone\n", ERROR, "data_peer=anyone/same or resumed" },
 	{ "data_peer=same\n", FINE },
 
+	{ "proxy_protocol_from=192.0.2.7, 10.0.0.0/8,2001:db8::/32\n", FINE },
+	{ "proxy_protocol_from=\n", FINE },
+	{ "proxy_protocol_from=proxy.example.com\n", ERROR, "proxy_protocol_from: proxy.example.com is no address/such as 192.0.2.0" },
+	{ "proxy_protocol_from=192.0.2.7,192.0.2.1/33\n", ERROR, "proxy_protocol_from: 192.0.2.1/33 is no address" },
+	{ "proxy_protocol_from=192.0.2.7/24\n", ERROR, "proxy_protocol_from: 192.0.2.7/24 has bits behind/write 192.0.2.0" },
+	{ "proxy_protocol_from=0.0.0.0/0\n", ERROR, "proxy_protocol_from: 0.0.0.0/0 is everybody" },
+	{ "proxy_protocol_from=192.0.2.7,::/0\n", ERROR, "proxy_protocol_from: ::/0 is everybody" },
+
 	{ "pasv_address=192.0.2.1\n", FINE },
 	{ "pasv_address=192.0.2.1\npasv_addr_resolve=YES\n", FINE },
 	{ "pasv_address=ftp.example.com\npasv_addr_resolve=YES\n", FINE },

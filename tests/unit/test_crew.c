@@ -774,6 +774,115 @@ test_auth_does_not_outlive_the_last_worker(void **state)
 	assert_int_equal(recv(w.child[nth(ROLE_AUTH, 0)].sock, &byte, 1, 0), 0);
 }
 
+/* ---- clients of proxies ---- */
+
+static void
+trust(const char *proxies)
+{
+	w.conf.proxy_protocol_from = strdup(proxies);
+}
+
+static void
+tell_peer(size_t worker, uint32_t session, const char *address_text)
+{
+	const struct endpoint at = address(address_text);
+	struct msg m = {
+	    .type = MSG_MASTER_PEER,
+	    .id = 5,
+	    .master_peer =
+		{
+		    .session = session,
+		    .address = {(const uint8_t *)&at.v4, sizeof(at.v4)},
+		    .port = 4711,
+		},
+	};
+
+	say(worker, &m);
+	turn();
+}
+
+static unsigned
+sessions_of(const char *from)
+{
+	const struct endpoint at = address(from);
+	const struct peer *peer = peers_find(&w.peers, &at);
+
+	return peer != NULL ? peer->sessions : 0;
+}
+
+static void
+test_a_proxys_client_counts_at_its_own_address(void **state)
+{
+	size_t worker;
+	uint32_t id;
+
+	trust("192.0.2.0/24");
+	w.conf.max_per_ip = 1;
+	start(&w.crew, 1);
+	worker = nth(ROLE_WORKER, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		id = connect_client(&w.crew, worker);
+		take(worker, id);
+		tell_peer(worker, id, "198.51.100.7");
+		assert_int_equal(hear(worker, MSG_WORKER_PEER)->worker_peer.error,
+		    i == 0 ? 0 : EDQUOT);
+		assert_int_equal(sessions_of("198.51.100.7"), 1 + i);
+		assert_int_equal(sessions_of("192.0.2.1"), 0);
+	}
+	assert_int_equal(w.crew.worker[0].session[id % 4]->peer.port, 4711);
+	say(worker,
+	    &(struct msg){.type = MSG_MASTER_CLOSED, .master_closed = {.session = id}});
+	turn();
+	assert_int_equal(sessions_of("198.51.100.7"), 1);
+	assert_non_null(w.crew.worker[0].child.chan);
+}
+
+static void
+test_a_worker_may_not_make_up_addresses(void **state)
+{
+	size_t worker;
+
+	trust("192.0.2.77");
+	start(&w.crew, 1);
+	worker = nth(ROLE_WORKER, 0);
+	tell_peer(worker, connect_client(&w.crew, worker), "198.51.100.7");
+	assert_null(w.crew.worker[0].child.chan);
+	assert_int_equal(sessions_of("198.51.100.7"), 0);
+	assert_int_equal(sessions_of("192.0.2.1"), 1);
+}
+
+static void
+test_a_header_counts_once(void **state)
+{
+	size_t worker;
+	uint32_t id;
+
+	trust("192.0.2.1");
+	start(&w.crew, 1);
+	worker = nth(ROLE_WORKER, 0);
+	id = connect_client(&w.crew, worker);
+	tell_peer(worker, id, "192.0.2.1");
+	assert_non_null(w.crew.worker[0].child.chan);
+	tell_peer(worker, id, "198.51.100.7");
+	assert_null(w.crew.worker[0].child.chan);
+	assert_int_equal(sessions_of("198.51.100.7"), 0);
+}
+
+/* It has been read from: nobody else can find the header in it. */
+static void
+test_a_session_that_was_told_of_goes_with_its_worker(void **state)
+{
+	uint32_t id;
+
+	trust("192.0.2.1");
+	start(&w.crew, 2);
+	id = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	tell_peer(nth(ROLE_WORKER, 0), id, "198.51.100.7");
+	die(nth(ROLE_WORKER, 0));
+	assert_int_equal(w.closed, 1);
+	hear_no(nth(ROLE_WORKER, 1), MSG_WORKER_SESSION);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -799,6 +908,10 @@ main(void)
 	    TEST(test_an_agent_that_lost_the_worker_is_introduced_again),
 	    TEST(test_a_new_auth_is_not_told_of_the_last_ones_logins),
 	    TEST(test_numbers_go_on_after_a_reload),
+	    TEST(test_a_proxys_client_counts_at_its_own_address),
+	    TEST(test_a_worker_may_not_make_up_addresses),
+	    TEST(test_a_header_counts_once),
+	    TEST(test_a_session_that_was_told_of_goes_with_its_worker),
 	    TEST(test_a_crew_without_processes_can_retire),
 	    TEST(test_auth_does_not_outlive_the_last_worker),
 	};

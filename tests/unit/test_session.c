@@ -1717,6 +1717,77 @@ test_log_of_a_session_that_ends(void **state)
 	assert_non_null(strstr(w->log, "0 transfer failed path=\"/f\" bytes=0: 426 "));
 }
 
+/* ---- behind a proxy ---- */
+
+#define HEADER "PROXY TCP4 198.51.100.7 203.0.113.1 40211 21\r\n"
+
+static struct session *
+proxied_session(struct world *w)
+{
+	struct session *s;
+
+	w->conf.proxy_protocol_from = strdup("127.0.0.0/8");
+	world_connect(w);
+	WORLD_UNTIL(w, (s = session_of(w)) != NULL);
+	assert_int_equal(s->state, SESSION_ARRIVING);
+	return s;
+}
+
+/* What comes behind the header is a command, however near it is. */
+static void
+test_a_proxy_header_in_pieces(void **state)
+{
+	static const char header[] = HEADER "USER somebody\r\n";
+	struct world *w = *state;
+	struct session *s = proxied_session(w);
+
+	for (size_t i = 0; i < strlen(HEADER) - 1; i++) {
+		world_send(w, header + i, 1);
+		WORLD_UNTIL(w, s->preface.n == i + 1);
+		assert_int_equal(s->state, SESSION_ARRIVING);
+	}
+	world_send(w, header + strlen(HEADER) - 1, sizeof(header) - strlen(HEADER));
+	world_expect(w, "220 ");
+	world_expect(w, "331 ");
+	world_ask(w, "PASS right", "230 ");
+	assert_string_equal(w->asked_peer, "198.51.100.7");
+	assert_int_equal(w->counted, 1);
+	world_ask(w, "PASV", "227 Entering Passive Mode (203,0,113,1,");
+}
+
+static void
+time_passes(struct world *w, struct session *s)
+{
+	s->last_active -= 5000;
+	session_watch(s);
+	WORLD_UNTIL(w, w->client_eof && w->closed == 1);
+	assert_int_equal(buf_len(&w->got), 0);
+}
+
+static void
+test_a_proxy_that_says_nothing_is_not_waited_for(void **state)
+{
+	struct world *w = *state;
+	struct session *s = proxied_session(w);
+
+	world_send(w, HEADER, 5);
+	WORLD_UNTIL(w, s->preface.n == 5);
+	time_passes(w, s);
+	assert_non_null(strstr(w->log, "proxy header=missing"));
+}
+
+static void
+test_nobody_is_greeted_who_is_not_counted(void **state)
+{
+	struct world *w = *state;
+	struct session *s = proxied_session(w);
+
+	w->master_mute = true;
+	world_send(w, HEADER, strlen(HEADER));
+	WORLD_UNTIL(w, w->counted == 1);
+	time_passes(w, s);
+}
+
 #define WORLD_TEST(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 
 int
@@ -1762,6 +1833,9 @@ main(int argc, char **argv)
 	    WORLD_TEST(test_passive_range_is_full),
 	    WORLD_TEST(test_passive_nobody_came),
 	    WORLD_TEST(test_passive_stranger),
+	    WORLD_TEST(test_a_proxy_header_in_pieces),
+	    WORLD_TEST(test_a_proxy_that_says_nothing_is_not_waited_for),
+	    WORLD_TEST(test_nobody_is_greeted_who_is_not_counted),
 	    cmocka_unit_test_setup_teardown(test_ipv6, setup_ipv6, world_teardown),
 	    WORLD_TEST(test_listings),
 	    WORLD_TEST(test_listings_that_fail),

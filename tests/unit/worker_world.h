@@ -52,7 +52,8 @@ struct world {
 	struct worker worker;
 	bool worker_ended;
 	struct chan *master, *auth, *agent; /* our ends */
-	bool agent_given, agent_mute;
+	bool agent_given, agent_mute, master_mute;
+	unsigned counted;           /* MASTER_PEER */
 	world_answer_cb *on_answer; /* NULL: every answer is sent as it is */
 	int agent_end; /* the worker's end, until it is granted */
 	struct world_file files[WORLD_FILES];
@@ -178,6 +179,17 @@ world_bind(struct world *w, const struct msg *m)
 	assert_int_equal(chan_send(w->master, &back, fd), 0);
 }
 
+/* A proxy's client: nothing is said when the master is mute. */
+static inline void
+world_count(struct world *w, const struct msg *m)
+{
+	struct msg back = {.type = MSG_WORKER_PEER, .id = m->id};
+
+	w->counted++;
+	if (!w->master_mute)
+		assert_int_equal(chan_send(w->master, &back, -1), 0);
+}
+
 static inline void
 world_on_master(struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user)
 {
@@ -195,6 +207,8 @@ world_on_master(struct chan *c, const struct msg *m, int *fds, size_t nfds, void
 	}
 	if (m->type == MSG_MASTER_BIND)
 		world_bind(w, m);
+	if (m->type == MSG_MASTER_PEER)
+		world_count(w, m);
 }
 
 static inline void
