@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 TOP = pathlib.Path(__file__).parent.parent.parent
-SECONDS = 4
+SECONDS = 3
 
 
 def fuzzers():

@@ -252,7 +252,7 @@ def examined(request):
             begun[row_id(row)] = one, pool.submit(one.make)
         return begun[row_id(row)]
 
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    if "PYTEST_XDIST_WORKER" not in os.environ or "TESTS_BY_FILE" in os.environ:
         for item in request.session.items:
             if item.module is request.module and hasattr(item, "callspec") and "row" in item.callspec.params:
                 begin(item.callspec.params["row"])

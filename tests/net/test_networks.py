@@ -153,7 +153,8 @@ def row_id(row):
 @pytest.fixture(scope="module")
 def studies(request):
     """A function that gives the finished study of a row. What this session will ask for is begun at once, except
-    under pytest-xdist, where every process would do everything."""
+    under pytest-xdist, where every process would do everything, unless
+    files are not divided (TESTS_BY_FILE)."""
     # not tmp_path: another session of pytest may close its parent to the accounts that serve
     top = pathlib.Path(tempfile.mkdtemp(prefix="ferry-net-"))
     top.chmod(0o755)
@@ -166,7 +167,7 @@ def studies(request):
             begun[row_id(row)] = study, pool.submit(study.make)
         return begun[row_id(row)]
 
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    if "PYTEST_XDIST_WORKER" not in os.environ or "TESTS_BY_FILE" in os.environ:
         for item in request.session.items:
             if item.module is request.module and hasattr(item, "callspec"):
                 begin(item.callspec.params["row"])
