@@ -339,7 +339,8 @@ is_served(const struct wire *d)
 {
 	char byte;
 
-	return d->fd >= 0 && recv(d->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+	return d->fd >= 0 && recv(d->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       errno == EAGAIN;
 }
 
 /* At rest whoever waits must wait for somebody, and not for ever: a timer runs, unless
