@@ -67,6 +67,15 @@ listen_and(struct session *s, void (*then)(struct session *s))
 	}
 }
 
+/* A client on our side of the NAT: what is forwarded outside may not be reachable from here. */
+static bool
+is_inside(const struct session *s)
+{
+	return s->conf->pasv_own_for_private &&
+	       endpoint_scope_of(&s->peer) == SCOPE_PRIVATE &&
+	       endpoint_scope_of(&s->local) == SCOPE_PRIVATE;
+}
+
 /* What PASV tells: where we listen, or where a NAT in front of us listens for us. */
 static struct endpoint
 advertised(const struct session *s)
@@ -74,7 +83,7 @@ advertised(const struct session *s)
 	const char *outer = s->conf->pasv_address;
 	struct endpoint at = s->data.target, other;
 
-	if (outer == NULL || endpoint_from_text(outer, &other) < 0 ||
+	if (outer == NULL || is_inside(s) || endpoint_from_text(outer, &other) < 0 ||
 	    other.family != AF_INET)
 		return at;
 	other.port = at.port;

@@ -1134,6 +1134,16 @@ test_passive_replies(void **state)
 	free(w->conf.pasv_address);
 	w->conf.pasv_address = strdup("192.168.1.200");
 	world_ask(w, "PASV", "227 Entering Passive Mode (192,168,1,200,");
+	/* Inside, our own; it takes both ends to be inside. */
+	w->conf.pasv_own_for_private = true;
+	world_ask(w, "PASV", "227 Entering Passive Mode (192,168,1,200,");
+	session_of(w)->peer.v4.s_addr = htonl(0x0a000001);
+	world_ask(w, "PASV", "227 Entering Passive Mode (192,168,1,200,");
+	struct endpoint real = session_of(w)->local;
+	session_of(w)->local.v4.s_addr = htonl(0x0a000002);
+	assert_int_equal(endpoint_scope_of(&session_of(w)->local), SCOPE_PRIVATE);
+	world_ask(w, "PASV", "227 Entering Passive Mode (10,0,0,2,");
+	session_of(w)->local = real;
 	world_ask(w, "EPSV 1", "229 Entering Extended Passive Mode (|||");
 	world_ask(w, "EPSV 2", "522 You are connected over another protocol, use (1)");
 	world_ask(w, "EPSV x", "501 ");
