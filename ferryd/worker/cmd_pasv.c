@@ -67,7 +67,8 @@ listen_and(struct session *s, void (*then)(struct session *s))
 	}
 }
 
-/* A client on our side of the NAT: what is forwarded outside may not be reachable from here. */
+/* A client on our side of the NAT: what is forwarded outside may not be reachable from
+ * here. */
 static bool
 is_inside(const struct session *s)
 {
