@@ -61,7 +61,7 @@ site_cpfr(struct session *s, struct bytes arg)
 		return;
 	m.agent_stat.path = bytes_of_buf(&path);
 	m.agent_stat.right = RIGHT_READ;
-	if (command_keep(s, &path))
+	if (command_keep(s, bytes_of_buf(&path)))
 		agent_ask(s, &m, on_found);
 	buf_free(&path);
 }
@@ -185,7 +185,7 @@ site_cpto(struct session *s, struct bytes arg)
 		return;
 	s->aim = (struct aim){0};
 	m.agent_open.path = bytes_of(from);
-	if (command_keep(s, &path))
+	if (command_keep(s, bytes_of_buf(&path)))
 		agent_ask(s, &m, on_source);
 	buf_free(&path);
 }

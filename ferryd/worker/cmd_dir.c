@@ -70,7 +70,7 @@ change_to(struct session *s, struct bytes arg)
 	if (!command_path(s, arg, &path))
 		return;
 	m.agent_chdir.path = bytes_of_buf(&path);
-	if (command_keep(s, &path)) {
+	if (command_keep(s, bytes_of_buf(&path))) {
 		m.agent_chdir.message =
 		    s->conf->dirmessage_enable && dir_is_new(s, s->pending);
 		agent_ask(s, &m, on_changed);
@@ -136,7 +136,7 @@ cmd_mkd(struct session *s, struct bytes arg)
 	m.agent_change.what = CHANGE_MKDIR;
 	m.agent_change.mode = 0777;
 	m.agent_change.umask = s->umask;
-	if (command_keep(s, &path))
+	if (command_keep(s, bytes_of_buf(&path)))
 		agent_ask(s, &m, on_made);
 	buf_free(&path);
 }

@@ -150,7 +150,7 @@ void
 cmd_mff(struct session *s, struct bytes arg)
 {
 	struct bytes text = command_word(&arg);
-	struct buf path, kept = BUF_INIT(INPUT_LINE_MAX);
+	struct buf path;
 	struct msg m = {.type = MSG_AGENT_CHANGE};
 	int code = take_facts(s, text, &m.agent_change);
 
@@ -165,11 +165,8 @@ cmd_mff(struct session *s, struct bytes arg)
 	m.agent_change.path = bytes_of_buf(&path);
 	m.agent_change.what = CHANGE_FACTS;
 	s->aim = (struct aim){.facts = m.agent_change.facts, .mode = m.agent_change.mode};
-	if (buf_append(&kept, arg.p, arg.n) < 0)
-		answer(s, 451, "Out of memory.");
-	else if (command_keep(s, &kept))
+	if (command_keep(s, arg))
 		agent_ask(s, &m, on_facts_set);
-	buf_free(&kept);
 	buf_free(&path);
 }
 

@@ -113,17 +113,14 @@ on_mdtm(struct session *s, const struct msg_worker_answer *a, int *fd)
 void
 cmd_mdtm(struct session *s, struct bytes arg)
 {
-	struct buf path, kept = BUF_INIT(INPUT_LINE_MAX);
+	struct buf path;
 	struct msg m = {.type = MSG_AGENT_STAT};
 
 	if (!command_path(s, arg, &path))
 		return;
 	m.agent_stat.path = bytes_of_buf(&path);
-	if (buf_append(&kept, arg.p, arg.n) < 0)
-		answer(s, 451, "Out of memory.");
-	else if (command_keep(s, &kept))
+	if (command_keep(s, arg))
 		agent_ask(s, &m, on_mdtm);
-	buf_free(&kept);
 	buf_free(&path);
 }
 
@@ -152,7 +149,6 @@ on_mfmt(struct session *s, const struct msg_worker_answer *a, int *fd)
 void
 cmd_mfmt(struct session *s, struct bytes arg)
 {
-	struct buf kept = BUF_INIT(INPUT_LINE_MAX);
 	int64_t when;
 
 	if (!s->conf->mfmt_enable) {
@@ -164,11 +160,8 @@ cmd_mfmt(struct session *s, struct bytes arg)
 		answer(s, 501, "MFMT takes YYYYMMDDHHMMSS and a file.");
 		return;
 	}
-	if (buf_append(&kept, arg.p, arg.n) < 0)
-		answer(s, 451, "Out of memory.");
-	else if (command_keep(s, &kept))
+	if (command_keep(s, arg))
 		file_set_time(s, arg, when, on_mfmt);
-	buf_free(&kept);
 }
 
 /* ---- DELE ---- */
@@ -224,7 +217,7 @@ cmd_rnfr(struct session *s, struct bytes arg)
 	m.agent_stat.path = bytes_of_buf(&path);
 	m.agent_stat.nofollow = 1;
 	m.agent_stat.right = RIGHT_RENAME;
-	if (command_keep(s, &path))
+	if (command_keep(s, bytes_of_buf(&path)))
 		agent_ask(s, &m, on_rename_from);
 	buf_free(&path);
 }

@@ -164,17 +164,10 @@ ask_open(struct session *s, struct bytes name)
 static void
 hash(struct session *s, struct bytes arg, struct bytes name)
 {
-	struct buf kept = BUF_INIT(INPUT_LINE_MAX);
-
 	if (!s->conf->download_enable)
 		answer(s, 556, "Downloads are switched off on this server.");
-	else if (!session_may_work(s))
-		;
-	else if (buf_append(&kept, arg.p, arg.n) < 0)
-		answer(s, 451, "Out of memory.");
-	else if (command_keep(s, &kept))
+	else if (session_may_work(s) && command_keep(s, arg))
 		ask_open(s, name);
-	buf_free(&kept);
 }
 
 void

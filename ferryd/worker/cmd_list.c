@@ -178,17 +178,14 @@ static void
 ask_literal(struct session *s, struct bytes arg)
 {
 	struct msg m = {.type = MSG_AGENT_STAT};
-	struct buf path, kept = BUF_INIT(INPUT_LINE_MAX);
+	struct buf path;
 
 	if (!command_path(s, arg, &path))
 		return;
 	m.agent_stat.path = bytes_of_buf(&path);
 	m.agent_stat.nofollow = 1;
-	if (buf_append(&kept, arg.p, arg.n) < 0)
-		answer(s, 451, "Out of memory.");
-	else if (command_keep(s, &kept))
+	if (command_keep(s, arg))
 		agent_ask(s, &m, on_literal);
-	buf_free(&kept);
 	buf_free(&path);
 }
 

@@ -109,10 +109,10 @@ command_path_or_cwd(struct session *s, struct bytes arg, struct buf *out)
 }
 
 bool
-command_keep(struct session *s, const struct buf *b)
+command_keep(struct session *s, struct bytes b)
 {
 	free(s->pending);
-	s->pending = strndup((const char *)buf_data(b), buf_len(b));
+	s->pending = bytes_dup(b);
 	if (s->pending == NULL)
 		answer(s, 451, "Out of memory.");
 	return s->pending != NULL;

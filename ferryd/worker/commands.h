@@ -29,7 +29,7 @@ bool command_path_or_cwd(struct session *s, struct bytes arg, struct buf *out);
 
 /* Keeps the content of b in s->pending until the running command's answer comes. False
  * after having told the user that memory is out. */
-bool command_keep(struct session *s, const struct buf *b);
+bool command_keep(struct session *s, struct bytes b);
 
 /* Does the user see this directory for the first time? From now on, not any more. In
  * cmd_dir.c. */
