@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ascii.h"
 #include "facts.h"
@@ -22,6 +23,8 @@
 #define ASCII_SIZE_MAX (64ULL << 20)
 /* Files over this are read ahead. */
 #define READAHEAD_MIN (128 * 1024)
+/* The most that messages.def lets go along with an answer. */
+#define INLINED_MAX 16384
 /* Longest message file that is shown. */
 #define MESSAGE_MAX 4096
 
@@ -89,6 +92,20 @@ fail_path(const struct request *q, int error, struct answer *a)
 
 /* ---- reading ---- */
 
+/* A small file goes along with the answer: that costs less than a descriptor does. One
+ * that has just become shorter does not. */
+static bool
+inlined(struct answer *a, uint64_t offset, size_t n)
+{
+	uint8_t bytes[INLINED_MAX];
+
+	if (pread(a->fd, bytes, n, (off_t)offset) != (ssize_t)n ||
+	    buf_append(&a->text, bytes, n) < 0)
+		return false;
+	fd_closep(&a->fd);
+	return true;
+}
+
 static int
 op_open(struct request *q, struct answer *a)
 {
@@ -106,12 +123,16 @@ op_open(struct request *q, struct answer *a)
 		return answer_fail(a, EINVAL,
 		    "offset %" PRIu64 " is past the end (%" PRIu64 " bytes)", offset,
 		    (uint64_t)st.st_size);
+	answer_stat(a, &st);
+	uint64_t left = (uint64_t)st.st_size - offset;
+	uint32_t most = q->msg->agent_open.inlined;
+	if (most > 0 && left <= most && inlined(a, offset, (size_t)left))
+		return 0;
 	if (offset > 0 && lseek(a->fd, (off_t)offset, SEEK_SET) < 0)
 		return fail_path(q, -errno, a);
 	/* A hint: what it returns does not matter. What is small is read at once. */
 	if (st.st_size > READAHEAD_MIN)
 		(void)posix_fadvise(a->fd, (off_t)offset, 0, POSIX_FADV_SEQUENTIAL);
-	answer_stat(a, &st);
 	return 0;
 }
 

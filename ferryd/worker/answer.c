@@ -51,11 +51,16 @@ answer_line(struct answer *a, enum answer_line kind)
 	if (a->begun)
 		keep(a, buf_append_str(&a->text, "\r\n"));
 	a->begun = true;
+	const char head[] = {
+	    (char)('0' + a->code / 100),
+	    (char)('0' + a->code / 10 % 10),
+	    (char)('0' + a->code % 10),
+	    kind == ANSWER_MORE ? '-' : ' ',
+	};
 	if (kind == ANSWER_INNER)
 		keep(a, buf_append_byte(&a->text, ' '));
 	else
-		keep(a, buf_printf(&a->text, "%03d%c", a->code,
-			    kind == ANSWER_MORE ? '-' : ' '));
+		keep(a, buf_append(&a->text, head, sizeof(head)));
 }
 
 void

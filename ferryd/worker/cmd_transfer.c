@@ -20,6 +20,9 @@
 #include "path.h"
 #include "transfer.h"
 
+/* A file of no more bytes comes with the agent's answer. */
+#define INLINED_MAX (16 * 1024)
+
 /* Takes REST for this command: it does not reach a later one (RFC 3659 5.3). */
 static uint64_t
 take_rest(struct session *s)
@@ -108,18 +111,33 @@ fit_range(struct transfer *t, uint64_t size)
 		t->length = size - t->offset;
 }
 
+/* The agent gives a descriptor, or for a small file that is wanted to its end what is in
+ * it. */
+static bool
+take_file(struct transfer *t, const struct msg_worker_answer *a, int *fd)
+{
+	if (command_is_file(*fd)) {
+		t->fd = fd_take(fd);
+		return true;
+	}
+	if (t->ranged || *fd >= 0 || t->offset > a->size ||
+	    a->text.n != a->size - t->offset)
+		return false;
+	t->content = (uint8_t *)bytes_dup(a->text);
+	return t->content != NULL;
+}
+
 static void
 on_opened(struct session *s, const struct msg_worker_answer *a, int *fd)
 {
 	struct transfer *t = s->transfer;
 
-	if (a->error != 0 || !command_is_file(*fd)) {
+	if (a->error != 0 || !take_file(t, a, fd)) {
 		bool past_end = t->offset > 0 && a->error == EINVAL;
 
 		answer_failure(s, a, past_end ? 554 : 550);
 	} else if (t->ranged) {
 		fit_range(t, a->size);
-		t->fd = fd_take(fd);
 		answer_sending(s, t->length);
 		transfer_begin(s);
 		return;
@@ -127,7 +145,6 @@ on_opened(struct session *s, const struct msg_worker_answer *a, int *fd)
 		answer(
 		    s, 554, "The file has %llu bytes only.", (unsigned long long)a->size);
 	} else {
-		t->fd = fd_take(fd);
 		t->length = a->size - t->offset;
 		answer_sending(s, a->size);
 		transfer_begin(s);
@@ -154,6 +171,7 @@ cmd_retr(struct session *s, struct bytes arg)
 		return;
 	m.agent_open.path = bytes_of_buf(&path);
 	m.agent_open.offset = offset;
+	m.agent_open.inlined = ranged ? 0 : INLINED_MAX;
 	if (transfer_prepare(s, TRANSFER_FILE, &path)) {
 		s->transfer->offset = offset;
 		if (ranged)

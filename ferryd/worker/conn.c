@@ -23,6 +23,9 @@
 
 /* Room above the high-water mark: the largest reply, and answers to Telnet commands. */
 #define CONN_MAX (CONN_HIGH_WATER + 96 * 1024)
+/* The kernel was too short of memory to watch a socket: looked at again after this, ms.
+ */
+#define UNWATCHED_PAUSE 100
 
 /* What is on the wire. */
 enum conn_wire {
@@ -34,9 +37,10 @@ enum conn_wire {
 };
 
 struct conn {
-	uv_poll_t poll;
-	uv_timer_t nudge; /* under TLS: bytes wait that the socket does not tell of */
+	uv_poll_t poll;   /* from the first event on that is wanted: watched */
+	uv_timer_t nudge; /* something can be done that the socket does not tell of */
 	unsigned handles;
+	bool watched;
 	enum conn_wire wire;
 	struct tls *tls; /* from WIRE_BEFORE on */
 	bool ending;     /* conn_finish() has still to send TLS's end */
@@ -92,6 +96,27 @@ events_of(const struct conn *c)
 }
 
 static void
+nudge_in(struct conn *c, uint64_t ms)
+{
+	uv_timer_start(&c->nudge, on_nudge, ms, 0);
+}
+
+/* Most small files are sent without waiting for anything: their data connections are
+ * never watched, which saves the system calls of beginning and ending it. */
+static bool
+conn_watch(struct conn *c)
+{
+	if (c->watched)
+		return true;
+	if (uv_poll_init(c->nudge.loop, &c->poll, c->fd) < 0)
+		return false;
+	c->poll.data = c;
+	c->handles++;
+	c->watched = true;
+	return true;
+}
+
+static void
 conn_rearm(struct conn *c)
 {
 	if (c->closed)
@@ -99,14 +124,16 @@ conn_rearm(struct conn *c)
 	int events = events_of(c);
 	if (c->wire == WIRE_SECURE && (c->want & CONN_READABLE) != 0 &&
 	    tls_has_more(c->tls))
-		uv_timer_start(&c->nudge, on_nudge, 0, 0);
+		nudge_in(c, 0);
 	if (events == c->armed)
 		return;
 	if (events == 0)
 		uv_poll_stop(&c->poll);
-	else
+	else if (conn_watch(c))
 		uv_poll_start(&c->poll, events, conn_ready);
-	c->armed = events;
+	else
+		nudge_in(c, UNWATCHED_PAUSE);
+	c->armed = c->watched ? events : 0;
 }
 
 struct conn *
@@ -114,12 +141,12 @@ conn_new(uv_loop_t *loop, int fd, conn_cb *cb, void *user)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
-	if (c == NULL || uv_poll_init(loop, &c->poll, fd) < 0) {
-		free(c);
+	if (c == NULL) {
 		close(fd);
 		return NULL;
 	}
-	c->poll.data = c;
+	uv_timer_init(loop, &c->nudge);
+	c->nudge.data = c;
 	c->handles = 1;
 	c->fd = fd;
 	c->cb = cb;
@@ -142,9 +169,9 @@ conn_close(struct conn *c)
 {
 	c->closed = true;
 	buf_free(&c->out);
-	if (c->handles > 1)
-		uv_close((uv_handle_t *)&c->nudge, conn_closed);
-	uv_close((uv_handle_t *)&c->poll, conn_closed);
+	uv_close((uv_handle_t *)&c->nudge, conn_closed);
+	if (c->watched)
+		uv_close((uv_handle_t *)&c->poll, conn_closed);
 	tls_free(c->tls);
 	c->tls = NULL;
 	c->wire = WIRE_CLEAR;
@@ -379,11 +406,6 @@ conn_pending(const struct conn *c)
 void
 conn_secure(struct conn *c, struct tls *t)
 {
-	if (c->handles == 1) {
-		uv_timer_init(c->poll.loop, &c->nudge);
-		c->nudge.data = c;
-		c->handles++;
-	}
 	c->tls = t;
 	c->wire = buf_len(&c->out) > 0 ? WIRE_BEFORE : WIRE_SHAKING;
 	conn_rearm(c);
@@ -469,17 +491,6 @@ go_on_clearing(struct conn *c)
 	return CONN_SWITCHED;
 }
 
-static void
-on_nudge(uv_timer_t *timer)
-{
-	struct conn *c = timer->data;
-
-	if ((c->want & CONN_READABLE) != 0)
-		c->cb(c, CONN_READABLE, c->user);
-	if (!c->closed)
-		conn_rearm(c);
-}
-
 /* Sends what waits; tells CONN_DRAINED when that was the last of it. */
 static unsigned
 conn_ready_to_write(struct conn *c)
@@ -512,10 +523,20 @@ what_is_ready(struct conn *c, int events)
 }
 
 static void
+conn_happened(struct conn *c, int events)
+{
+	unsigned told = what_is_ready(c, events);
+
+	if (told != 0)
+		c->cb(c, told, c->user);
+	if (!c->closed)
+		conn_rearm(c);
+}
+
+static void
 conn_ready(uv_poll_t *poll, int status, int events)
 {
 	struct conn *c = poll->data;
-	unsigned told;
 
 	/* libuv calls an error on the socket EBADF and stops: let the owner find it by
 	 * trying. */
@@ -523,9 +544,14 @@ conn_ready(uv_poll_t *poll, int status, int events)
 		events = UV_READABLE | UV_WRITABLE;
 		c->armed = 0;
 	}
-	told = what_is_ready(c, events);
-	if (told != 0)
-		c->cb(c, told, c->user);
-	if (!c->closed)
-		conn_rearm(c);
+	conn_happened(c, events);
+}
+
+/* What the socket cannot tell, or nobody listens to it: trying shows. */
+static void
+on_nudge(uv_timer_t *timer)
+{
+	struct conn *c = timer->data;
+
+	conn_happened(c, c->watched ? event_to_read(c) : UV_READABLE | UV_WRITABLE);
 }

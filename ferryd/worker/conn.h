@@ -34,7 +34,8 @@ struct tls;
 /* events: bits of enum conn_event. The connection may be freed in the call. */
 typedef void conn_cb(struct conn *c, unsigned events, void *user);
 
-/* Takes fd, makes it non-blocking. NULL when it cannot be watched (fd is closed then). */
+/* Takes fd; it is non-blocking from the first conn_want() on. NULL: out of memory (fd is
+ * closed then). */
 struct conn *conn_new(uv_loop_t *loop, int fd, conn_cb *cb, void *user);
 /* Closes; nothing is called back any more. NULL is accepted. */
 void conn_free(struct conn *c);

@@ -11,11 +11,11 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "caller.h"
 #include "diagnosis.h"
+#include "listener.h"
 #include "log.h"
 #include "proxied.h"
 #include "proxy_from.h"
@@ -57,8 +57,10 @@ forget(struct session *s)
 
 	uv_timer_stop(&d->timer);
 	worker_unexpect(s->worker, s);
-	if (d->state == DATA_LISTENING)
+	if (listener_is_open(&d->listener)) {
+		listener_close(s);
 		portqueue_wake(s->worker);
+	}
 	diagnosis_end(s);
 	d->conn = NULL;
 	d->wanted = false;
@@ -387,8 +389,7 @@ answer_call(struct session *s, int fd, const struct endpoint *peer)
 bool
 data_listens_at(const struct session *s, uint16_t port)
 {
-	return s->data.state == DATA_LISTENING && s->data.conn != NULL &&
-	       s->data.target.port == port;
+	return listener_is_open(&s->data.listener) && s->data.listener.port == port;
 }
 
 void
@@ -404,22 +405,21 @@ data_call(struct session *s, int fd, const struct endpoint *peer)
 		return;
 	}
 	consider_hold(s);
-	/* One call is all there will be: the port is free for others again. */
-	conn_free(s->data.conn);
+	/* One call is all there will be. */
+	listener_rest(s);
 	portqueue_wake(s->worker);
 	answer_call(s, fd, peer);
 }
 
-static void
-on_listener(struct conn *c, unsigned events, void *user)
+void
+data_knock(struct session *s)
 {
-	struct session *s = user;
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 	struct endpoint peer;
 
-	int fd = accept4(
-	    conn_fd(c), (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(conn_fd(s->data.listener.conn), (struct sockaddr *)&ss, &len,
+	    SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		accept_failed(s, errno);
 	else if (endpoint_from_sockaddr((struct sockaddr *)&ss, &peer) < 0)
@@ -428,69 +428,6 @@ on_listener(struct conn *c, unsigned events, void *user)
 		proxied_call(s->worker, fd, &peer, s->id);
 	else
 		data_call(s, fd, &peer);
-}
-
-/* Binds and listens on the control connection's own address. A descriptor, or
- * -FERRY_ESYS. */
-static int
-listen_at(const struct session *s, uint16_t port)
-{
-	struct endpoint at = s->own;
-	struct sockaddr_storage ss;
-	const int on = 1;
-
-	at.port = port;
-	socklen_t len = endpoint_to_sockaddr(&at, &ss);
-	_cleanup_close_ int fd =
-	    socket(at.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-	if (fd < 0)
-		return -FERRY_ESYS;
-	/* Earlier transfers' connections on this port, alive or in TIME_WAIT, do not
-	 * matter. */
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, 8) < 0)
-		return -FERRY_ESYS;
-	return fd_take(&fd);
-}
-
-static uint32_t
-gcd(uint32_t a, uint32_t b)
-{
-	while (b != 0) {
-		uint32_t r = a % b;
-
-		a = b;
-		b = r;
-	}
-	return a;
-}
-
-/* Tries every port of the range once, in an order that cannot be guessed: from a random
- * first one in steps of a random length that has no factor in common with the range's. */
-static int
-listen_in_range(const struct session *s, uint16_t *ret_port)
-{
-	const struct conf *conf = s->conf;
-	uint32_t low = (uint32_t)conf->pasv_min_port;
-	uint32_t high = (uint32_t)conf->pasv_max_port;
-	uint32_t count = high >= low ? high - low + 1 : 1;
-	uint32_t dice[2] = {0, 0};
-
-	if (getrandom(dice, sizeof(dice), 0) != (ssize_t)sizeof(dice))
-		return -FERRY_ESYS;
-	uint32_t at = dice[0] % count, step = 1 + dice[1] % count;
-	while (gcd(step, count) != 1)
-		step++;
-	for (uint32_t i = 0; i < count; i++, at = (at + step) % count) {
-		int fd = listen_at(s, (uint16_t)(low + at));
-		if (fd >= 0) {
-			*ret_port = (uint16_t)(low + at);
-			return fd;
-		}
-		if (errno != EADDRINUSE && errno != EACCES)
-			return -FERRY_ESYS;
-	}
-	return -FERRY_ETOOBIG;
 }
 
 /* ---- passive, with one port for all (ferryd/master/calls.h) ---- */
@@ -547,7 +484,7 @@ void
 data_called_securely(struct session *s, struct conn *c, const struct endpoint *peer)
 {
 	worker_unexpect(s->worker, s);
-	conn_free(s->data.conn); /* the listener, if there is one */
+	listener_rest(s);
 	portqueue_wake(s->worker);
 	s->data.conn = c;
 	s->data.ticketless = true;
@@ -559,24 +496,18 @@ data_called_securely(struct session *s, struct conn *c, const struct endpoint *p
 int
 data_listen(struct session *s)
 {
-	uint16_t port = 0;
-
 	data_close(s);
 	if (conf_one_passive_port(s->worker->conf)) /* the master has it, or not */
 		return claim(s);
-	int fd = listen_in_range(s, &port);
-	if (fd < 0)
-		return fd;
-	s->data.conn = conn_new(s->worker->loop, fd, on_listener, s);
-	if (s->data.conn == NULL)
-		return -FERRY_ESYS;
+	int r = listener_open(s);
+	if (r < 0)
+		return r;
 	s->data.listened_at = uv_now(s->worker->loop);
 	s->data.target = s->local;
-	s->data.target.port = port;
+	s->data.target.port = s->data.listener.port;
 	s->data.active = false;
 	data_enter(s, DATA_LISTENING);
 	diagnosis_begin(s);
-	conn_want(s->data.conn, CONN_READABLE);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include "conn.h"
 #include "endpoint.h"
+#include "listener.h"
 
 struct session;
 
@@ -22,8 +23,8 @@ enum data_state {
 	/* One passive port for all: the master was asked whether the client may be told.
 	   Ended by: its answer, the clock of the session. */
 	DATA_CLAIMING,
-	/* A port is open, or it is this session's turn at the one for all (conn is NULL then). Ended by: the right peer's call, the accept timer while a
-	   transfer waits. */
+	/* A port is open (listener), or it is this session's turn at the one for all.
+	   Ended by: the right peer's call, the accept timer while a transfer waits. */
 	DATA_LISTENING,
 	/* PORT said where to. Ended by: a transfer command. */
 	DATA_ADDRESSED,
@@ -52,7 +53,8 @@ struct data {
 	uint32_t call;          /* it is expected at the port for all; or 0 */
 	bool secure_call;       /* under TLS */
 	unsigned unproved;      /* calls of its address that could have been another's */
-	struct conn *conn;      /* listener, dialled socket or data connection */
+	struct listener listener;
+	struct conn *conn;      /* dialled socket or data connection */
 	struct endpoint target; /* active: where to. passive: where we listen */
 	unsigned strangers;
 	struct endpoint stranger; /* the last of them */
@@ -98,7 +100,9 @@ void data_close(struct session *s);
  * (DATA_KEPT). */
 void data_reset(struct session *s);
 
-/* Somebody calls the session's own port: peer, as the system or a trusted proxy says.
+/* Somebody calls the session's own port, which is open. */
+void data_knock(struct session *s);
+/* ... and has been accepted: peer, as the system or a trusted proxy says.
  * Takes fd. */
 void data_call(struct session *s, int fd, const struct endpoint *peer);
 /* Does it wait for a call to that port, and of its own? */

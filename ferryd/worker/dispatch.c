@@ -60,8 +60,11 @@ is_in(struct bytes name, const char *const *list, size_t n)
 const struct verb *
 verb_find(struct bytes name)
 {
+	/* Letters differ from their capitals in this bit: most rows are told from it. */
+	int first = name.n > 0 ? name.p[0] & ~0x20 : '\0';
+
 	for (size_t i = 0; i < verbs_count; i++) {
-		if (command_is(name, verbs[i].name))
+		if (verbs[i].name[0] == first && command_is(name, verbs[i].name))
 			return &verbs[i];
 	}
 	return NULL;

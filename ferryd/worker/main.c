@@ -87,6 +87,7 @@ main(void)
 	static struct wire_box box;
 	struct scoreboard board = {0};
 	struct worker worker;
+	unsigned processors;
 	struct conf conf;
 	uv_loop_t loop;
 
@@ -98,6 +99,7 @@ main(void)
 		return die("start");
 	if (tls_library_init() < 0)
 		return die("OpenSSL");
+	processors = uv_available_parallelism(); /* one worker each */
 	tzset(); /* for the transfer log: soon there is no file any more */
 	if (uv_loop_init(&loop) < 0)
 		return die("event loop");
@@ -111,6 +113,7 @@ main(void)
 	wire_box_close(&box);
 	if (worker_init(&worker, &loop, &conf, &board, WIRE_CHILD_FD, on_end, NULL) < 0)
 		return die("channel to the master");
+	worker.resting.workers = processors;
 	uv_run(&loop, UV_RUN_DEFAULT);
 	return EXIT_SUCCESS;
 }

@@ -32,6 +32,14 @@ static void on_timer(uv_timer_t *timer);
 
 /* ---- life and end ---- */
 
+void
+pump_plan_close(const struct pump_plan *plan)
+{
+	if (plan->fd >= 0)
+		close(plan->fd);
+	free(plan->bytes);
+}
+
 static void
 pump_closed(uv_handle_t *handle)
 {
@@ -39,7 +47,7 @@ pump_closed(uv_handle_t *handle)
 
 	if (p->kind->release != NULL)
 		p->kind->release(p);
-	fd_closep(&p->plan.fd);
+	pump_plan_close(&p->plan);
 	free(p);
 }
 
@@ -116,7 +124,7 @@ on_conn(struct conn *c, unsigned events, void *user)
 	else if (p->draining)
 		drain_on(p);
 	else
-		p->kind->on_ready(p, events);
+		p->kind->on_ready(p);
 }
 
 void
@@ -173,8 +181,8 @@ pump_start(struct pump *p, const struct pump_kind *kind, const struct pump_plan 
 void
 pump_begin(struct pump *p)
 {
-	if (p->kind->begin != NULL && !p->ending)
-		p->kind->begin(p);
+	if (p->kind->eager && !p->ending)
+		p->kind->on_ready(p);
 }
 
 /* ---- work that may wait for a disk ---- */

@@ -39,6 +39,8 @@ struct pump_plan {
 	uv_loop_t *loop;
 	struct conn *conn; /* borrowed: must live until the pump is freed */
 	int fd;            /* the pump's from here on, whatever happens */
+	uint8_t *bytes;    /* pump_file: the same, instead of fd: what is at offset; or
+			      NULL */
 	uint64_t offset;   /* pump_file: where to begin; */
 	uint64_t length;   /* and how many bytes to send, not one less or more */
 	bool bounded;      /* pump_upload: a byte more than length is EMSGSIZE */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <ferry/ferry.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -33,10 +34,15 @@ struct coded_pump {
 static int
 fill(struct coded_pump *c, int flags)
 {
+	const struct pump_plan *plan = &c->p.plan;
 	size_t want = c->left < OUTFLOW_IN ? (size_t)c->left : OUTFLOW_IN;
 	struct iovec iov = {.iov_base = c->flow.in, .iov_len = want};
-	ssize_t n = preadv2(c->p.plan.fd, &iov, 1, (off_t)c->offset, flags);
+	ssize_t n = (ssize_t)want;
 
+	if (plan->bytes != NULL)
+		memcpy(c->flow.in, plan->bytes + (c->offset - plan->offset), want);
+	else
+		n = preadv2(plan->fd, &iov, 1, (off_t)c->offset, flags);
 	if (n <= 0)
 		return n < 0 ? -FERRY_ESYS : -FERRY_ESHORT;
 	outflow_took(&c->flow, (size_t)n);
@@ -120,13 +126,12 @@ send_on(struct coded_pump *c)
 	return false;
 }
 
+/* More is to be made. */
 static void
-coded_ready(struct pump *p, unsigned events)
+go_on(struct coded_pump *c)
 {
-	struct coded_pump *c = (struct coded_pump *)p;
+	struct pump *p = &c->p;
 
-	if (!send_on(c))
-		return;
 	if (p->plan.coding.mode == CODING_DEFLATE) {
 		ask_thread(c);
 		return;
@@ -142,6 +147,17 @@ coded_ready(struct pump *p, unsigned events)
 		cannot_read(c, 0);
 	if (!p->ending)
 		send_on(c);
+}
+
+static void
+coded_ready(struct pump *p)
+{
+	struct coded_pump *c = (struct coded_pump *)p;
+
+	if (send_on(c))
+		go_on(c);
+	if (!p->ending && !p->draining && !p->working)
+		conn_want(p->plan.conn, CONN_WRITABLE);
 }
 
 static void
@@ -161,6 +177,7 @@ coded_release(struct pump *p)
 }
 
 static const struct pump_kind coded_kind = {
+    .eager = true,
     .on_ready = coded_ready,
     .on_worked = coded_worked,
     .release = coded_release,
@@ -173,11 +190,11 @@ pump_coded(const struct pump_plan *plan)
 
 	if (c == NULL || outflow_init(&c->flow, &plan->coding) < 0) {
 		free(c);
-		close(plan->fd);
+		pump_plan_close(plan);
 		return NULL;
 	}
 	c->offset = plan->offset;
 	c->left = plan->length;
 	c->flow.last = c->left == 0;
-	return pump_start(&c->p, &coded_kind, plan, CONN_WRITABLE);
+	return pump_start(&c->p, &coded_kind, plan, 0);
 }

@@ -106,21 +106,39 @@ warm_up(struct file_pump *f, size_t n)
 	return 0;
 }
 
+/* Results of conn_send(). */
+static int
+send_bytes(struct file_pump *f, size_t n, size_t *ret_sent)
+{
+	const struct pump_plan *plan = &f->p.plan;
+	int r =
+	    conn_send(plan->conn, plan->bytes + (f->offset - plan->offset), n, ret_sent);
+
+	f->offset += *ret_sent;
+	return r;
+}
+
 static void
 send_plain(struct file_pump *f)
 {
+	const struct pump_plan *plan = &f->p.plan;
 	size_t n = f->left < WINDOW ? (size_t)f->left : WINDOW, sent = 0;
 
 	if (n == 0) {
 		pump_drain(&f->p);
 		return;
 	}
-	n = warm_up(f, n);
+	if (plan->bytes == NULL)
+		n = warm_up(f, n);
 	if (n == 0)
 		return;
-	int r = conn_sendfile(f->p.plan.conn, f->p.plan.fd, &f->offset, n, &sent);
-	if (r == FERRY_AGAIN)
+	int r = plan->bytes != NULL
+		    ? send_bytes(f, n, &sent)
+		    : conn_sendfile(plan->conn, plan->fd, &f->offset, n, &sent);
+	if (r == FERRY_AGAIN) {
+		conn_want(plan->conn, CONN_WRITABLE);
 		return;
+	}
 	if (r < 0) {
 		pump_finish(&f->p, errno == EIO ? PUMP_UNREAD : PUMP_BROKEN, errno);
 		return;
@@ -133,24 +151,16 @@ send_plain(struct file_pump *f)
 	pump_moved(&f->p, sent);
 	if (f->left == 0)
 		pump_drain(&f->p);
+	else
+		conn_want(plan->conn, CONN_WRITABLE);
 }
 
 /* ---- the pump ---- */
 
 static void
-file_ready(struct pump *p, unsigned events)
+file_ready(struct pump *p)
 {
 	send_plain((struct file_pump *)p);
-}
-
-/* A small file fits into the socket's buffer at once: then the connection is never
- * watched. */
-static void
-file_begin(struct pump *p)
-{
-	file_ready(p, CONN_WRITABLE);
-	if (!p->ending && !p->draining && !p->working)
-		conn_want(p->plan.conn, CONN_WRITABLE);
 }
 
 static void
@@ -171,7 +181,7 @@ file_worked(struct pump *p)
 }
 
 static const struct pump_kind file_kind = {
-    .begin = file_begin,
+    .eager = true,
     .on_ready = file_ready,
     .on_worked = file_worked,
 };
@@ -183,7 +193,7 @@ pump_file(const struct pump_plan *plan)
 		return pump_coded(plan);
 	struct file_pump *f = calloc(1, sizeof(*f));
 	if (f == NULL) {
-		close(plan->fd);
+		pump_plan_close(plan);
 		return NULL;
 	}
 	f->offset = f->warm = plan->offset;

@@ -8,10 +8,12 @@
 #include "pump.h"
 
 struct pump_kind {
-	/* Optional: tries at once, before the data connection is watched. */
-	void (*begin)(struct pump *p);
-	/* The data connection is ready for what was wanted. */
-	void (*on_ready)(struct pump *p, unsigned events);
+	/* Tried at once, before the data connection is watched: what is small and on its
+	 * way is over then, and the system calls of watching are saved. */
+	bool eager;
+	/* The data connection may be ready for what was wanted. What is wanted from here
+	 * on is the kind's to say. */
+	void (*on_ready)(struct pump *p);
 	/* The thread has finished; p->job tells. */
 	void (*on_worked)(struct pump *p);
 	/* Frees what the kind has added. */
@@ -48,6 +50,9 @@ struct pump {
 	size_t unconfirmed;
 	uint64_t drain_pause;
 };
+
+/* Closes and frees what comes with a plan. */
+void pump_plan_close(const struct pump_plan *plan);
 
 /* pump_file() where bytes are not sent as they are. */
 struct pump *pump_coded(const struct pump_plan *plan);

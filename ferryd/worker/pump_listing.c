@@ -93,7 +93,7 @@ on_listed(void *user, bool complete)
 }
 
 static void
-listing_ready(struct pump *p, unsigned events)
+listing_ready(struct pump *p)
 {
 	send_on((struct listing_pump *)p);
 }
@@ -120,7 +120,7 @@ pump_listing(const struct pump_plan *plan)
 
 	if (l == NULL || outflow_init(&l->flow, &plan->coding) < 0) {
 		free(l);
-		close(plan->fd);
+		pump_plan_close(plan);
 		return NULL;
 	}
 	mine.fd = -1; /* the pipe's */

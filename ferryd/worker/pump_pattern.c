@@ -25,7 +25,7 @@ fill(uint8_t *out, size_t n, uint64_t at)
 }
 
 static void
-pattern_ready(struct pump *p, unsigned events)
+pattern_ready(struct pump *p)
 {
 	struct pattern_pump *t = (struct pattern_pump *)p;
 	uint8_t chunk[TURN];

@@ -190,7 +190,7 @@ on_end(struct upload_pump *u)
 }
 
 static void
-upload_ready(struct pump *p, unsigned events)
+upload_ready(struct pump *p)
 {
 	struct upload_pump *u = (struct upload_pump *)p;
 
@@ -241,6 +241,7 @@ upload_release(struct pump *p)
 }
 
 static const struct pump_kind upload_kind = {
+    .eager = true,
     .on_ready = upload_ready,
     .on_worked = upload_worked,
     .release = upload_release,
@@ -259,8 +260,8 @@ pump_upload(const struct pump_plan *plan)
 		if (u != NULL)
 			free(u->raw);
 		free(u);
-		close(plan->fd);
+		pump_plan_close(plan);
 		return NULL;
 	}
-	return pump_start(&u->p, &upload_kind, plan, CONN_READABLE);
+	return pump_start(&u->p, &upload_kind, plan, 0);
 }

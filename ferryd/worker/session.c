@@ -67,6 +67,16 @@ session_enter(struct session *s, enum session_state state)
 		session_watch(s);
 }
 
+/* Cut where it is too long; no rest of what stood there before stays. */
+static void
+show_text(char *out, size_t cap, const char *text)
+{
+	size_t n = strnlen(text, cap - 1);
+
+	memcpy(out, text, n);
+	memset(out + n, 0, cap - n);
+}
+
 void
 session_show(
     struct session *s, enum slot_state state, const char *verb, struct bytes path)
@@ -79,8 +89,8 @@ session_show(
 	size_t skip = path.n >= sizeof(v->path) ? path.n - (sizeof(v->path) - 1) : 0;
 	v->state = (uint8_t)state;
 	v->active = s->data.active;
-	snprintf(v->user, sizeof(v->user), "%s", s->user != NULL ? s->user : "");
-	snprintf(v->verb, sizeof(v->verb), "%s", verb);
+	show_text(v->user, sizeof(v->user), s->user != NULL ? s->user : "");
+	show_text(v->verb, sizeof(v->verb), verb);
 	memset(v->path, 0, sizeof(v->path));
 	if (path.n > skip)
 		memcpy(v->path, path.p + skip, path.n - skip);
@@ -671,6 +681,7 @@ session_end(struct session *s, const char *why)
 	copy_forget(s);
 	portqueue_leave(s);
 	data_reset(s);
+	listener_close(s);
 	session_enter(s, SESSION_ENDED);
 	/* The line says what is so: the place is free. */
 	worker_forget(s->worker, s);

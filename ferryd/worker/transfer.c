@@ -118,6 +118,7 @@ transfer_drop(struct session *s)
 	s->transfer = NULL;
 	pump_free(t->pump);
 	fd_closep(&t->fd);
+	free(t->content);
 	free(t->path);
 	free(t);
 }
@@ -344,6 +345,7 @@ transfer_opened(struct session *s)
 	    .loop = s->worker->loop,
 	    .conn = s->data.conn,
 	    .fd = fd_take(&t->fd),
+	    .bytes = t->content,
 	    .offset = t->offset,
 	    .length = t->length,
 	    .bounded = t->ranged,
@@ -362,6 +364,7 @@ transfer_opened(struct session *s)
 		t->pump = pump_pattern(&plan);
 	else
 		t->pump = pump_upload(&plan);
+	t->content = NULL;
 	if (t->pump != NULL) {
 		pump_begin(t->pump);
 		return;

@@ -27,6 +27,7 @@ struct transfer {
 	enum transfer_kind kind;
 	char *path; /* absolute, as the user sees it */
 	int fd;     /* what the agent opened, until the pump has it */
+	uint8_t *content; /* or what is in it from offset on (a small file); or NULL */
 	bool ascii;
 	enum coding_mode mode;
 	uint64_t offset;   /* REST, RANG */

@@ -723,6 +723,7 @@ worker_init(struct worker *w, uv_loop_t *loop, struct conf *conf,
 		return -FERRY_ENOMEM;
 	}
 	portqueue_init(w);
+	resting_init(w);
 	log_to(worker_log, w);
 	return 0;
 }
@@ -744,6 +745,7 @@ worker_free(struct worker *w)
 	idtable_free(&w->agents);
 	idtable_free(&w->sessions);
 	portqueue_free(w);
+	resting_free(w);
 	free_identities(w);
 	uv_close((uv_handle_t *)&w->drain, NULL);
 }

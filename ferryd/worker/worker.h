@@ -15,6 +15,7 @@
 #include "conf.h"
 #include "failure.h"
 #include "idtable.h"
+#include "listener.h"
 #include "portqueue.h"
 #include "scoreboard.h"
 
@@ -45,6 +46,7 @@ struct worker {
 				 that asked */
 	uint32_t last_bind;
 	struct portqueue ports;
+	struct resting resting; /* passive ports between two transfers of a session */
 	/* With one passive port for all: who waits for a call to it, or may not yet tell
 	 * it, and calls of which it is not known whose they are */
 	LIST_HEAD(, session) expecting;

@@ -309,7 +309,8 @@ __wrap_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 	made->local = e->local;
 	made->peer = from;
 	made->twin = net.fds[caller].twin;
-	put_address(&from, sa, len);
+	if (sa != NULL)
+		put_address(&from, sa, len);
 	return got;
 }
 

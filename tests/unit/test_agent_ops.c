@@ -96,6 +96,41 @@ test_open(void **state)
 	}
 }
 
+/* Small files come with the answer, when they are wanted so. */
+static void
+test_open_inlined(void **state)
+{
+	static const struct {
+		const char *path;
+		uint32_t inlined;
+		uint64_t offset;
+		uint32_t error;
+		const char *text; /* NULL: a descriptor comes */
+	} table[] = {
+	    {"/file", 16384, 0, 0, "one\ntwo\n"},
+	    {"/file", 16384, 4, 0, "two\n"},
+	    {"/file", 16384, 8, 0, ""},
+	    {"/file", 16384, 9, EINVAL, "offset 9 is past the end (8 bytes)"},
+	    {"/file", 8, 0, 0, "one\ntwo\n"},
+	    {"/file", 7, 0, 0, NULL},
+	    {"/file", 7, 1, 0, "ne\ntwo\n"},
+	    {"/file", 0, 0, 0, NULL},
+	    {"/empty", 16384, 0, 0, ""},
+	    {"/empty", 0, 0, 0, NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		uint32_t e = ASK(OPEN, open, .grant = ALL, PATH(table[i].path),
+		    .offset = table[i].offset, .inlined = table[i].inlined);
+		assert_int_equal(e, table[i].error);
+		if (table[i].text == NULL)
+			close(answer_take_fd());
+		else
+			assert_string_equal(world.text, table[i].text);
+		assert_int_equal(world.box.nfds, table[i].text == NULL);
+	}
+}
+
 static void
 test_stat(void **state)
 {
@@ -592,6 +627,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_open),
+	    cmocka_unit_test(test_open_inlined),
 	    cmocka_unit_test(test_stat),
 	    cmocka_unit_test(test_stat_large),
 	    cmocka_unit_test(test_chdir),

@@ -64,6 +64,9 @@ struct world {
 	const char *facts;     /* what MLST tells */
 	bool stores_read_only; /* STORE gives a file that cannot be written */
 	bool gives_devices;    /* OPEN and STORE give no file, but /dev/zero */
+	bool inlines;          /* small files come with the answer */
+	uint8_t inlined[16384];
+	uint64_t lie;          /* for a test's own on_answer */
 	const char *listing;   /* what LIST sends */
 	int listing_status;    /* its last byte; -1: none */
 	int listing_end;       /* a pipe's write end that the test keeps, or -1 */
@@ -281,7 +284,7 @@ world_read_only(void)
 
 static inline void
 world_answer_file(struct world *w, const char *path, bool open, uint64_t offset,
-    struct msg *back, int *ret_fd)
+    uint32_t inlined, struct msg *back, int *ret_fd)
 {
 	struct world_file *f = world_file(w, path);
 
@@ -293,8 +296,12 @@ world_answer_file(struct world *w, const char *path, bool open, uint64_t offset,
 	back->worker_answer.type = TYPE_FILE;
 	back->worker_answer.size = (uint64_t)lseek(f->fd, 0, SEEK_END);
 	back->worker_answer.mtime = 1000000000;
+	uint64_t left = back->worker_answer.size - offset;
 	if (open && offset > back->worker_answer.size)
 		back->worker_answer.error = EINVAL;
+	else if (open && w->inlines && left <= inlined)
+		back->worker_answer.text = (struct bytes){.p = w->inlined,
+		    .n = (size_t)pread(f->fd, w->inlined, left, (off_t)offset)};
 	else if (open)
 		*ret_fd =
 		    w->gives_devices ? world_device() : fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
@@ -340,13 +347,13 @@ world_on_agent(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	case MSG_AGENT_OPEN:
 		world_keep(w->asked_path, sizeof(w->asked_path), m->agent_open.path);
 		w->asked_offset = m->agent_open.offset;
-		world_answer_file(
-		    w, w->asked_path, true, m->agent_open.offset, &back, &fd);
+		world_answer_file(w, w->asked_path, true, m->agent_open.offset,
+		    m->agent_open.inlined, &back, &fd);
 		break;
 	case MSG_AGENT_STAT:
 		w->stats++;
 		world_keep(w->asked_path, sizeof(w->asked_path), m->agent_stat.path);
-		world_answer_file(w, w->asked_path, false, 0, &back, &fd);
+		world_answer_file(w, w->asked_path, false, 0, 0, &back, &fd);
 		break;
 	case MSG_AGENT_CHDIR:
 		world_keep(w->asked_path, sizeof(w->asked_path), m->agent_chdir.path);

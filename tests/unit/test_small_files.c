@@ -1,0 +1,234 @@
+/*
+ * What makes one small file follow the other quickly: files that come with the agent's
+ * answer, and passive ports that rest between two transfers.
+ */
+#include "worker_world.h"
+
+#include "session.h"
+
+static struct session *
+session_of(struct world *w)
+{
+	return LIST_FIRST(&w->worker.all);
+}
+
+static int
+setup(void **state)
+{
+	int r = world_setup(state);
+	struct world *w = *state;
+
+	w->inlines = true;
+	w->worker.resting.workers = 1;
+	return r;
+}
+
+/* ---- files that come with the answer ---- */
+
+static void
+retr(struct world *w, const char *first, const void *want, size_t n)
+{
+	uint8_t got[256];
+	int data = world_epsv(w);
+
+	world_ask(w, "RETR /f", first);
+	assert_int_equal(world_slurp(w, data, got, sizeof(got)), n);
+	assert_memory_equal(got, want, n);
+	world_expect(w, "226 Transfer complete.");
+	close(data);
+}
+
+static void
+test_retr(void **state)
+{
+	struct world *w = *state;
+	size_t most = 16384;
+	_cleanup_free_ uint8_t *file = calloc(1, most + 2), *got = malloc(most + 2);
+
+	memset(file, 'x', most + 1);
+	world_add_file(w, "/f", "one\ntwo\n", 8);
+	world_add_file(w, "/empty", "", 0);
+	world_add_file(w, "/home/most", file, most);
+	world_add_file(w, "/home/more", file, most + 1);
+	world_login(w);
+	retr(w, "150 Opening ASCII mode data connection for f.", "one\r\ntwo\r\n", 10);
+	world_ask(w, "TYPE I", "200 ");
+	retr(w, "150 Opening BINARY mode data connection for f (8 bytes).", "one\ntwo\n",
+	    8);
+	world_ask(w, "REST 5", "350 ");
+	retr(w, "150 Opening BINARY mode data connection for f (8 bytes).", "wo\n", 3);
+	world_ask(w, "REST 8", "350 ");
+	retr(w, "150 ", "", 0);
+	/* A range has an end of its own: the file itself is asked for. */
+	world_ask(w, "RANG 1 2", "350 ");
+	retr(w, "150 Opening BINARY mode data connection for f (2 bytes).", "ne", 2);
+	for (size_t n = most; n <= most + 1; n++) {
+		int data = world_epsv(w);
+		world_ask(w, n == most ? "RETR most" : "RETR more", "150 ");
+		assert_int_equal(world_slurp(w, data, got, most + 2), n);
+		assert_memory_equal(got, file, n);
+		world_expect(w, "226 ");
+		close(data);
+	}
+	int data = world_epsv(w);
+	world_ask(w, "RETR /empty", "150 ");
+	assert_int_equal(world_slurp(w, data, got, 1), 0);
+	world_expect(w, "226 ");
+	close(data);
+}
+
+/* An agent that has been taken over gives more, less, or says that it is more. */
+static bool
+lie(struct world *w, struct msg *back, int *fd)
+{
+	if (back->worker_answer.size != 8)
+		return false;
+	back->worker_answer.size += w->lie;
+	return false;
+}
+
+static void
+test_lies(void **state)
+{
+	static const uint64_t lies[] = {1, (uint64_t)-1, 1ULL << 62};
+	struct world *w = *state;
+
+	world_add_file(w, "/f", "one\ntwo\n", 8);
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	w->on_answer = lie;
+	for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+		w->lie = lies[i];
+		int data = world_epsv(w);
+		world_ask(w, "RETR /f", "451 ");
+		close(data);
+	}
+	w->on_answer = NULL;
+	retr(w, "150 ", "one\ntwo\n", 8);
+}
+
+/* ---- ports that rest ---- */
+
+static uint16_t
+port_of(struct world *w)
+{
+	return session_of(w)->data.listener.port;
+}
+
+/* Was fd closed without a byte? */
+static bool
+is_turned_away(struct world *w, int fd)
+{
+	uint8_t byte;
+
+	bool away = world_slurp(w, fd, &byte, 1) <= 0;
+	close(fd);
+	return away;
+}
+
+static void
+test_rest(void **state)
+{
+	struct world *w = *state;
+
+	world_add_file(w, "/f", "one\ntwo\n", 8);
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	retr(w, "150 ", "one\ntwo\n", 8);
+	uint16_t port = port_of(w);
+	assert_int_equal(w->worker.resting.count, 1);
+	assert_true(is_turned_away(w, world_dial(w, port)));
+	for (int i = 0; i < 3; i++) {
+		retr(w, "150 ", "one\ntwo\n", 8);
+		assert_int_equal(port_of(w), port);
+	}
+	/* A call that came before the reply is not the client's: it was told nothing
+	 * yet. */
+	int early = world_dial(w, port);
+	retr(w, "150 ", "one\ntwo\n", 8);
+	assert_int_equal(port_of(w), port);
+	assert_true(is_turned_away(w, early));
+	/* Neither PORT nor the end of the login need it. */
+	world_ask(w, "PORT 127,0,0,1,200,1", "200 ");
+	assert_int_equal(w->worker.resting.count, 1);
+	world_ask(w, "QUIT", "221 ");
+	close(w->client);
+	w->client = -1;
+	WORLD_UNTIL(w, w->closed == 1);
+	assert_int_equal(w->worker.resting.count, 0);
+	assert_int_equal(world_dial(w, port), -1);
+}
+
+/* So many call a port that rests that it could not be handed out again. */
+static void
+test_rest_disturbed(void **state)
+{
+	struct world *w = *state;
+	int calls[9];
+
+	world_add_file(w, "/f", "one\ntwo\n", 8);
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	retr(w, "150 ", "one\ntwo\n", 8);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+		calls[i] = world_dial(w, port_of(w));
+	retr(w, "150 ", "one\ntwo\n", 8);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+		assert_true(is_turned_away(w, calls[i]));
+}
+
+static void
+test_rest_ends(void **state)
+{
+	struct world *w = *state;
+	struct resting *r = &w->worker.resting;
+
+	world_add_file(w, "/f", "one\ntwo\n", 8);
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	retr(w, "150 ", "one\ntwo\n", 8);
+	uint16_t port = port_of(w);
+	session_of(w)->data.listener.rests_since -= 1000;
+	uv_timer_set_repeat(&r->timer, 1);
+	uv_timer_again(&r->timer);
+	WORLD_UNTIL(w, r->count == 0);
+	assert_int_equal(world_dial(w, port), -1);
+	retr(w, "150 ", "one\ntwo\n", 8);
+}
+
+/* In a narrow range ports are for those who need one now. */
+static void
+test_rest_limit(void **state)
+{
+	static const struct {
+		unsigned ports, workers, rest;
+	} table[] = {{1000, 1, 1}, {8, 1, 1}, {4, 1, 1}, {3, 1, 0}, {8, 2, 1}, {7, 2, 0},
+	    {1000, 0, 0}};
+	struct world *w = *state;
+
+	world_add_file(w, "/f", "one\ntwo\n", 8);
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		w->conf.pasv_min_port = 61000;
+		w->conf.pasv_max_port = 61000 + table[i].ports - 1;
+		w->worker.resting.workers = table[i].workers;
+		retr(w, "150 ", "one\ntwo\n", 8);
+		assert_int_equal(w->worker.resting.count, table[i].rest);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_retr, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(test_lies, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(test_rest, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(test_rest_disturbed, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(test_rest_ends, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(test_rest_limit, setup, world_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
