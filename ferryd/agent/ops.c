@@ -318,7 +318,7 @@ static int
 op_commit(struct request *q, struct answer *a)
 {
 	const struct msg_agent_commit *m = &q->msg->agent_commit;
-	int r = upload_end(q->grant, m->upload, m->complete, a);
+	int r = upload_end(q->grant, m->upload, m->complete, m->rest, a);
 
 	if (r < 0) {
 		q->why = "COMMIT of an upload that never was";

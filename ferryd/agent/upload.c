@@ -137,8 +137,25 @@ upload_take(struct grant *g, uint32_t number, bool *ret_known)
 	return u;
 }
 
+static int
+upload_write(struct upload *u, struct bytes rest)
+{
+	while (rest.n > 0) {
+		ssize_t n = write(u->part.fd, rest.p, rest.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		rest.p += n;
+		rest.n -= (size_t)n;
+	}
+	return 0;
+}
+
 int
-upload_end(struct grant *g, uint32_t number, bool complete, struct answer *a)
+upload_end(
+    struct grant *g, uint32_t number, bool complete, struct bytes rest, struct answer *a)
 {
 	bool known;
 	_cleanup_(upload_freep)
@@ -149,9 +166,14 @@ upload_end(struct grant *g, uint32_t number, bool complete, struct answer *a)
 	if (!u)
 		return known ? answer_fail(a, EBADF, "the upload has ended already")
 			     : -EPROTO;
+	r = upload_write(u, rest);
 	if (!complete) {
 		upload_abandon(g, u);
 		return 0;
+	}
+	if (r < 0) {
+		upload_abandon(g, u);
+		return answer_fail(a, r, "%s", answer_cause(-r));
 	}
 	r = upload_commit(g, u);
 	if (r < 0) {

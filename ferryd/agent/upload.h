@@ -20,10 +20,11 @@
 int upload_begin(
     struct grant *g, const struct msg_agent_store *m, const char *path, struct answer *a);
 
-/* AGENT_COMMIT. 0 with an answer; -EPROTO: that number was never given out. Of two that
- * want to end the same upload (COMMIT and a revoked grant) one does, and the other finds
- * it gone (EBADF). */
-int upload_end(struct grant *g, uint32_t number, bool complete, struct answer *a);
+/* AGENT_COMMIT: rest is written first. 0 with an answer; -EPROTO: that number was never
+ * given out. Of two that want to end the same upload (COMMIT and a revoked grant) one
+ * does, and the other finds it gone (EBADF). */
+int upload_end(
+    struct grant *g, uint32_t number, bool complete, struct bytes rest, struct answer *a);
 
 /* The grant is over: its uploads end as failed ones, and no new one begins. */
 void upload_end_all(struct grant *g);

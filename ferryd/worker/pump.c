@@ -104,6 +104,13 @@ pump_received(const struct pump *p)
 	return p->received;
 }
 
+uint8_t *
+pump_take_unwritten(struct pump *p, size_t *ret_n)
+{
+	*ret_n = 0;
+	return p->kind->unwritten != NULL ? p->kind->unwritten(p, ret_n) : NULL;
+}
+
 bool
 pump_in_step(const struct pump *p)
 {
@@ -156,10 +163,22 @@ on_timer(uv_timer_t *timer)
 {
 	struct pump *p = timer->data;
 
+	bool paused = p->pausing;
+
+	p->pausing = false;
 	if (p->draining)
 		drain_on(p);
 	else
 		watch_for_stall(p);
+	if (paused && !p->working && !p->ending)
+		p->kind->on_paused(p);
+}
+
+void
+pump_pause(struct pump *p, uint64_t ms)
+{
+	p->pausing = true;
+	uv_timer_start(&p->timer, on_timer, ms, 0);
 }
 
 struct pump *

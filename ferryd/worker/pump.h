@@ -64,6 +64,9 @@ struct pump *pump_upload(const struct pump_plan *plan);
 uint64_t pump_bytes(const struct pump *p);
 /* Uploads: bytes that these have made for the file, without what TYPE and MODE add. */
 uint64_t pump_received(const struct pump *p);
+/* Uploads that have ended: bytes that belong behind what is in the file. The caller's, to
+ * free(); NULL with 0 bytes: there are none. */
+uint8_t *pump_take_unwritten(struct pump *p, size_t *ret_n);
 /* MODE B, and it has ended: may the data connection carry the next file? */
 bool pump_in_step(const struct pump *p);
 /* Once the caller is prepared for on_end, which may come in this call. */

@@ -16,6 +16,10 @@ struct pump_kind {
 	void (*on_ready)(struct pump *p);
 	/* The thread has finished; p->job tells. */
 	void (*on_worked)(struct pump *p);
+	/* Optional: pump_pause() is over, and neither a thread nor an end came. */
+	void (*on_paused)(struct pump *p);
+	/* Optional: pump_take_unwritten(). */
+	uint8_t *(*unwritten)(struct pump *p, size_t *ret_n);
 	/* Frees what the kind has added. */
 	void (*release)(struct pump *p);
 };
@@ -46,6 +50,7 @@ struct pump {
 	struct pump_job job;
 	uv_timer_t timer;
 	uint64_t moved_at; /* loop time of the last byte on the data connection */
+	bool pausing;
 	bool draining;
 	size_t unconfirmed;
 	uint64_t drain_pause;
@@ -59,6 +64,10 @@ struct pump *pump_coded(const struct pump_plan *plan);
 /* For the kinds' constructors: p is zeroed memory with the kind's own part behind it. */
 struct pump *pump_start(struct pump *p, const struct pump_kind *kind,
     const struct pump_plan *plan, unsigned want);
+/* pump_upload() where they are, in clear, and not bounded. */
+struct pump *pump_splice(const struct pump_plan *plan);
+/* on_paused() is called in so many ms. */
+void pump_pause(struct pump *p, uint64_t ms);
 /* n bytes went over the data connection. */
 void pump_moved(struct pump *p, size_t n);
 /* The end, told now or when no thread works for p any more. */

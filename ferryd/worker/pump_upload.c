@@ -1,6 +1,7 @@
 /*
- * Data connection to file. For transfer.c. The loop fills one buffer while a thread
- * writes the other; when both are full the client waits. Must never write in the loop,
+ * Data connection to file, where bytes are not stored as they come (pump_splice.c is for
+ * those). For transfer.c. The loop fills one buffer while a thread writes the other; when
+ * both are full the client waits. Must never write in the loop,
  * never decode more of a turn than there is room for, and never call it done before the
  * last byte is written.
  *
@@ -250,9 +251,11 @@ static const struct pump_kind upload_kind = {
 struct pump *
 pump_upload(const struct pump_plan *plan)
 {
-	struct upload_pump *u = calloc(1, sizeof(*u));
 	bool plain = coding_is_plain(&plan->coding);
 
+	if (plain && !plan->bounded && conn_tls(plan->conn) == NULL)
+		return pump_splice(plan);
+	struct upload_pump *u = calloc(1, sizeof(*u));
 	if (u != NULL && !plain)
 		u->raw = malloc(RAW_CHUNK);
 	if (u == NULL || (u->raw == NULL && !plain) ||

@@ -167,6 +167,7 @@ commit(struct session *s)
 		{
 		    .upload = s->transfer->upload,
 		    .complete = s->transfer->good,
+		    .rest = {.p = s->transfer->content, .n = s->transfer->content_n},
 		},
 	};
 
@@ -181,8 +182,10 @@ transfer_conclude(struct session *s)
 	struct transfer *t = s->transfer;
 	bool in_step = t->pump != NULL && pump_in_step(t->pump);
 
-	if (t->pump != NULL)
+	if (t->pump != NULL) {
 		t->bytes = pump_bytes(t->pump);
+		t->content = pump_take_unwritten(t->pump, &t->content_n);
+	}
 	pump_free(t->pump);
 	t->pump = NULL;
 	fd_closep(&t->fd);

@@ -27,7 +27,10 @@ struct transfer {
 	enum transfer_kind kind;
 	char *path; /* absolute, as the user sees it */
 	int fd;     /* what the agent opened, until the pump has it */
-	uint8_t *content; /* or what is in it from offset on (a small file); or NULL */
+	/* A small file: instead of fd what is in it from offset on; of an upload, what
+	 * the agent has still to write. NULL: none */
+	uint8_t *content;
+	size_t content_n;
 	bool ascii;
 	enum coding_mode mode;
 	uint64_t offset;   /* REST, RANG */

@@ -67,6 +67,8 @@ struct world {
 	bool inlines;          /* small files come with the answer */
 	uint8_t inlined[16384];
 	uint64_t lie;          /* for a test's own on_answer */
+	size_t rest_n;         /* bytes that came with COMMIT */
+	int store_flags;       /* of the descriptor that STORE gives */
 	const char *listing;   /* what LIST sends */
 	int listing_status;    /* its last byte; -1: none */
 	int listing_end;       /* a pipe's write end that the test keeps, or -1 */
@@ -390,11 +392,18 @@ world_on_agent(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 					     : memfd_create("upload", MFD_CLOEXEC);
 		fd = w->stores_read_only ? world_read_only()
 					 : fcntl(w->stored, F_DUPFD_CLOEXEC, 3);
+		if (w->store_flags != 0)
+			assert_int_equal(fcntl(fd, F_SETFL, w->store_flags), 0);
 		back.worker_answer.upload = 9;
 		if (m->agent_store.how == STORE_UNIQUE)
 			back.worker_answer.text = bytes_of("file.0123");
 		break;
 	case MSG_AGENT_COMMIT:
+		w->rest_n = m->agent_commit.rest.n;
+		if (w->stored >= 0 && !w->stores_read_only)
+			assert_int_equal(
+			    write(w->stored, m->agent_commit.rest.p, w->rest_n),
+			    w->rest_n);
 		if (m->agent_commit.complete)
 			w->commits++;
 		else

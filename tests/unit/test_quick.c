@@ -1,10 +1,12 @@
 /*
- * What makes one small file follow the other quickly: files that come with the agent's
- * answer, and passive ports that rest between two transfers.
+ * What makes files follow each other quickly: small ones that travel with the agent's
+ * answer or with the question, passive ports that rest between two transfers, uploads
+ * that a thread moves by itself.
  */
 #include "worker_world.h"
 
 #include "session.h"
+#include "transfer.h"
 
 static struct session *
 session_of(struct world *w)
@@ -105,6 +107,110 @@ test_lies(void **state)
 	}
 	w->on_answer = NULL;
 	retr(w, "150 ", "one\ntwo\n", 8);
+}
+
+/* ---- uploads ---- */
+
+static void
+stored_is(struct world *w, const uint8_t *p, size_t n)
+{
+	_cleanup_free_ uint8_t *got = malloc(n + 1);
+
+	assert_int_equal(pread(w->stored, got, n + 1, 0), n);
+	assert_memory_equal(got, p, n);
+}
+
+/* Sends so many bytes and ends; tells how many of them came with COMMIT. */
+static size_t
+stor(struct world *w, size_t n, const char *reply)
+{
+	_cleanup_free_ uint8_t *file = malloc(n + 1);
+	int data = world_epsv(w);
+
+	for (size_t i = 0; i < n; i++)
+		file[i] = (uint8_t)((i * 2654435761u) >> 13);
+	world_ask(w, "STOR up", "150 ");
+	for (size_t sent = 0; sent < n;) {
+		ssize_t r =
+		    send(data, file + sent, n - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (r < 0) {
+			assert_int_equal(errno, EAGAIN);
+			world_turn(w);
+		}
+		sent += r > 0 ? (size_t)r : 0;
+	}
+	close(data);
+	world_expect(w, reply);
+	if (*reply == '2')
+		stored_is(w, file, n);
+	return w->rest_n;
+}
+
+static size_t
+stor_early(struct world *w, size_t n)
+{
+	_cleanup_free_ uint8_t *file = calloc(1, n);
+	int data = world_epsv(w);
+
+	assert_int_equal(send(data, file, n, 0), n);
+	close(data);
+	world_ask(w, "STOR up", "150 ");
+	world_expect(w, "226 ");
+	stored_is(w, file, n);
+	return w->rest_n;
+}
+
+static void
+test_stor(void **state)
+{
+	struct world *w = *state;
+
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	assert_int_equal(stor(w, 0, "226 "), 0);
+	/* The whole of it was there before it was asked for. */
+	assert_int_equal(stor_early(w, 16383), 16383);
+	assert_int_equal(stor_early(w, 16384), 0);
+	assert_int_equal(stor(w, 9000001, "226 "), 0);
+	/* The file takes no splice: APPE's. */
+	w->store_flags = O_APPEND;
+	assert_int_equal(stor(w, 9000001, "226 "), 0);
+	assert_int_equal(w->commits, 5);
+	w->store_flags = 0;
+	w->stores_read_only = true;
+	stor(w, 100000, "451 Writing failed after ");
+	assert_int_equal(w->aborts, 1);
+}
+
+/* What a client has sent before it stops is written soon, and what was held when it
+ * breaks goes to the agent with the word that it is not complete. */
+static void
+test_stor_in_pieces(void **state)
+{
+	const struct linger at_once = {.l_onoff = 1};
+	struct world *w = *state;
+
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	int data = world_epsv(w);
+	world_ask(w, "STOR up", "150 ");
+	assert_int_equal(send(data, "first", 5, 0), 5);
+	WORLD_UNTIL(w, lseek(w->stored, 0, SEEK_END) == 5);
+	assert_int_equal(send(data, "second", 6, 0), 6);
+	close(data);
+	world_expect(w, "226 ");
+	stored_is(w, (const uint8_t *)"firstsecond", 11);
+	assert_int_equal(w->rest_n, 0);
+
+	data = world_epsv(w);
+	world_ask(w, "STOR up", "150 ");
+	assert_int_equal(send(data, "part", 4, 0), 4);
+	WORLD_UNTIL(w, transfer_bytes(session_of(w)) == 4);
+	setsockopt(data, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(data);
+	world_expect(w, "426 ");
+	assert_int_equal(w->aborts, 1);
+	stored_is(w, (const uint8_t *)"part", 4);
 }
 
 /* ---- ports that rest ---- */
@@ -224,6 +330,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_retr, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_lies, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(test_stor, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(test_stor_in_pieces, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_rest, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_rest_disturbed, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_rest_ends, setup, world_teardown),
