@@ -132,6 +132,8 @@ tally_print(const struct tally *t, FILE *to)
 	    (unsigned long long)t->window_bytes, seconds_of(t));
 	print_spread("us", &t->whole, to);
 	print_spread("first_us", &t->first, to);
+	fprintf(to, ", \"handshakes\": %llu, \"resumed\": %llu",
+	    (unsigned long long)t->shaken, (unsigned long long)t->resumed);
 	fprintf(to, ", \"refused\": %llu, \"errors\": %llu, \"said\": [",
 	    (unsigned long long)t->refused, (unsigned long long)t->errors);
 	for (size_t i = 0; i < TALLY_WORDS && i < t->errors; i++) {
