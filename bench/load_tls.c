@@ -6,15 +6,15 @@
  * that TLS announces.
  */
 #include <ferry/ferry.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "cipher.h"
 #include "load.h"
 
-#define CIPHER "TLS_AES_128_GCM_SHA256"
-#define GROUP "X25519"
 /* Many records are read from and written to a socket at once. */
 #define BATCH (256 * 1024)
 #define RECORD (16 * 1024)
