@@ -47,12 +47,12 @@ def arguments():
     p.add_argument("--servers", type=lambda s: s.split(","), metavar="A,B",
                    help="these servers: " + ", ".join(servers.NAMES))
     p.add_argument("--rounds", type=int, help="rounds (5; 2 with --quick)")
-    p.add_argument("--seconds", type=float, help="length of a measurement (1.5; 0.3 with --quick)")
+    p.add_argument("--seconds", type=float, help="length of a measurement (1.5; 0.2 with --quick)")
     p.add_argument("--most", type=int, help="operations of a session, for a test of this program itself")
     p.add_argument("--build", type=pathlib.Path, default=TOP / "build", help=argparse.SUPPRESS)
     args = p.parse_args()
     args.rounds = args.rounds or (2 if args.quick else 5)
-    args.seconds = args.seconds or (0.3 if args.quick else 1.5)
+    args.seconds = args.seconds or (0.2 if args.quick else 1.5)
     unknown = set(args.servers or ()) - set(servers.NAMES)
     if unknown:
         p.error(f"no such server: {', '.join(sorted(unknown))}")

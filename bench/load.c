@@ -25,7 +25,7 @@
 /* Sessions that log in at the same time. */
 #define ENTERING 32
 /* A server that does not end an operation within this is stuck. */
-#define PATIENCE_NS 20000000000ULL
+#define PATIENCE_NS 10000000000ULL
 #define SIP_PAUSE_MS 20
 
 /* ---- epoll ---- */

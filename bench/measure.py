@@ -5,6 +5,7 @@ import os
 import pathlib
 import socket
 import subprocess
+import time
 
 from harness.server import children
 
@@ -14,6 +15,8 @@ KERNEL_FIELDS = ("KernelStack", "PageTables")
 # Slabs of files and directories: they grow and shrink with what other programs read.
 FILE_SLABS = ("dentry", "inode_cache", "buffer_head", "radix_tree_node", "kernfs", "ext4", "xfs", "btrfs", "overlay",
               "ovl", "proc_", "shmem", "fuse", "nfs", "jbd2", "zfs")
+# Memory is given back for some time after processes and sockets have ended.
+CALM_TURNS, CALM_SECONDS, CALM_KIB = 40, 0.05, 64
 
 
 class Failed(Exception):
@@ -153,20 +156,42 @@ def run(server, build, **options):
     return result
 
 
+def calm_kernel_kib():
+    """The kernel's memory when what others have just given back has arrived there."""
+    before, calm = kernel_kib(), 0
+    for _ in range(CALM_TURNS):
+        time.sleep(CALM_SECONDS)
+        now = kernel_kib()
+        calm = calm + 1 if before - now < CALM_KIB else 0
+        before = now
+        if calm == 3:
+            break
+    return before
+
+
+def wait_until_gone(pid, processes):
+    """The sessions' processes have ended, so that they are nobody else's burden."""
+    for _ in range(20 * CALM_TURNS):
+        if len(tree(pid)) <= processes:
+            return
+        time.sleep(CALM_SECONDS)
+
+
 def idle(server, build, fresh, sessions, **options):
     """Memory per idle session in KiB: (of the server, of the kernel for both ends). fresh: what the server
     had before its first session. Every session has to answer afterwards."""
-    kernel = kernel_kib()
+    kernel, processes = calm_kernel_kib(), len(tree(server.pid))
     with Load(build, server, do="idle", sessions=sessions, **options) as load:
         load.go()
         user, kernel = pss_kib(server.pid) - fresh, kernel_kib() - kernel
         load.prove()
+    wait_until_gone(server.pid, processes)
     return user / sessions, kernel / sessions
 
 
 def bare_pair_kib(count):
     """What the kernel needs for a pair of connected sockets that do nothing."""
-    before = kernel_kib()
+    before = calm_kernel_kib()
     pairs = []
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         for _ in range(count):

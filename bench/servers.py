@@ -94,10 +94,11 @@ TCPBacklog 255
 
 
 class Pureftpd(Tuned, peers.Pureftpd):
-    sessions_max = 480  # whatever -c says, the 501st is turned away
-
     def prepare(self):
         command = [word for word in super().prepare() if word != "-E"]
+        # With a range of passive ports it takes half as many sessions as the range has ports, whatever -c says.
+        at = command.index("-p")
+        del command[at:at + 2]
         command += ["-f", "none", "-c", str(SESSIONS_MAX), "-L", "1000000:10"]
         return ["unshare", "-m", "sh", "-c", self.in_namespace(), "sh"] + command
 
@@ -152,7 +153,8 @@ class Null:
     def __init__(self, build):
         self.build, self.port = build, free_port()
 
-    def serve(self, _):
+    def serve(self, root):
+        self.root = root  # where uploads would be
         self.process = subprocess.Popen([str(self.build / "bench" / "bench-null"), str(self.port), self.host])
         wait_until(lambda: self.process.poll() is not None or peers.Peer.answers(self), "no null server")
         return self
