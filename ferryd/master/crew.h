@@ -184,9 +184,22 @@ void crew_kill(struct crew *crew);
 /* Of a crew that is gone and whose timer `restart` is closed: all but the struct. */
 void crew_free(struct crew *crew);
 
-/* ---- between crew.c and login.c ---- */
+/* ---- between crew.c, child.c, placing.c, requests.c and login.c ---- */
 
+/* NULL: it is over, or not this worker's. */
 struct session *worker_session(struct worker *w, uint32_t id);
+/* The session is over: what it held is released, and who counts is told. */
+void session_free(struct session *s);
+/* Numbers are 32 bits wide: after the last turn that fits comes the first one. */
+uint32_t worker_turn_after(const struct worker *w, uint32_t turn);
+/* Everything that hung on a worker that died. What it had not taken yet is left in
+ * orphans... */
+void worker_died(struct worker *w, struct agent_sessions *orphans);
+/* ... and goes to other workers. */
+void crew_place_orphans(struct crew *crew, struct agent_sessions *orphans);
+/* The worker (user) says something: the chan_msg_cb of its channel. */
+void worker_message(
+    struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user);
 /* The verdict of auth: find or start the agent, ask it for the grant. */
 void login_verdict(struct crew *crew, const struct msg_master_verdict *v);
 /* The agent's answer: tell the worker. */
@@ -207,9 +220,15 @@ void agent_unlink(struct agent *agent, unsigned worker);
  * about who is logged in. 0 or a negative code; -FERRY_EOF: it has died already. */
 int child_tell(struct child *child, const struct msg *m, int fd);
 
-/* Starts a process and sends it its options and START with nfds descriptors. */
+/* It has broken a rule, or its channel has ended: it is killed, and reaped as ever. */
+void child_end(struct child *child, const char *why);
+
+/* Starts a process and sends it its options and START with nfds descriptors, which are
+ * the child's from here on. */
 int child_start(struct child *child, const struct msg_start *start, const int *fds,
     size_t nfds, chan_msg_cb *on_msg);
+
+void child_close_all(const int *fds, size_t nfds);
 
 /* A child's line for the log. The child escaped foreign text; the log file escapes what
  * is left, since a child that has been taken over may send anything. */
