@@ -27,6 +27,8 @@
  * RESTART_PAUSE. */
 #define RESTART_SOON 1000
 #define RESTART_PAUSE 1000
+/* Sessions of one worker. */
+#define SLOTS_MAX 16384
 
 /* ---- auth ---- */
 
@@ -187,9 +189,24 @@ worker_start(struct crew *crew, unsigned index)
 	return unlinked(&w->child, r);
 }
 
-static int
-worker_init(struct worker *w, size_t slots)
+/* Some descriptors are kept for channels to agents, or a full worker could let nobody log
+ * in. */
+static size_t
+slots_of(size_t descriptors)
 {
+	size_t slots = (descriptors - descriptors / 16) / SESSION_DESCRIPTORS;
+
+	if (slots > SLOTS_MAX)
+		return SLOTS_MAX;
+	return slots > 0 ? slots : 1;
+}
+
+static int
+worker_init(struct worker *w, size_t descriptors)
+{
+	size_t slots = slots_of(descriptors);
+
+	w->descriptors = descriptors;
 	w->slots = slots;
 	w->turn = 1; /* no id is 0 */
 	w->session = calloc(slots, sizeof(*w->session));
@@ -219,7 +236,7 @@ restart_later(uv_timer_t *timer)
 int
 crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
     const struct served *served, struct peers *peers, const struct conf *conf,
-    size_t workers, size_t slots,
+    size_t workers, size_t descriptors,
     void (*on_closed)(struct crew *, const struct session *, void *), void *user)
 {
 	int r;
@@ -241,7 +258,7 @@ crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
 	if (r == 0)
 		r = keychain_load(&crew->conf, &crew->keys, load_tell_log, NULL);
 	for (; crew->workers < workers && r == 0; crew->workers++)
-		r = worker_init(&crew->worker[crew->workers], slots);
+		r = worker_init(&crew->worker[crew->workers], descriptors);
 	if (r == 0)
 		r = auth_start(crew);
 	for (unsigned i = 0; i < workers && r == 0; i++)

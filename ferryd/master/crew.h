@@ -74,10 +74,16 @@ struct session {
 			    login_verdict() */
 };
 
+/* Descriptors of a session in its worker at most: the control connection, the data
+ * connection or the listener for it, a file or listing. */
+#define SESSION_DESCRIPTORS 3
+
 struct worker {
 	struct child child;
 	struct scoreboard board;
 	int board_fd;
+	size_t descriptors; /* what sessions and channels to agents may use in all */
+	size_t links;       /* such channels */
 	size_t slots;
 	struct session **session; /* by slot */
 	size_t sessions;
@@ -132,11 +138,12 @@ struct crew {
 	void *user;
 };
 
-/* Starts auth and the workers; conf is copied. on_closed is told of every session that
+/* Starts auth and the workers, each with so many descriptors for its sessions; conf is
+ * copied. on_closed is told of every session that
  * ends, for the counts. 0, or a negative code after logging why. */
 int crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
     const struct served *served, struct peers *peers, const struct conf *conf,
-    size_t workers, size_t slots,
+    size_t workers, size_t descriptors,
     void (*on_closed)(struct crew *, const struct session *, void *), void *user);
 
 /* Session numbers go on behind those of `last`, the crew before: no two live sessions
@@ -188,6 +195,8 @@ void crew_free(struct crew *crew);
 
 /* NULL: it is over, or not this worker's. */
 struct session *worker_session(struct worker *w, uint32_t id);
+/* Are there descriptors in it for so many more sessions and channels to agents? */
+bool worker_can_take(const struct worker *w, size_t sessions, size_t links);
 /* The session is over: what it held is released, and who counts is told. */
 void session_free(struct session *s);
 /* Numbers are 32 bits wide: after the last turn that fits comes the first one. */

@@ -46,10 +46,19 @@ session_free(struct session *s)
 
 /* ---- handing out ---- */
 
+bool
+worker_can_take(const struct worker *w, size_t sessions, size_t links)
+{
+	return (w->sessions + sessions) * SESSION_DESCRIPTORS + w->links + links <=
+	       w->descriptors;
+}
+
 static bool
 has_room(const struct worker *w)
 {
-	return w->child.chan != NULL && w->sessions < w->slots;
+	/* Where descriptors are too few for anybody, one session is still taken. */
+	return w->child.chan != NULL && w->sessions < w->slots &&
+	       (w->sessions == 0 || worker_can_take(w, 1, 0));
 }
 
 static struct worker *
