@@ -190,7 +190,7 @@ worker_start(struct crew *crew, unsigned index)
 }
 
 /* Some descriptors are kept for channels to agents, or a full worker could let nobody log
- * in. */
+ * in; the second files of copies come out of them too. */
 static size_t
 slots_of(size_t descriptors)
 {

@@ -35,9 +35,8 @@
 /* At the end: how long transfers may go on, and when the rest is killed. Seconds. */
 #define END_SECONDS 5
 
-/* Descriptors of a worker that are no session's: its own, one more while a call is taken,
- * the second files of copies. */
-#define WORKER_DESCRIPTORS 96
+/* Descriptors of a worker without sessions, and while a call is taken. */
+#define WORKER_DESCRIPTORS 32
 
 /* Strangers at the shared passive port that are logged between two looks around. */
 #define STRANGERS_LOGGED 5
