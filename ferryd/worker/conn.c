@@ -62,6 +62,12 @@ static void conn_ready(uv_poll_t *poll, int status, int events);
 
 static void on_nudge(uv_timer_t *timer);
 
+bool
+conn_has_unsent(const struct conn *c)
+{
+	return c->tls != NULL && tls_has_unsent(c->tls);
+}
+
 /* What reading waits for on the socket, and writing: TLS may have to do the other first.
  */
 static int
@@ -74,8 +80,10 @@ event_to_read(const struct conn *c)
 static int
 event_to_write(const struct conn *c)
 {
-	return c->tls != NULL && tls_write_waits_to_read(c->tls) ? UV_READABLE
-								 : UV_WRITABLE;
+	return c->tls != NULL && !tls_has_unsent(c->tls) &&
+		       tls_write_waits_to_read(c->tls)
+		   ? UV_READABLE
+		   : UV_WRITABLE;
 }
 
 static int
@@ -90,7 +98,7 @@ events_of(const struct conn *c)
 	if (c->wire == WIRE_SHAKING)
 		return events;
 	if ((c->want & CONN_WRITABLE) != 0 || (buf_len(&c->out) > 0 && !c->corked) ||
-	    c->ending)
+	    c->ending || conn_has_unsent(c))
 		events |= event_to_write(c);
 	return events;
 }
@@ -495,6 +503,12 @@ go_on_clearing(struct conn *c)
 static unsigned
 conn_ready_to_write(struct conn *c)
 {
+	int r = conn_has_unsent(c) ? tls_flush(c->tls) : 0;
+
+	if (r < 0)
+		c->error = errno;
+	if (r != 0)
+		return r < 0 ? CONN_BROKEN : 0;
 	if (c->ending) {
 		conn_finish(c);
 		return c->error != 0 ? CONN_BROKEN : 0;

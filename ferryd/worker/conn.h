@@ -74,6 +74,9 @@ bool conn_was_cut(const struct conn *c);
 int conn_read(struct conn *c, void *p, size_t n, size_t *ret_n);
 /* 0 and *ret_n > 0; FERRY_AGAIN; -FERRY_ESYS. */
 int conn_send(struct conn *c, const void *p, size_t n, size_t *ret_n);
+/* Under TLS: some of what conn_send() or conn_sendfile() has taken is not with the system
+ * yet. It will be, and then CONN_WRITABLE is told to who wants it. */
+bool conn_has_unsent(const struct conn *c);
 /* The same from a file, at *offset, which moves on. 0 with *ret_n 0: the file ends there.
  * Under TLS *ret_n may be over n, by what an earlier call has read and could not send. */
 int conn_sendfile(struct conn *c, int file, uint64_t *offset, size_t n, size_t *ret_n);

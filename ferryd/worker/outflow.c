@@ -76,5 +76,6 @@ outflow_send(struct outflow *o, struct pump *p)
 		o->out_used += n;
 		pump_moved(p, n);
 	}
-	return 0;
+	/* In MODE B nothing behind it would push it out. */
+	return conn_has_unsent(p->plan.conn) ? FERRY_AGAIN : 0;
 }

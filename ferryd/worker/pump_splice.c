@@ -45,7 +45,7 @@ struct splice_pump {
 	bool is_held; /* no thread has been asked yet */
 	int pipe[2];  /* -1 until it is wanted */
 	bool copies;  /* the file, or the kernel, takes no splice */
-	int socket;   /* the data connection's, while a thread works */
+	int socket;   /* a second descriptor of the data connection, for threads; or -1 */
 	size_t moved; /* by the last turn */
 };
 
@@ -197,12 +197,24 @@ work_move(uv_work_t *work)
 
 /* ---- in the loop ---- */
 
+/* The session may end, and close its descriptor, while a thread is at work. */
+static bool
+give_socket(struct splice_pump *u)
+{
+	if (u->socket < 0)
+		u->socket = fcntl(conn_fd(u->p.plan.conn), F_DUPFD_CLOEXEC, 3);
+	return u->socket >= 0;
+}
+
 static void
 ask_thread(struct splice_pump *u)
 {
+	if (!give_socket(u)) {
+		pump_finish(&u->p, PUMP_UNWRITTEN, errno);
+		return;
+	}
 	u->is_held = false;
 	u->moved = 0;
-	u->socket = conn_fd(u->p.plan.conn);
 	conn_want(u->p.plan.conn, 0);
 	pump_work(&u->p, work_move);
 }
@@ -294,6 +306,7 @@ splice_release(struct pump *p)
 {
 	struct splice_pump *u = (struct splice_pump *)p;
 
+	fd_closep(&u->socket);
 	fd_closep(&u->pipe[0]);
 	fd_closep(&u->pipe[1]);
 	free(u->held);
@@ -321,6 +334,6 @@ pump_splice(const struct pump_plan *plan)
 		return NULL;
 	}
 	u->is_held = true;
-	u->pipe[0] = u->pipe[1] = -1;
+	u->socket = u->pipe[0] = u->pipe[1] = -1;
 	return pump_start(&u->p, &splice_kind, plan, 0);
 }

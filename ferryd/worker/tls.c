@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "certificate.h"
+#include "gather.h"
 #include "hostname.h"
 #include "msg.h"
 #include "section.h"
@@ -22,6 +23,8 @@
 
 /* A record holds 16 KiB at most; as many of them are made in one go. */
 #define FILE_CHUNK (128 * 1024)
+/* ... with what TLS adds to them. */
+#define GATHERED (FILE_CHUNK + 8 * 256)
 /* Uploads are read from the socket in such pieces instead of record by record. */
 #define READ_CHUNK (64 * 1024)
 
@@ -43,6 +46,8 @@ struct tls {
 	bool broken;          /* OpenSSL must not be called on it any more */
 	bool torn;            /* the connection ended within a record */
 	bool ended;           /* our close_notify is on its way */
+	bool kernel;          /* encrypts: nothing is to be gathered */
+	struct gather *gather; /* of what is sent in bulk; NULL: not yet, or never */
 	uint8_t *chunk;       /* of a file, without kernel TLS */
 	size_t used, len;
 	char why[160];
@@ -428,6 +433,7 @@ tls_free(struct tls *t)
 	if (t->ssl != NULL && !t->broken)
 		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
+	gather_free(t->gather);
 	tls_identity_unref(t->id);
 	tls_identity_unref(t->first);
 	free(t->name);
@@ -456,6 +462,7 @@ tls_handshake(struct tls *t)
 	int r = read_result(t, SSL_do_handshake(t->ssl));
 	if (r == 0) {
 		take_number(t);
+		t->kernel = BIO_get_ktls_send(SSL_get_wbio(t->ssl));
 		/* The client's first bytes may have come with the end of its handshake.
 		 */
 		t->more = SSL_has_pending(t->ssl) == 1;
@@ -513,24 +520,73 @@ tls_has_more(const struct tls *t)
 	return t->more;
 }
 
+/* Makes records until all of it is in one. Results of write_result(). */
+static int
+write_records(struct tls *t, const uint8_t *p, size_t n, size_t *ret_n)
+{
+	int r = 0;
+
+	/* One call makes one record of 16 KiB at most. */
+	while (*ret_n < n && r == 0) {
+		size_t left = n - *ret_n < INT32_MAX ? n - *ret_n : INT32_MAX;
+		int made = SSL_write(t->ssl, p + *ret_n, (int)left);
+
+		if (made > 0)
+			*ret_n += (size_t)made;
+		else
+			r = write_result(t, made);
+	}
+	return r;
+}
+
+/* Large pieces are gathered from the first one on, unless the kernel encrypts. Without
+ * memory it goes on record by record. */
+static void
+may_gather(struct tls *t, size_t n)
+{
+	if (t->gather == NULL && t->use != TLS_CONTROL && !t->kernel &&
+	    n > SSL3_RT_MAX_PLAIN_LENGTH) {
+		struct gather *g = gather_new(SSL_get_wfd(t->ssl), GATHERED);
+		BIO *bio = g != NULL ? gather_bio(g) : NULL;
+
+		if (bio == NULL) {
+			gather_free(g);
+			return;
+		}
+		SSL_set0_wbio(t->ssl, bio);
+		t->gather = g;
+	}
+	if (t->gather != NULL)
+		gather_begin(t->gather);
+}
+
+int
+tls_flush(struct tls *t)
+{
+	return t->gather != NULL ? gather_flush(t->gather) : 0;
+}
+
+bool
+tls_has_unsent(const struct tls *t)
+{
+	return t->gather != NULL && gather_has_unsent(t->gather);
+}
+
 int
 tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n)
 {
 	size_t sent = 0;
-	int r = 0;
 
 	if (!prepare(t))
 		return -FERRY_ESYS;
-	/* One call makes one record of 16 KiB at most. */
-	while (sent < n && r == 0) {
-		size_t left = n - sent < INT32_MAX ? n - sent : INT32_MAX;
-		int made = SSL_write(t->ssl, (const uint8_t *)p + sent, (int)left);
-
-		if (made > 0)
-			sent += (size_t)made;
-		else
-			r = write_result(t, made);
-	}
+	/* No more is made before what is there has left. */
+	int r = tls_flush(t);
+	if (r != 0)
+		return r;
+	may_gather(t, n);
+	r = write_records(t, p, n, &sent);
+	if (tls_flush(t) < 0)
+		return -FERRY_ESYS;
 	if (sent == 0)
 		return r == -FERRY_EOF ? -FERRY_EPROTO : r;
 	if (r == 0)
@@ -584,7 +640,7 @@ tls_sendfile(struct tls *t, int file, uint64_t *offset, size_t n, size_t *ret_n)
 	size_t total = 0;
 	int r = 0;
 
-	if (BIO_get_ktls_send(SSL_get_wbio(t->ssl)))
+	if (t->kernel)
 		return kernel_sendfile(t, file, offset, n, ret_n);
 	while (r == 0 && (t->used < t->len || total < n)) {
 		size_t sent = 0;
@@ -611,7 +667,10 @@ tls_end(struct tls *t)
 	/* Before its end a handshake has no session to close in order. */
 	if (!prepare(t) || !SSL_is_init_finished(t->ssl))
 		return -FERRY_ESYS;
-	int r = SSL_shutdown(t->ssl);
+	int r = tls_flush(t);
+	if (r != 0)
+		return r;
+	r = SSL_shutdown(t->ssl);
 	if (r < 0) {
 		r = write_result(t, r);
 		return r == 0 ? FERRY_AGAIN : r;

@@ -56,6 +56,10 @@ bool tls_has_more(const struct tls *t);
 /* 0 and *ret_n > 0; FERRY_AGAIN: the same bytes have to be given again; negative as
  * above. */
 int tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n);
+/* Is there something of it that the socket has not taken? It has to be flushed when there
+ * is room: 0: all has left; FERRY_AGAIN; -FERRY_ESYS. */
+bool tls_has_unsent(const struct tls *t);
+int tls_flush(struct tls *t);
 /* As conn_sendfile(). Without kernel TLS bytes that were read and could not be sent are
  * kept: *ret_n may then be up to one buffer over n. */
 int tls_sendfile(struct tls *t, int file, uint64_t *offset, size_t n, size_t *ret_n);
