@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "callers.h"
 #include "iptables.h"
 #include "util.h"
 
@@ -500,6 +501,7 @@ facts_gather(const struct conf *conf, struct facts *ret)
 	facts_gather_addresses(conf, ret);
 	gather_advertised(conf, ret);
 	gather_ports(conf, ret);
+	callers_gather(conf, ret);
 	gather_kernel(conf, ret);
 	gather_filter(conf, ret);
 	gather_container(ret);

@@ -57,6 +57,13 @@ struct facts {
 	enum yesno
 	    control_busy; /* a server runs on the control port: ferryd, most likely */
 
+	/* Connections to the control port that the system knows of, a minute back. */
+	unsigned calls;
+	unsigned trusted_calls; /* of them, from proxy_protocol_from */
+	struct endpoint caller; /* one of the others, or of all */
+	bool one_caller;        /* there is no other address */
+	bool caller_is_gateway; /* it is this machine's way out */
+
 	int data_port_error; /* of binding ftp_data_port; 0: it can be bound */
 
 	/* The kernel; low > high: unknown */

@@ -3,7 +3,7 @@
  * that something is wrong and how to put it right, or that it cannot tell. Must never do
  * I/O, and never claim what the facts do not show.
  */
-#include "judge.h"
+#include "judge_impl.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,18 +19,7 @@
 /* Room for clients that come back before the system has let go of their last port. */
 #define ROOM 2
 
-struct judge {
-	const struct conf *conf;
-	const struct facts *facts;
-	struct findings *out;
-	/* "61000-61199", and "61000:61199" as iptables and ufw write it */
-	char range[24], range_colon[24];
-};
-
-static void find(struct judge *j, enum level level, const char *codes, const char *advice,
-    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-
-static void
+void
 find(struct judge *j, enum level level, const char *codes, const char *advice,
     const char *fmt, ...)
 {
@@ -66,7 +55,7 @@ is_one_port(const struct judge *j)
 	return conf_one_passive_port(j->conf);
 }
 
-static bool
+bool
 is_inner(const struct endpoint *ep)
 {
 	enum endpoint_scope scope = endpoint_scope_of(ep);
@@ -693,6 +682,7 @@ judge(const struct conf *conf, const struct facts *f, struct findings *ret)
 	judge_passive(&j);
 	judge_active(&j);
 	judge_filter(&j);
+	judge_proxies(&j);
 	judge_surroundings(&j);
 	judge_times(&j);
 }

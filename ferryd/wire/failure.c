@@ -50,6 +50,9 @@ static const struct {
     [CODE_H03] = {"H03", "the call came from another inner address than the client's",
 	"Something in front of this machine (a container's proxy, a load balancer) "
 	"changes the callers' addresses: make it keep them."},
+    [CODE_H09] = {"H09", "the proxy in front did not say whose the data connection is",
+	"Have it send the PROXY header on the passive ports too, as on the control port, or "
+	"let data connections go round it (pasv_address)."},
     [CODE_H11] = {"H11", "the call came from another address than the client's",
 	"The client's network has several outer addresses: data_peer=resumed lets it "
 	"through under TLS."},
@@ -161,6 +164,8 @@ failure_judge(const struct failure *f)
 		return certain(CODE_L08);
 	case FAILURE_SILENT:
 		return likely(CODE_L09);
+	case FAILURE_HEADERLESS:
+		return certain(CODE_H09);
 	case FAILURE_FORGOTTEN:
 		return likely(CODE_L01);
 	case FAILURE_NOBODY:

@@ -27,6 +27,7 @@ enum failure_cause {
 	FAILURE_LOST,      /* open: ours are confirmed no more */
 	FAILURE_UNREAD,    /* open: the client takes no more */
 	FAILURE_SILENT,    /* open: the client sends no more */
+	FAILURE_HEADERLESS, /* passive: calls of trusted proxies, without a PROXY header */
 	FAILURE_FORGOTTEN, /* the control connection died in a transfer or behind it */
 	FAILURE_CAUSES,
 };
@@ -52,6 +53,7 @@ enum failure_code {
 	CODE_A13,
 	CODE_A18,
 	CODE_H03,
+	CODE_H09,
 	CODE_H11,
 	CODE_L01,
 	CODE_L03,

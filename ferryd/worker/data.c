@@ -62,7 +62,7 @@ forget(struct session *s)
 	diagnosis_end(s);
 	d->conn = NULL;
 	d->wanted = false;
-	d->strangers = d->unproved = 0;
+	d->strangers = d->unproved = d->headerless = 0;
 	if (d->state != DATA_NONE)
 		data_enter(s, DATA_NONE);
 }
@@ -580,21 +580,37 @@ data_listen(struct session *s)
 	return 0;
 }
 
+static enum failure_cause
+why_nobody_came(const struct data *d)
+{
+	if (d->unproved > 0)
+		return FAILURE_UNPROVED;
+	if (d->headerless > 0)
+		return FAILURE_HEADERLESS;
+	return d->strangers > 0 ? FAILURE_STRANGERS : FAILURE_NOBODY;
+}
+
 static void
 on_nobody_came(uv_timer_t *timer)
 {
 	struct session *s = timer->data;
 	const struct conf *conf = s->conf;
+	enum failure_cause why = why_nobody_came(&s->data);
 	char text[384], peer[ENDPOINT_TEXT_MAX];
 
 	endpoint_format_address(&s->peer, peer);
-	if (s->data.unproved > 0)
+	if (why == FAILURE_UNPROVED)
 		snprintf(text, sizeof(text),
 		    "From %s %u calls came to port %llu that could have been for any of "
 		    "several sessions: configure your client to resume the TLS session "
 		    "of the control connection.",
 		    peer, s->data.unproved, (unsigned long long)conf->pasv_min_port);
-	else if (s->data.strangers > 0)
+	else if (why == FAILURE_HEADERLESS)
+		snprintf(text, sizeof(text),
+		    "Calls to my port %u came through a proxy that did not say whose "
+		    "they are: it must send the PROXY header on data connections too.",
+		    s->data.target.port);
+	else if (why == FAILURE_STRANGERS)
 		snprintf(text, sizeof(text),
 		    "Nobody came to my port %u in %llu s from %s; I refused calls from "
 		    "other addresses (%u). Is there a NAT with several on your side?",
@@ -607,11 +623,8 @@ on_nobody_came(uv_timer_t *timer)
 		    s->data.target.port, (unsigned long long)conf->accept_timeout,
 		    (unsigned long long)conf->pasv_min_port,
 		    (unsigned long long)conf->pasv_max_port);
-	worker_failure(s->worker, s,
-	    s->data.unproved > 0    ? FAILURE_UNPROVED
-	    : s->data.strangers > 0 ? FAILURE_STRANGERS
-				    : FAILURE_NOBODY,
-	    0, s->data.strangers > 0 ? &s->data.stranger : NULL);
+	worker_failure(s->worker, s, why, 0,
+	    s->data.strangers > 0 ? &s->data.stranger : NULL);
 	transfer_failed(s, text);
 	session_run(s);
 }

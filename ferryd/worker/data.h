@@ -51,6 +51,7 @@ struct data {
 	bool from_port;         /* dialled from the active source port */
 	uint32_t call;          /* it is expected at the port for all; or 0 */
 	bool secure_call;       /* under TLS */
+	unsigned headerless;    /* calls of trusted proxies without a PROXY header */
 	unsigned unproved;      /* calls of its address that could have been another's */
 	struct conn *conn;      /* listener, dialled socket or data connection */
 	struct endpoint target; /* active: where to. passive: where we listen */

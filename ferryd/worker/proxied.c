@@ -95,11 +95,29 @@ proxied_free(struct proxied *p)
 	uv_close((uv_handle_t *)&p->timer, on_closed);
 }
 
+/* Nobody else will come for whom its port is open, or for those that came through proxies
+ * and expect a call at the port for all: their 425 tells why. */
+static void
+blame(const struct proxied *p)
+{
+	struct session *s = worker_session(p->worker, p->session);
+
+	if (s != NULL && data_listens_at(s, p->port))
+		s->data.headerless++;
+	if (p->session != 0)
+		return;
+	LIST_FOREACH(s, &p->worker->expecting, expecting) {
+		if (s->proxied)
+			s->data.headerless++;
+	}
+}
+
 static void
 refuse(struct proxied *p, const char *why)
 {
 	char from[ENDPOINT_TEXT_MAX];
 
+	blame(p);
 	endpoint_format(&p->from, from);
 	log_event(LOG_NOTICE, p->session,
 	    "proxy header=refused channel=data from=%s why=\"%s\"", from, why);
