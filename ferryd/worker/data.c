@@ -391,6 +391,12 @@ data_listens_at(const struct session *s, uint16_t port)
 	       s->data.target.port == port;
 }
 
+bool
+data_waited(const struct session *s, uint64_t turns)
+{
+	return s->data.state == DATA_LISTENING && s->data.turn <= turns;
+}
+
 void
 data_call(struct session *s, int fd, const struct endpoint *peer)
 {
@@ -518,6 +524,7 @@ data_expected(struct session *s)
 	d->target = s->local;
 	d->target.port = (uint16_t)s->conf->pasv_min_port;
 	d->active = false;
+	s->data.turn = ++s->worker->turns;
 	data_enter(s, DATA_LISTENING);
 	diagnosis_begin(s);
 	portqueue_go_on(s);
@@ -574,6 +581,7 @@ data_listen(struct session *s)
 	s->data.target = s->local;
 	s->data.target.port = port;
 	s->data.active = false;
+	s->data.turn = ++s->worker->turns;
 	data_enter(s, DATA_LISTENING);
 	diagnosis_begin(s);
 	conn_want(s->data.conn, CONN_READABLE);

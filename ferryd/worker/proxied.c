@@ -76,6 +76,7 @@ struct proxied {
 	struct proxy_reader reader;
 	uint32_t session; /* of no other one; or 0 */
 	uint16_t port;    /* it came to */
+	uint64_t turns;   /* of the worker, when it came */
 	uv_timer_t timer;
 };
 
@@ -127,12 +128,12 @@ refuse(struct proxied *p, const char *why)
 /* At the port for all, in clear: the master lets only one session of an address expect a
  * call at a time. NULL: none does, or TLS tells which. */
 static struct session *
-only_one_expecting(const struct worker *w, const struct endpoint *peer)
+only_one_expecting(const struct worker *w, const struct endpoint *peer, uint64_t turns)
 {
 	struct session *s;
 
 	LIST_FOREACH(s, &w->expecting, expecting) {
-		if (s->data.state == DATA_LISTENING && !s->data.secure_call &&
+		if (data_waited(s, turns) && !s->data.secure_call &&
 		    endpoint_same_address(&s->peer, peer))
 			return s;
 	}
@@ -141,9 +142,10 @@ only_one_expecting(const struct worker *w, const struct endpoint *peer)
 
 /* Takes fd. */
 static void
-hand_to_expecting(struct worker *w, int fd, const struct endpoint *peer)
+hand_to_expecting(
+    struct worker *w, int fd, const struct endpoint *peer, uint64_t turns)
 {
-	struct session *s = only_one_expecting(w, peer);
+	struct session *s = only_one_expecting(w, peer, turns);
 
 	if (s == NULL) {
 		caller_new(w, fd, peer, 0);
@@ -162,7 +164,7 @@ introduced(struct proxied *p, const struct endpoint *peer)
 	int fd = conn_take_fd(p->conn);
 
 	if (p->session == 0)
-		hand_to_expecting(w, fd, peer);
+		hand_to_expecting(w, fd, peer, p->turns);
 	else if (s != NULL && data_listens_at(s, p->port))
 		data_call(s, fd, peer);
 	else
@@ -201,6 +203,7 @@ proxied_new(struct worker *w, int fd)
 	}
 	p->worker = w;
 	p->reader = PROXY_READER_INIT;
+	p->turns = w->turns;
 	uv_timer_init(w->loop, &p->timer);
 	p->timer.data = p;
 	LIST_INSERT_HEAD(&w->proxied, p, next);
