@@ -1,9 +1,9 @@
 /*
  * What ferryd check finds out about this machine before it judges: plain values, so that
  * the judge is a pure function and a test can write any machine down. Gathering reads
- * files of the system, tries to bind ports, resolves pasv_address where it is a name, and
- * runs nft to read the packet filter's rules. It changes nothing, and asks nobody on the
- * network but the resolver.
+ * files of the system, tries to bind ports, resolves pasv_address where it is a name,
+ * calls its control port once if a server runs here, and runs nft to read the packet
+ * filter's rules. It changes nothing, and asks nobody on the network but the resolver.
  */
 #ifndef FERRYD_CHECK_FACTS_H
 #define FERRYD_CHECK_FACTS_H
@@ -13,6 +13,7 @@
 
 #include "conf.h"
 #include "endpoint.h"
+#include "reach.h"
 #include "ruleset.h"
 
 #define FACTS_ADDRESSES 64
@@ -49,6 +50,7 @@ struct facts {
 	struct endpoint advertised[FACTS_ADVERTISED];
 	size_t advertiseds;
 	bool advertised_by_name;
+	enum reach outside; /* its control port, called from here, where a server runs */
 
 	/* The passive range. */
 	unsigned busy;       /* ports that cannot be bound */

@@ -207,6 +207,30 @@ judge_inner_clients(struct judge *j, const char *told)
 }
 
 /* Somebody in front of us has that address. */
+/* A success may have stayed within the machine or the router, a failure may be a router
+ * that does not send calls back in. */
+static void
+judge_reach(struct judge *j, const char *outer)
+{
+	static const char *const what[] = {
+	    [REACH_YES] = "reaches something",
+	    [REACH_REFUSED] = "is refused",
+	    [REACH_SILENT] = "gets no answer",
+	};
+	const struct facts *f = j->facts;
+
+	if (f->outside == REACH_UNTRIED)
+		return;
+	find(j, LEVEL_UNKNOWN, f->outside == REACH_YES ? "P02" : "P07",
+	    "# from another network:\nferry doctor THIS_SERVER",
+	    "A call from this machine itself to %s port %u %s, which proves nothing: %s.",
+	    outer, f->control[0], what[f->outside],
+	    f->outside == REACH_YES
+		? "it may be another machine, or a way that only this side has"
+		: "many routers send no call from inside back in (hairpin), and then "
+		  "clients on this side fail as well where they are told that address");
+}
+
 static void
 judge_nat(struct judge *j, const struct endpoint *at)
 {
@@ -223,6 +247,7 @@ judge_nat(struct judge *j, const struct endpoint *at)
 	    "pasv_address %s is not this machine's: a router in front of it must forward "
 	    "the control port and %s to it, same numbers outside and inside.",
 	    text, j->range);
+	judge_reach(j, text);
 	if (f->ftp_helper)
 		find(j, LEVEL_WARNING, "P20",
 		    "# open the range by a rule of its own, and leave the helper out",

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "diagnosis.h"
 #include "dispatch.h"
 #include "log.h"
 #include "policy.h"
@@ -278,8 +279,12 @@ note_stall(struct session *s, struct transfer *t, enum pump_end end, int error)
 				       ? stall_judge(&seen)
 				       : FAILURE_CAUSES;
 
-	if (cause != FAILURE_CAUSES)
+	if (cause != FAILURE_CAUSES) {
+		const struct failure f = {.cause = cause};
+
 		worker_failure(s->worker, s, cause, error, NULL);
+		diagnosis_stalled(s, failure_code_name(failure_judge(&f).code));
+	}
 	return stall_words(cause, seen.upload);
 }
 

@@ -12,7 +12,7 @@ from harness.server import wait_until
 from test_stories import TOP, Place, pytestmark  # noqa: F401
 
 SIZE = 16 << 20
-OPTIONS = {"data_connection_timeout": 2, "write_enable": "YES", "anon_upload_enable": "YES", "no_anon_password": "YES"}
+OPTIONS = {"data_connection_timeout": 2, "anon_diagnosis_enable": "YES", "write_enable": "YES", "anon_upload_enable": "YES", "no_anon_password": "YES"}
 
 
 def verdicts(p):
@@ -81,6 +81,10 @@ def test_a_link_that_takes_small_packets_only(stalled, tmp_path):
     wait_until(lambda: repeats(p) >= 2, "nothing is sent again")
     aborted.send("ABOR")
     assert "My large packets get no answer" in last_word(aborted)
+    assert aborted.reply()[0] == 226
+    for s in (down, up, aborted):
+        assert b" stalled=L03" in s.command("SITE FERRY LASTDATA", 200)[1][-1]
+    assert b"stalled" not in listed.command("SITE FERRY LASTDATA", 200)[1][-1]
     wait_until(lambda: verdicts(p), "no verdict")
     assert verdicts(p) == {("L03", False, "open", net.CLIENT_OUTER)}
     assert len(re.findall(r"session=\d+ data=failed verdict=L03 certainty=likely way=open", p.server.log_text())) == 4
