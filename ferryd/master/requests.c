@@ -164,7 +164,7 @@ worker_log(struct worker *w, const struct msg_master_log *m)
 }
 
 /* messages.def has the bound as a number. */
-_Static_assert(FAILURE_CAUSES == 16, "the bound of MASTER_FAILURE's cause");
+_Static_assert(FAILURE_CAUSES == 17, "the bound of MASTER_FAILURE's cause");
 
 /* A client's data connection failed: one line in the log, one row for ferryd failures. */
 static void

@@ -73,6 +73,9 @@ static const struct {
 	"order."},
     [CODE_L09] = {"L09", "the client sends no more data",
 	"Its program stands still, or something on the way drops its packets."},
+    [CODE_S01] = {"S01", "this machine does not let the server open a passive port",
+	"Ports below 1024 are not for everybody (pasv_min_port=61000); else SELinux, an "
+	"AppArmor profile or the service's own sandbox forbids it: ferryd check."},
     [CODE_T03] = {"T03", "the data connection did not resume the TLS session",
 	"The client should reuse the session of its command connection; only if it "
 	"cannot, require_ssl_reuse=NO."},
@@ -166,6 +169,8 @@ failure_judge(const struct failure *f)
 		return likely(CODE_L09);
 	case FAILURE_HEADERLESS:
 		return certain(CODE_H09);
+	case FAILURE_FORBIDDEN:
+		return certain(CODE_S01);
 	case FAILURE_FORGOTTEN:
 		return likely(CODE_L01);
 	case FAILURE_NOBODY:

@@ -28,6 +28,7 @@ enum failure_cause {
 	FAILURE_UNREAD,    /* open: the client takes no more */
 	FAILURE_SILENT,    /* open: the client sends no more */
 	FAILURE_HEADERLESS, /* passive: calls of trusted proxies, without a PROXY header */
+	FAILURE_FORBIDDEN, /* passive: the system lets the server open no port: `error` */
 	FAILURE_FORGOTTEN, /* the control connection died in a transfer or behind it */
 	FAILURE_CAUSES,
 };
@@ -60,6 +61,7 @@ enum failure_code {
 	CODE_L07,
 	CODE_L08,
 	CODE_L09,
+	CODE_S01,
 	CODE_T03,
 	CODE_T07,
 	CODES,

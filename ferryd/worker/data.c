@@ -487,6 +487,7 @@ listen_in_range(const struct session *s, uint16_t *ret_port)
 	uint32_t at = dice[0] % count, step = 1 + dice[1] % count;
 	while (gcd(step, count) != 1)
 		step++;
+	bool busy = false;
 	for (uint32_t i = 0; i < count; i++, at = (at + step) % count) {
 		int fd = listen_at(s, (uint16_t)(low + at));
 		if (fd >= 0) {
@@ -495,8 +496,10 @@ listen_in_range(const struct session *s, uint16_t *ret_port)
 		}
 		if (errno != EADDRINUSE && errno != EACCES)
 			return -FERRY_ESYS;
+		busy |= errno == EADDRINUSE;
 	}
-	return -FERRY_ETOOBIG;
+	/* With errno EACCES: not one of them may be had, and waiting helps nobody. */
+	return busy ? -FERRY_ETOOBIG : -FERRY_ESYS;
 }
 
 /* ---- passive, with one port for all (ferryd/master/calls.h) ---- */

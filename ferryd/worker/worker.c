@@ -337,6 +337,7 @@ failure_port(
 	case FAILURE_NAMED:
 		return other->port;
 	case FAILURE_FULL:
+	case FAILURE_FORBIDDEN:
 	case FAILURE_FORGOTTEN:
 		return 0;
 	default:

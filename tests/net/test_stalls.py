@@ -1,4 +1,5 @@
-"""Data connections that were open and stood still: the server tells the client, the log and ferryd failures what it was."""
+"""What the server alone can tell, to the client, the log and ferryd failures: why a data connection that was open stood
+still, and that its own machine is in the way."""
 import concurrent.futures
 import contextlib
 import json
@@ -140,3 +141,14 @@ def test_the_control_connection_that_a_router_forgot(stalled):
     while left > 0:
         left -= len(data.recv(1 << 20))
     assert "certainty=likely way=control" in p.server.wait_log("data=failed verdict=L01")
+
+
+def test_a_machine_that_lets_nobody_open_a_port(stalled):
+    """The range is not full then, and nobody waits for a port of it."""
+    p, session = stalled()
+    s = session()
+    p.world.server.sysctl("net/ipv4/ip_local_port_range", "61000 65535")
+    p.world.server.sysctl("net/ipv4/ip_unprivileged_port_start", 61000)
+    assert "I cannot open a port: Permission denied." in s.command("EPSV", 425)[1][-1].decode()
+    wait_until(lambda: verdicts(p), "no verdict")
+    assert verdicts(p) == {("S01", True, "passive", net.CLIENT_OUTER)}

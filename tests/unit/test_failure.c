@@ -60,6 +60,7 @@ static const struct {
     {"a client that does not read", FAILURE_UNREAD, 0, OUTER, NULL, "L08!"},
     {"a client that does not send", FAILURE_SILENT, 0, OUTER, NULL, "L09?"},
     {"a proxy without a header", FAILURE_HEADERLESS, 0, OUTER, NULL, "H09!"},
+    {"no right to any port", FAILURE_FORBIDDEN, EACCES, OUTER, NULL, "S01!"},
     {"a router that forgets", FAILURE_FORGOTTEN, ETIMEDOUT, OUTER, NULL, "L01?"},
 };
 /* clang-format on */
@@ -141,7 +142,7 @@ test_lines_that_nobody_wrote(void **state)
 	    "1700000000 1 0 0 61000",
 	    "1700000000 1 0 0 61000 11.0.0.7",
 	    "1700000000 0 0 0 61000 11.0.0.7 -",
-	    "1700000000 1 16 0 61000 11.0.0.7 -",
+	    "1700000000 1 17 0 61000 11.0.0.7 -",
 	    "1700000000 1 0 4096 61000 11.0.0.7 -",
 	    "1700000000 1 0 0 65536 11.0.0.7 -",
 	    "-1 1 0 0 61000 11.0.0.7 -",
