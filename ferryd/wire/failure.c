@@ -51,8 +51,8 @@ static const struct {
 	"Something in front of this machine (a container's proxy, a load balancer) "
 	"changes the callers' addresses: make it keep them."},
     [CODE_H09] = {"H09", "the proxy in front did not say whose the data connection is",
-	"Have it send the PROXY header on the passive ports too, as on the control port, or "
-	"let data connections go round it (pasv_address)."},
+	"Have it send the PROXY header on the passive ports too, or let data connections "
+	"go round it (pasv_address)."},
     [CODE_H11] = {"H11", "the call came from another address than the client's",
 	"The client's network has several outer addresses: data_peer=resumed lets it "
 	"through under TLS."},
@@ -61,10 +61,10 @@ static const struct {
 	"should keep its control connection alive (ferry does, from 60 s on), or the "
 	"router remember it longer."},
     [CODE_L03] = {"L03", "large packets do not get through",
-	"A link on the way takes smaller packets only, and the ICMP messages that would say "
-	"so are filtered: sysctl net.ipv4.tcp_mtu_probing=1 here, let ICMP through, or have "
-	"the router in front of that link lower the MSS (uploads: only that, or a smaller "
-	"MTU at the client)."},
+	"A link on the way takes smaller packets only, and the ICMP messages that would "
+	"tell are filtered: let ICMP through, sysctl net.ipv4.tcp_mtu_probing=1 here "
+	"(for "
+	"downloads), or have the router in front of that link lower the MSS."},
     [CODE_L07] = {"L07", "packets are lost on the way",
 	"The data connection was open and then got no answer any more: a router that "
 	"forgets it, a line that is down, or a client that was switched off."},

@@ -634,8 +634,8 @@ on_nobody_came(uv_timer_t *timer)
 		    s->data.target.port, (unsigned long long)conf->accept_timeout,
 		    (unsigned long long)conf->pasv_min_port,
 		    (unsigned long long)conf->pasv_max_port);
-	worker_failure(s->worker, s, why, 0,
-	    s->data.strangers > 0 ? &s->data.stranger : NULL);
+	worker_failure(
+	    s->worker, s, why, 0, s->data.strangers > 0 ? &s->data.stranger : NULL);
 	transfer_failed(s, text);
 	session_run(s);
 }

@@ -29,7 +29,8 @@ struct diagnosis {
 	bool dialled;
 	int error; /* of dialling; 0: it worked, or goes on */
 	struct endpoint source;
-	const char *stalled; /* it was there and stood still: code of the cause, or NULL */
+	const char
+	    *stalled; /* it was there and stood still: code of the cause, or NULL */
 
 	char port_verb[8];
 	uint8_t argument[DIAGNOSIS_ARGUMENT];

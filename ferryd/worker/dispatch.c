@@ -300,7 +300,8 @@ note_proxy(struct session *s, struct bytes line)
 	if (line.p != NULL && is_proxy_header(line) && !session_logged_in(s) &&
 	    !s->proxied)
 		log_event(LOG_NOTICE, s->id,
-		    "proxy header=unexpected why=\"proxy_protocol_from does not have this "
+		    "proxy header=unexpected why=\"proxy_protocol_from does not have "
+		    "this "
 		    "address: H09\"");
 }
 

@@ -142,8 +142,7 @@ only_one_expecting(const struct worker *w, const struct endpoint *peer, uint64_t
 
 /* Takes fd. */
 static void
-hand_to_expecting(
-    struct worker *w, int fd, const struct endpoint *peer, uint64_t turns)
+hand_to_expecting(struct worker *w, int fd, const struct endpoint *peer, uint64_t turns)
 {
 	struct session *s = only_one_expecting(w, peer, turns);
 
