@@ -262,6 +262,9 @@ gather_kernel(const struct conf *c, struct facts *f)
 			    !is_reserved(text, port))
 				f->reserved = NO;
 	}
+	if (read_small(
+		"/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)))
+		f->unprivileged_from = (unsigned)strtoul(text, NULL, 10);
 	if (read_small("/proc/sys/net/ipv4/tcp_mtu_probing", text, sizeof(text)) &&
 	    text[0] >= '0' && text[0] <= '9')
 		f->mtu_probing = text[0] - '0';

@@ -73,6 +73,8 @@ struct facts {
 	enum yesno
 	    reserved;    /* ip_local_reserved_ports has all of the range that overlaps */
 	int mtu_probing; /* tcp_mtu_probing; -1: unknown */
+	/* Ports below are root's; 0: unknown. The processes that listen are not root. */
+	unsigned unprivileged_from;
 
 	/* The packet filter. */
 	enum unread unread;

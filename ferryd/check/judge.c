@@ -370,6 +370,26 @@ judge_busy(struct judge *j)
 		    f->first_busy, strerror(f->busy_error));
 }
 
+/* Root, who asks, may bind them all. The one port for all is the master's. */
+static void
+judge_right(struct judge *j)
+{
+	const struct facts *f = j->facts;
+	char advice[160];
+
+	if (is_one_port(j) || low_of(j) >= f->unprivileged_from)
+		return;
+	snprintf(advice, sizeof(advice),
+	    "sysctl -w net.ipv4.ip_unprivileged_port_start=%u\n"
+	    "# or one port for all, which the master opens:\n"
+	    "pasv_max_port=%u",
+	    low_of(j) < 1024 ? low_of(j) : 1024, low_of(j));
+	find(j, LEVEL_ERROR, "S01", advice,
+	    "Ports below %u are root's on this machine, and the processes that open %s "
+	    "are not root.",
+	    f->unprivileged_from, j->range);
+}
+
 /* Only ports that wait for their call are taken: a range as large as the limit of
  * sessions never runs out. */
 static void
@@ -418,6 +438,7 @@ judge_passive(struct judge *j)
 	judge_advertised(j);
 	judge_hosts(j);
 	judge_busy(j);
+	judge_right(j);
 	judge_ephemeral(j);
 	judge_size(j);
 }

@@ -152,3 +152,9 @@ def test_a_machine_that_lets_nobody_open_a_port(stalled):
     assert "I cannot open a port: Permission denied." in s.command("EPSV", 425)[1][-1].decode()
     wait_until(lambda: verdicts(p), "no verdict")
     assert verdicts(p) == {("S01", True, "passive", net.CLIENT_OUTER)}
+    with p.world.server:
+        done = subprocess.run([TOP / "build" / "ferryd" / "ferryd", "check", "--json", "--config",
+                               p.server.directory / "ferryd.conf"], capture_output=True, text=True, timeout=60)
+        wrong = next(f for f in json.loads(done.stdout)["findings"] if f["codes"] == "S01")
+        subprocess.run(wrong["advice"].splitlines()[0], shell=True, check=True, capture_output=True)
+    s.command("EPSV", 229)
