@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "callers.h"
 #include "iptables.h"
 #include "util.h"
 
@@ -199,6 +200,18 @@ gather_ports(const struct conf *c, struct facts *f)
 		f->data_port_error = try_families(c, f, (uint16_t)c->ftp_data_port);
 }
 
+/* A router may send the call back to this machine, or refuse to. */
+static void
+gather_reach(struct facts *f)
+{
+	struct endpoint to = f->advertised[0];
+
+	if (f->control_busy != YES || f->advertiseds != 1)
+		return;
+	to.port = f->control[0];
+	f->outside = reach_try(&to);
+}
+
 /* ---- the kernel ---- */
 
 /* "32768\t60999" and "8080,9000-9100"; 0..65535 both. */
@@ -249,6 +262,9 @@ gather_kernel(const struct conf *c, struct facts *f)
 			    !is_reserved(text, port))
 				f->reserved = NO;
 	}
+	if (read_small(
+		"/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)))
+		f->unprivileged_from = (unsigned)strtoul(text, NULL, 10);
 	if (read_small("/proc/sys/net/ipv4/tcp_mtu_probing", text, sizeof(text)) &&
 	    text[0] >= '0' && text[0] <= '9')
 		f->mtu_probing = text[0] - '0';
@@ -500,6 +516,8 @@ facts_gather(const struct conf *conf, struct facts *ret)
 	facts_gather_addresses(conf, ret);
 	gather_advertised(conf, ret);
 	gather_ports(conf, ret);
+	gather_reach(ret);
+	callers_gather(conf, ret);
 	gather_kernel(conf, ret);
 	gather_filter(conf, ret);
 	gather_container(ret);

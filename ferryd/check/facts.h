@@ -1,9 +1,9 @@
 /*
  * What ferryd check finds out about this machine before it judges: plain values, so that
  * the judge is a pure function and a test can write any machine down. Gathering reads
- * files of the system, tries to bind ports, resolves pasv_address where it is a name, and
- * runs nft to read the packet filter's rules. It changes nothing, and asks nobody on the
- * network but the resolver.
+ * files of the system, tries to bind ports, resolves pasv_address where it is a name,
+ * calls its control port once if a server runs here, and runs nft to read the packet
+ * filter's rules. It changes nothing, and asks nobody on the network but the resolver.
  */
 #ifndef FERRYD_CHECK_FACTS_H
 #define FERRYD_CHECK_FACTS_H
@@ -13,6 +13,7 @@
 
 #include "conf.h"
 #include "endpoint.h"
+#include "reach.h"
 #include "ruleset.h"
 
 #define FACTS_ADDRESSES 64
@@ -49,6 +50,7 @@ struct facts {
 	struct endpoint advertised[FACTS_ADVERTISED];
 	size_t advertiseds;
 	bool advertised_by_name;
+	enum reach outside; /* its control port, called from here, where a server runs */
 
 	/* The passive range. */
 	unsigned busy;       /* ports that cannot be bound */
@@ -57,6 +59,13 @@ struct facts {
 	enum yesno
 	    control_busy; /* a server runs on the control port: ferryd, most likely */
 
+	/* Connections to the control port that the system knows of, a minute back. */
+	unsigned calls;
+	unsigned trusted_calls; /* of them, from proxy_protocol_from */
+	struct endpoint caller; /* one of the others, or of all */
+	bool one_caller;        /* there is no other address */
+	bool caller_is_gateway; /* it is this machine's way out */
+
 	int data_port_error; /* of binding ftp_data_port; 0: it can be bound */
 
 	/* The kernel; low > high: unknown */
@@ -64,6 +73,8 @@ struct facts {
 	enum yesno
 	    reserved;    /* ip_local_reserved_ports has all of the range that overlaps */
 	int mtu_probing; /* tcp_mtu_probing; -1: unknown */
+	/* Ports below are root's; 0: unknown. The processes that listen are not root. */
+	unsigned unprivileged_from;
 
 	/* The packet filter. */
 	enum unread unread;

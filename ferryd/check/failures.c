@@ -142,12 +142,6 @@ format_network(const struct network *w, char out[ENDPOINT_TEXT_MAX + 4])
 
 /* ---- printing ---- */
 
-static const char *
-way_of(const struct failure_record *r)
-{
-	return failure_is_active(r->failure.cause) ? "active" : "passive";
-}
-
 static void
 format_time(int64_t at, const char *format, char *out, size_t cap)
 {
@@ -177,8 +171,9 @@ print_row(const struct failure_record *r)
 	if (r->failure.error != 0)
 		snprintf(what + n, sizeof(what) - (size_t)n, " The system said: %s.",
 		    strerror(r->failure.error));
-	printf("%s  %-15s  %-7s  port %u  %u times  %s\n", when, who, way_of(r),
-	    r->failure.port, r->count, failure_code_name(r->verdict.code));
+	printf("%s  %-15s  %-7s  port %u  %u times  %s\n", when, who,
+	    failure_way(r->failure.cause), r->failure.port, r->count,
+	    failure_code_name(r->verdict.code));
 	say_wrapped("", what);
 }
 
@@ -225,9 +220,10 @@ json_of(const struct failure_record *r)
 	if (r->failure.other.family != 0)
 		endpoint_format_address(&r->failure.other, other);
 	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:b, s:s, s:s, s:s, s:s}",
-	    "last", when, "client", who, "way", way_of(r), "port", (int)r->failure.port,
-	    "count", (json_int_t)r->count, "code", failure_code_name(r->verdict.code),
-	    "certain", (int)r->verdict.certain, "other", other, "error",
+	    "last", when, "client", who, "way", failure_way(r->failure.cause), "port",
+	    (int)r->failure.port, "count", (json_int_t)r->count, "code",
+	    failure_code_name(r->verdict.code), "certain", (int)r->verdict.certain,
+	    "other", other, "error",
 	    r->failure.error != 0 ? strerror(r->failure.error) : "", "means",
 	    failure_code_means(r->verdict.code), "advice",
 	    failure_code_advice(r->verdict.code));

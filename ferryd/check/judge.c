@@ -3,7 +3,7 @@
  * that something is wrong and how to put it right, or that it cannot tell. Must never do
  * I/O, and never claim what the facts do not show.
  */
-#include "judge.h"
+#include "judge_impl.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,18 +19,7 @@
 /* Room for clients that come back before the system has let go of their last port. */
 #define ROOM 2
 
-struct judge {
-	const struct conf *conf;
-	const struct facts *facts;
-	struct findings *out;
-	/* "61000-61199", and "61000:61199" as iptables and ufw write it */
-	char range[24], range_colon[24];
-};
-
-static void find(struct judge *j, enum level level, const char *codes, const char *advice,
-    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-
-static void
+void
 find(struct judge *j, enum level level, const char *codes, const char *advice,
     const char *fmt, ...)
 {
@@ -66,7 +55,7 @@ is_one_port(const struct judge *j)
 	return conf_one_passive_port(j->conf);
 }
 
-static bool
+bool
 is_inner(const struct endpoint *ep)
 {
 	enum endpoint_scope scope = endpoint_scope_of(ep);
@@ -218,6 +207,30 @@ judge_inner_clients(struct judge *j, const char *told)
 }
 
 /* Somebody in front of us has that address. */
+/* A success may have stayed within the machine or the router, a failure may be a router
+ * that does not send calls back in. */
+static void
+judge_reach(struct judge *j, const char *outer)
+{
+	static const char *const what[] = {
+	    [REACH_YES] = "reaches something",
+	    [REACH_REFUSED] = "is refused",
+	    [REACH_SILENT] = "gets no answer",
+	};
+	const struct facts *f = j->facts;
+
+	if (f->outside == REACH_UNTRIED)
+		return;
+	find(j, LEVEL_UNKNOWN, f->outside == REACH_YES ? "P02" : "P07",
+	    "# from another network:\nferry doctor THIS_SERVER",
+	    "A call from this machine itself to %s port %u %s, which proves nothing: %s.",
+	    outer, f->control[0], what[f->outside],
+	    f->outside == REACH_YES
+		? "it may be another machine, or a way that only this side has"
+		: "many routers send no call from inside back in (hairpin), and then "
+		  "clients on this side fail as well where they are told that address");
+}
+
 static void
 judge_nat(struct judge *j, const struct endpoint *at)
 {
@@ -234,6 +247,7 @@ judge_nat(struct judge *j, const struct endpoint *at)
 	    "pasv_address %s is not this machine's: a router in front of it must forward "
 	    "the control port and %s to it, same numbers outside and inside.",
 	    text, j->range);
+	judge_reach(j, text);
 	if (f->ftp_helper)
 		find(j, LEVEL_WARNING, "P20",
 		    "# open the range by a rule of its own, and leave the helper out",
@@ -356,6 +370,26 @@ judge_busy(struct judge *j)
 		    f->first_busy, strerror(f->busy_error));
 }
 
+/* Root, who asks, may bind them all. The one port for all is the master's. */
+static void
+judge_right(struct judge *j)
+{
+	const struct facts *f = j->facts;
+	char advice[160];
+
+	if (is_one_port(j) || low_of(j) >= f->unprivileged_from)
+		return;
+	snprintf(advice, sizeof(advice),
+	    "sysctl -w net.ipv4.ip_unprivileged_port_start=%u\n"
+	    "# or one port for all, which the master opens:\n"
+	    "pasv_max_port=%u",
+	    low_of(j) < 1024 ? low_of(j) : 1024, low_of(j));
+	find(j, LEVEL_ERROR, "S01", advice,
+	    "Ports below %u are root's on this machine, and the processes that open %s "
+	    "are not root.",
+	    f->unprivileged_from, j->range);
+}
+
 /* Only ports that wait for their call are taken: a range as large as the limit of
  * sessions never runs out. */
 static void
@@ -404,6 +438,7 @@ judge_passive(struct judge *j)
 	judge_advertised(j);
 	judge_hosts(j);
 	judge_busy(j);
+	judge_right(j);
 	judge_ephemeral(j);
 	judge_size(j);
 }
@@ -693,6 +728,7 @@ judge(const struct conf *conf, const struct facts *f, struct findings *ret)
 	judge_passive(&j);
 	judge_active(&j);
 	judge_filter(&j);
+	judge_proxies(&j);
 	judge_surroundings(&j);
 	judge_times(&j);
 }

@@ -21,11 +21,20 @@ tell(struct call *c, enum msg_type type)
 	(void)child_tell(&session_of(c)->worker->child, &m, -1);
 }
 
-/* Behind nobody, or behind others that TLS tells from it. */
-static bool
-may_go_ahead(const struct call *before, const struct call *c)
+static struct worker *
+worker_of(struct call *c)
 {
-	return before == NULL || (before->granted != 0 && before->secure && c->secure);
+	return session_of(c)->worker;
+}
+
+/* Behind nobody, or behind others that TLS tells from it: a worker can do that among its
+ * own. (One address has sessions with several workers during a reload, and when the one
+ * that has the others is full.) */
+static bool
+may_go_ahead(struct call *before, struct call *c)
+{
+	return before == NULL || (before->granted != 0 && before->secure && c->secure &&
+				     worker_of(before) == worker_of(c));
 }
 
 /* The crowded list is right again: those of whom the last has to wait. */
@@ -46,7 +55,7 @@ note_crowd(struct peers *p, struct peer *peer)
 
 /* Whose turn has come hears of it. */
 static void
-grant(struct peers *p, struct peer *peer, uint64_t now)
+grant_due(struct peers *p, struct peer *peer, uint64_t now)
 {
 	struct call *before = NULL, *c;
 
@@ -55,11 +64,51 @@ grant(struct peers *p, struct peer *peer, uint64_t now)
 			break;
 		if (c->granted == 0) {
 			c->granted = now;
+			worker_of(c)->called++;
 			tell(c, MSG_WORKER_EXPECTED);
 		}
 		before = c;
 	}
 	note_crowd(p, peer);
+}
+
+/* Is there somebody whose turn would come now? */
+static bool
+is_due(struct peer *peer)
+{
+	struct call *before = NULL, *c;
+
+	TAILQ_FOREACH(c, &peer->calls, next) {
+		if (c->granted == 0)
+			return may_go_ahead(before, c);
+		before = c;
+	}
+	return false;
+}
+
+/* Before somebody is told the port, all calls that are there already are taken: they
+ * answer what was told earlier, or nothing. So a call that its client has given up is
+ * closed, and never becomes the next session's, or its own session's next one. */
+static void
+grant(struct peers *p, struct peer *peer, uint64_t now)
+{
+	note_crowd(p, peer);
+	if (!is_due(peer))
+		return;
+	if (!peer->is_due)
+		TAILQ_INSERT_TAIL(&p->due, peer, due_next);
+	peer->is_due = true;
+	if (p->collecting)
+		return;
+	p->collecting = true;
+	if (p->collect != NULL)
+		p->collect(p->collector);
+	p->collecting = false;
+	while ((peer = TAILQ_FIRST(&p->due)) != NULL) {
+		TAILQ_REMOVE(&p->due, peer, due_next);
+		peer->is_due = false;
+		grant_due(p, peer, now);
+	}
 }
 
 static uint64_t
@@ -73,6 +122,8 @@ static void
 take_out(struct peer *peer, struct call *c)
 {
 	TAILQ_REMOVE(&peer->calls, c, next);
+	if (c->granted != 0)
+		worker_of(c)->called--;
 	c->expected = false;
 	c->granted = 0;
 }
@@ -102,7 +153,7 @@ calls_hand_over(struct peers *p, const struct endpoint *from, int fd)
 	struct call *c = peer != NULL ? TAILQ_FIRST(&peer->calls) : NULL;
 	struct msg m = {.type = MSG_WORKER_CALL};
 
-	if (c == NULL)
+	if (c == NULL || c->granted == 0)
 		return false;
 	struct session *s = session_of(c);
 	if (!c->secure) {

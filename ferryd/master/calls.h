@@ -3,7 +3,10 @@
  * whose is it? Its address tells, and the master knows who expects a call from there. In
  * clear nothing else does, so only one session per address may expect one at a time, and
  * the others' turn comes after it. Under TLS the worker finds out which session a call
- * resumes: any number may expect one.
+ * resumes: any number of one worker's may expect one.
+ *
+ * Calls that are at the port already when somebody's turn comes are none of his: they are
+ * taken first (peers.h, collect).
  *
  * A worker asks before it tells the port to its client (MASTER_EXPECT, WORKER_EXPECTED),
  * so no call can be quicker than the word of it. For the master alone.

@@ -87,6 +87,7 @@ struct worker {
 	size_t slots;
 	struct session **session; /* by slot */
 	size_t sessions;
+	size_t called; /* of them, those whose turn it is at the passive port for all */
 	uint32_t turn; /* how often ids went round the slots */
 	size_t search; /* where to look for a free slot */
 };
@@ -164,6 +165,8 @@ int crew_take(struct crew *crew, int *fd, const struct endpoint *peer, struct pe
  * PROXY header of a trusted proxy (then one has all that come through proxies). False: it
  * is nobody's, and fd still the caller's. */
 bool crew_offer_call(struct crew *crew, const struct endpoint *from, int fd);
+/* ... and a session of that worker has been told the port. */
+bool crew_awaits_call(const struct crew *crew, const struct endpoint *from);
 
 /* Has that address more sessions than it may? */
 bool crew_is_crowded(const struct crew *crew, const struct peer *who);

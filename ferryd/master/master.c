@@ -27,6 +27,9 @@
 
 /* Clients taken per wake-up, so that signals and messages are not starved by a flood. */
 #define ACCEPT_TURN 64
+/* Data connections taken before the next session is told the port: all that fit into the
+ * queue, unless they come faster than that. */
+#define COLLECT_TURN 1024
 /* No descriptors left: try again after this many milliseconds instead of spinning. */
 #define ACCEPT_PAUSE 100
 /* How often certificates are looked at for changes, and turns at the shared passive port
@@ -133,6 +136,20 @@ take_client(const struct listener *l, int client, const struct endpoint *peer)
 	m->sessions--;
 }
 
+/* The crew for a call whose address does not tell whose it is: a retired one only if it
+ * alone has told the port to somebody. */
+static struct crew *
+crew_called(struct master *m, const struct endpoint *peer)
+{
+	struct crew *crew;
+
+	LIST_FOREACH(crew, &m->crews, next) {
+		if (crew_awaits_call(crew, peer))
+			return crew;
+	}
+	return LIST_FIRST(&m->crews);
+}
+
 /* A data connection, for whoever expects it. */
 static void
 take_call(const struct listener *l, int fd, const struct endpoint *peer)
@@ -144,7 +161,7 @@ take_call(const struct listener *l, int fd, const struct endpoint *peer)
 	/* A proxy's own address tells nothing, even if it has sessions itself. */
 	if ((!conf_trusts_proxy(&crew->conf, peer) &&
 		calls_hand_over(&m->peers, peer, fd)) ||
-	    crew_offer_call(crew, peer, fd))
+	    crew_offer_call(crew_called(m, peer), peer, fd))
 		return;
 	close(fd);
 	if (m->strangers++ >= STRANGERS_LOGGED)
@@ -176,12 +193,11 @@ accept_pause(struct master *m, int error)
 	uv_timer_start(&m->pause, accept_again, ACCEPT_PAUSE, 0);
 }
 
+/* Takes up to so many calls, if there are. */
 static void
-call_ready(uv_poll_t *poll, int status, int events)
+take_calls(struct listener *l, int most)
 {
-	struct listener *l = poll->data;
-
-	for (int i = 0; i < ACCEPT_TURN; i++) {
+	for (int i = 0; i < most; i++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof(ss);
 		struct endpoint peer;
@@ -201,6 +217,22 @@ call_ready(uv_poll_t *poll, int status, int events)
 		else
 			l->take(l, fd, &peer);
 	}
+}
+
+static void
+call_ready(uv_poll_t *poll, int status, int events)
+{
+	take_calls(poll->data, ACCEPT_TURN);
+}
+
+/* What waits at the port for all: see calls.c. */
+static void
+collect_calls(void *collector)
+{
+	struct master *m = collector;
+
+	for (size_t i = 0; i < m->passives; i++)
+		take_calls(m->passive[i], COLLECT_TURN);
 }
 
 static void
@@ -603,6 +635,8 @@ master_run(const struct master_plan *plan)
 	m = (struct master){.plan = plan, .descriptors = raise_descriptors()};
 	LIST_INIT(&m.crews);
 	peers_init(&m.peers);
+	m.peers.collect = collect_calls;
+	m.peers.collector = &m;
 	failures_begin(&m.peers.failures, plan->conf->failures_file);
 	if (sandbox_basics() < 0 || programs_open(&m.programs) < 0 ||
 	    uv_loop_init(&m.loop) < 0)

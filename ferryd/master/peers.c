@@ -15,6 +15,9 @@ peers_init(struct peers *p)
 	for (size_t i = 0; i < PEERS_BUCKETS; i++)
 		SLIST_INIT(&p->bucket[i]);
 	TAILQ_INIT(&p->crowded);
+	TAILQ_INIT(&p->due);
+	p->collect = NULL;
+	p->collecting = false;
 	if (getrandom(&p->seed, sizeof(p->seed), 0) != sizeof(p->seed))
 		p->seed = 0x9e3779b97f4a7c15;
 }
@@ -67,7 +70,7 @@ peers_add(struct peers *p, const struct endpoint *address)
 static void
 forget(struct peers *p, struct peer *peer)
 {
-	assert(TAILQ_EMPTY(&peer->calls) && !peer->is_crowded);
+	assert(TAILQ_EMPTY(&peer->calls) && !peer->is_crowded && !peer->is_due);
 	SLIST_REMOVE(&p->bucket[bucket_of(p, &peer->address)], peer, peer, next);
 	free(peer);
 }

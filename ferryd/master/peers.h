@@ -26,11 +26,17 @@ struct peer {
 	struct call_queue calls;
 	TAILQ_ENTRY(peer) crowded_next; /* while is_crowded */
 	bool is_crowded;                /* some of its calls wait for others: calls.c */
+	TAILQ_ENTRY(peer) due_next;     /* while is_due */
+	bool is_due; /* one of them goes on when all calls that are there are taken */
 };
 
 struct peers {
 	SLIST_HEAD(, peer) bucket[PEERS_BUCKETS];
-	TAILQ_HEAD(, peer) crowded;
+	TAILQ_HEAD(, peer) crowded, due;
+	/* Takes the calls that wait at the port for all (calls_hand_over()). Or NULL. */
+	void (*collect)(void *collector);
+	void *collector;
+	bool collecting;
 	struct probes probes;
 	struct failures failures; /* of their data connections */
 	uint64_t seed; /* random: clients must not choose their bucket */

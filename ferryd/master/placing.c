@@ -106,6 +106,12 @@ worker_for(struct crew *crew, const struct peer *who)
 }
 
 bool
+crew_awaits_call(const struct crew *crew, const struct endpoint *from)
+{
+	return gathers(crew, from) && crew->worker[0].called > 0;
+}
+
+bool
 crew_offer_call(struct crew *crew, const struct endpoint *from, int fd)
 {
 	const struct msg m = {.type = MSG_WORKER_CALL};

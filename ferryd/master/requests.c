@@ -164,7 +164,7 @@ worker_log(struct worker *w, const struct msg_master_log *m)
 }
 
 /* messages.def has the bound as a number. */
-_Static_assert(FAILURE_CAUSES == 10, "the bound of MASTER_FAILURE's cause");
+_Static_assert(FAILURE_CAUSES == 17, "the bound of MASTER_FAILURE's cause");
 
 /* A client's data connection failed: one line in the log, one row for ferryd failures. */
 static void
@@ -188,7 +188,7 @@ note_failure(struct session *s, const struct msg_master_failure *m)
 	    "data=failed verdict=%s certainty=%s way=%s peer=%s port=%u other=%s "
 	    "error=\"%s\" why=\"%s\"",
 	    failure_code_name(v.code), v.certain ? "certain" : "likely",
-	    failure_is_active(f.cause) ? "active" : "passive", peer, f.port, other,
+	    failure_way(f.cause), peer, f.port, other,
 	    f.error != 0 ? strerror(f.error) : "", failure_code_means(v.code));
 }
 

@@ -50,9 +50,32 @@ static const struct {
     [CODE_H03] = {"H03", "the call came from another inner address than the client's",
 	"Something in front of this machine (a container's proxy, a load balancer) "
 	"changes the callers' addresses: make it keep them."},
+    [CODE_H09] = {"H09", "the proxy in front did not say whose the data connection is",
+	"Have it send the PROXY header on the passive ports too, or let data connections "
+	"go round it (pasv_address)."},
     [CODE_H11] = {"H11", "the call came from another address than the client's",
 	"The client's network has several outer addresses: data_peer=resumed lets it "
 	"through under TLS."},
+    [CODE_L01] = {"L01", "the control connection died while a file moved",
+	"A router or balancer on the way forgets connections that are silent: the client "
+	"should keep its control connection alive (ferry does, from 60 s on), or the "
+	"router remember it longer."},
+    [CODE_L03] = {"L03", "large packets do not get through",
+	"A link on the way takes smaller packets only, and the ICMP messages that would "
+	"tell are filtered: let ICMP through, sysctl net.ipv4.tcp_mtu_probing=1 here "
+	"(for "
+	"downloads), or have the router in front of that link lower the MSS."},
+    [CODE_L07] = {"L07", "packets are lost on the way",
+	"The data connection was open and then got no answer any more: a router that "
+	"forgets it, a line that is down, or a client that was switched off."},
+    [CODE_L08] = {"L08", "the client takes no more data",
+	"Its program stands still, or waits for its disk or its user. The network is in "
+	"order."},
+    [CODE_L09] = {"L09", "the client sends no more data",
+	"Its program stands still, or something on the way drops its packets."},
+    [CODE_S01] = {"S01", "this machine does not let the server open a passive port",
+	"Ports below 1024 are not for everybody (pasv_min_port=61000); else SELinux, an "
+	"AppArmor profile or the service's own sandbox forbids it: ferryd check."},
     [CODE_T03] = {"T03", "the data connection did not resume the TLS session",
 	"The client should reuse the session of its command connection; only if it "
 	"cannot, require_ssl_reuse=NO."},
@@ -136,6 +159,20 @@ failure_judge(const struct failure *f)
 		return certain(CODE_T03);
 	case FAILURE_HANDSHAKE:
 		return likely(CODE_T07);
+	case FAILURE_SWALLOWED:
+		return likely(CODE_L03);
+	case FAILURE_LOST:
+		return likely(CODE_L07);
+	case FAILURE_UNREAD:
+		return certain(CODE_L08);
+	case FAILURE_SILENT:
+		return likely(CODE_L09);
+	case FAILURE_HEADERLESS:
+		return certain(CODE_H09);
+	case FAILURE_FORBIDDEN:
+		return certain(CODE_S01);
+	case FAILURE_FORGOTTEN:
+		return likely(CODE_L01);
 	case FAILURE_NOBODY:
 	case FAILURE_CAUSES:
 		break;
@@ -143,11 +180,24 @@ failure_judge(const struct failure *f)
 	return likely(CODE_P11);
 }
 
-bool
-failure_is_active(enum failure_cause cause)
+const char *
+failure_way(enum failure_cause cause)
 {
-	return cause == FAILURE_DIALLED || cause == FAILURE_BIND ||
-	       cause == FAILURE_NAMED;
+	switch (cause) {
+	case FAILURE_DIALLED:
+	case FAILURE_BIND:
+	case FAILURE_NAMED:
+		return "active";
+	case FAILURE_SWALLOWED:
+	case FAILURE_LOST:
+	case FAILURE_UNREAD:
+	case FAILURE_SILENT:
+		return "open";
+	case FAILURE_FORGOTTEN:
+		return "control";
+	default:
+		return "passive";
+	}
 }
 
 const char *

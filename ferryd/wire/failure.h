@@ -1,7 +1,8 @@
 /*
- * Data connections that did not come about: what the server saw, the verdict that follows
- * (a pure function), and the line that a failures file has for each. For the worker,
- * which saw it, the master, which keeps it, and ferryd failures, which shows it.
+ * Data connections that did not come about, or stood still: what the server saw, the
+ * verdict that follows (a pure function), and the line that a failures file has for each.
+ * For the worker, which saw it, the master, which keeps it, and ferryd failures, which
+ * shows it.
  */
 #ifndef FERRYD_WIRE_FAILURE_H
 #define FERRYD_WIRE_FAILURE_H
@@ -23,6 +24,13 @@ enum failure_cause {
 	FAILURE_NAMED,    /* PORT or EPRT named `other` */
 	FAILURE_NOT_RESUMED, /* the data connection did not resume the TLS session */
 	FAILURE_HANDSHAKE,   /* its TLS handshake failed */
+	FAILURE_SWALLOWED,   /* open: small packets arrive, full ones never did */
+	FAILURE_LOST,        /* open: ours are confirmed no more */
+	FAILURE_UNREAD,      /* open: the client takes no more */
+	FAILURE_SILENT,      /* open: the client sends no more */
+	FAILURE_HEADERLESS,  /* passive: trusted proxies called without a PROXY header */
+	FAILURE_FORBIDDEN, /* passive: the system lets the server open no port: `error` */
+	FAILURE_FORGOTTEN, /* the control connection died in a transfer or behind it */
 	FAILURE_CAUSES,
 };
 
@@ -47,7 +55,14 @@ enum failure_code {
 	CODE_A13,
 	CODE_A18,
 	CODE_H03,
+	CODE_H09,
 	CODE_H11,
+	CODE_L01,
+	CODE_L03,
+	CODE_L07,
+	CODE_L08,
+	CODE_L09,
+	CODE_S01,
 	CODE_T03,
 	CODE_T07,
 	CODES,
@@ -60,7 +75,9 @@ struct failure_verdict {
 
 /* What it was: from what was seen, no more. */
 struct failure_verdict failure_judge(const struct failure *f);
-bool failure_is_active(enum failure_cause cause);
+/* Which connection: "active" and "passive" are calls that failed, "open" a data
+ * connection that stood still, "control" the control connection. */
+const char *failure_way(enum failure_cause cause);
 
 /* "P11"; what it means; what to do. Static text. */
 const char *failure_code_name(enum failure_code code);

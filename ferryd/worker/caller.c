@@ -21,6 +21,7 @@ struct caller {
 	struct conn *conn; /* NULL: a session has it */
 	struct endpoint peer;
 	uint32_t session; /* of no other one; or 0 */
+	uint64_t turns;   /* of the worker, when it came */
 	uv_timer_t timer; /* of the handshake */
 };
 
@@ -56,14 +57,14 @@ not_known(struct caller *c, const char *why)
 static bool
 could_be_its(const struct session *s, const struct caller *c)
 {
-	return s->data.state == DATA_LISTENING && s->data.secure_call &&
+	return data_waited(s, c->turns) && s->data.secure_call &&
 	       endpoint_same_address(&s->peer, &c->peer);
 }
 
 static bool
 resumes(const struct caller *c, const struct session *s)
 {
-	return s->data.state == DATA_LISTENING &&
+	return data_waited(s, c->turns) &&
 	       tls_resumes(conn_tls(c->conn), s->tls_number) &&
 	       (conf_trusts_resumed(s->conf) ||
 		   endpoint_same_address(&s->peer, &c->peer));
@@ -161,6 +162,7 @@ caller_make(struct worker *w, int fd, uint32_t session)
 	}
 	c->worker = w;
 	c->session = session;
+	c->turns = w->turns;
 	uv_timer_init(w->loop, &c->timer);
 	c->timer.data = c;
 	LIST_INSERT_HEAD(&w->callers, c, next);

@@ -1,20 +1,25 @@
+/* clang-format off */
 /*
  * SITE FERRY: what the server saw of a data connection that failed, so that the client's
  * side can tell what it was.
  *
- *   SITE FERRY WHOAMI             200 peer=198.51.100.7:40211 local=192.0.2.1:21
- * tls=TLSv1.3 proxyhdr=no SITE FERRY LASTDATA           200 mode=EPSV port=61017 listened=20.0s
- * accepted=0 rejected=0 200 mode=EPRT to=198.51.100.7:50187 result=ETIMEDOUT
- * src=192.0.2.1:20 SITE FERRY LASTPORT           200 received=504F5254...  the line as it
- * came, in hexadecimal: what changes addresses on its way changes none in there SITE
- * FERRY INFO               200 advertise=203.0.113.1 range=61000-61199 srcport=any SITE
- * FERRY PROBE <SP> <port>  200 to=198.51.100.7 port=50187 result=ECONNREFUSED ms=12 SITE
- * FERRY BLOB <SP> <n>      150, n bytes over the data connection, 226
+ *   SITE FERRY WHOAMI        200 peer=198.51.100.7:40211 local=192.0.2.1:21 tls=TLSv1.3
+ *                                proxyhdr=no
+ *   SITE FERRY LASTDATA      200 mode=EPSV port=61017 listened=20.0s accepted=0 rejected=0
+ *                            200 mode=EPRT to=198.51.100.7:50187 result=ETIMEDOUT
+ *                                src=192.0.2.1:20
+ *                            ... stalled=L03   it was there, and stood still
+ *   SITE FERRY LASTPORT      200 received=504F5254...   the line as it came, in hexadecimal:
+ *                                what changes addresses on its way changes none in there
+ *   SITE FERRY INFO          200 advertise=203.0.113.1 range=61000-61199 srcport=any
+ *   SITE FERRY PROBE port    200 to=198.51.100.7 port=50187 result=ECONNREFUSED ms=12
+ *   SITE FERRY BLOB n        150, n bytes over the data connection, 226
  *
  * Must never dial anybody but the client, nor a low port, nor one more often than
  * PROBES_MAX in a session (the master counts by address and hour); no byte is sent or
  * read there. No reply looks like one that says where to connect.
  */
+/* clang-format on */
 #include "cmd_diagnosis.h"
 
 #include <errno.h>
@@ -67,9 +72,10 @@ tell_passive(struct session *s, const struct diagnosis *d)
 		endpoint_format(&d->rejected_from, from);
 		snprintf(rejected, sizeof(rejected), " from=%s why=%s", from, d->why);
 	}
-	answer(s, 200, "mode=%s port=%u listened=%.1fs accepted=%u rejected=%u%s",
+	answer(s, 200, "mode=%s port=%u listened=%.1fs accepted=%u rejected=%u%s%s%s",
 	    d->verb, d->at.port, (double)(end - d->begun) / 1000, d->accepted,
-	    d->rejected, rejected);
+	    d->rejected, rejected, d->stalled != NULL ? " stalled=" : "",
+	    d->stalled != NULL ? d->stalled : "");
 }
 
 static void
@@ -80,8 +86,10 @@ tell_active(struct session *s, const struct diagnosis *d)
 	endpoint_format(&d->at, to);
 	endpoint_format(&d->source, source);
 	if (d->dialled)
-		answer(s, 200, "mode=%s to=%s result=%s src=%s", d->verb, to,
-		    error_name(d->error), d->source.family != 0 ? source : "none");
+		answer(s, 200, "mode=%s to=%s result=%s src=%s%s%s", d->verb, to,
+		    error_name(d->error), d->source.family != 0 ? source : "none",
+		    d->stalled != NULL ? " stalled=" : "",
+		    d->stalled != NULL ? d->stalled : "");
 	else
 		answer(s, 200, "mode=%s to=%s result=none", d->verb, to);
 }

@@ -47,6 +47,16 @@ pasv_is_full(struct session *s)
 	    low, high);
 }
 
+/* The system says no, for good or for now. */
+static void
+no_port(struct session *s, int error)
+{
+	log_event(LOG_WARNING, s->id, "no passive port: %s", strerror(error));
+	if (error == EACCES || error == EPERM || error == EAFNOSUPPORT)
+		worker_failure(s->worker, s, FAILURE_FORBIDDEN, error, NULL);
+	answer(s, 425, "I cannot open a port: %s.", strerror(error));
+}
+
 /* Opens a port and tells it by then(), which may be a little later. */
 static void
 listen_and(struct session *s, void (*then)(struct session *s))
@@ -62,8 +72,7 @@ listen_and(struct session *s, void (*then)(struct session *s))
 	} else if (r == -FERRY_ETOOBIG) {
 		pasv_is_full(s);
 	} else {
-		log_event(LOG_WARNING, s->id, "no passive port: %s", strerror(errno));
-		answer(s, 425, "I cannot open a port: %s.", strerror(errno));
+		no_port(s, errno);
 	}
 }
 

@@ -64,7 +64,7 @@ forget(struct session *s)
 	diagnosis_end(s);
 	d->conn = NULL;
 	d->wanted = false;
-	d->strangers = d->unproved = 0;
+	d->strangers = d->unproved = d->headerless = 0;
 	if (d->state != DATA_NONE)
 		data_enter(s, DATA_NONE);
 }
@@ -392,6 +392,12 @@ data_listens_at(const struct session *s, uint16_t port)
 	return listener_is_open(&s->data.listener) && s->data.listener.port == port;
 }
 
+bool
+data_waited(const struct session *s, uint64_t turns)
+{
+	return s->data.state == DATA_LISTENING && s->data.turn <= turns;
+}
+
 void
 data_call(struct session *s, int fd, const struct endpoint *peer)
 {
@@ -455,6 +461,7 @@ data_expected(struct session *s)
 	d->target = s->local;
 	d->target.port = (uint16_t)s->conf->pasv_min_port;
 	d->active = false;
+	s->data.turn = ++s->worker->turns;
 	data_enter(s, DATA_LISTENING);
 	diagnosis_begin(s);
 	portqueue_go_on(s);
@@ -506,9 +513,20 @@ data_listen(struct session *s)
 	s->data.target = s->local;
 	s->data.target.port = s->data.listener.port;
 	s->data.active = false;
+	s->data.turn = ++s->worker->turns;
 	data_enter(s, DATA_LISTENING);
 	diagnosis_begin(s);
 	return 0;
+}
+
+static enum failure_cause
+why_nobody_came(const struct data *d)
+{
+	if (d->unproved > 0)
+		return FAILURE_UNPROVED;
+	if (d->headerless > 0)
+		return FAILURE_HEADERLESS;
+	return d->strangers > 0 ? FAILURE_STRANGERS : FAILURE_NOBODY;
 }
 
 static void
@@ -516,16 +534,22 @@ on_nobody_came(uv_timer_t *timer)
 {
 	struct session *s = timer->data;
 	const struct conf *conf = s->conf;
+	enum failure_cause why = why_nobody_came(&s->data);
 	char text[384], peer[ENDPOINT_TEXT_MAX];
 
 	endpoint_format_address(&s->peer, peer);
-	if (s->data.unproved > 0)
+	if (why == FAILURE_UNPROVED)
 		snprintf(text, sizeof(text),
 		    "From %s %u calls came to port %llu that could have been for any of "
 		    "several sessions: configure your client to resume the TLS session "
 		    "of the control connection.",
 		    peer, s->data.unproved, (unsigned long long)conf->pasv_min_port);
-	else if (s->data.strangers > 0)
+	else if (why == FAILURE_HEADERLESS)
+		snprintf(text, sizeof(text),
+		    "Calls to my port %u came through a proxy that did not say whose "
+		    "they are: it must send the PROXY header on data connections too.",
+		    s->data.target.port);
+	else if (why == FAILURE_STRANGERS)
 		snprintf(text, sizeof(text),
 		    "Nobody came to my port %u in %llu s from %s; I refused calls from "
 		    "other addresses (%u). Is there a NAT with several on your side?",
@@ -538,11 +562,8 @@ on_nobody_came(uv_timer_t *timer)
 		    s->data.target.port, (unsigned long long)conf->accept_timeout,
 		    (unsigned long long)conf->pasv_min_port,
 		    (unsigned long long)conf->pasv_max_port);
-	worker_failure(s->worker, s,
-	    s->data.unproved > 0    ? FAILURE_UNPROVED
-	    : s->data.strangers > 0 ? FAILURE_STRANGERS
-				    : FAILURE_NOBODY,
-	    0, s->data.strangers > 0 ? &s->data.stranger : NULL);
+	worker_failure(
+	    s->worker, s, why, 0, s->data.strangers > 0 ? &s->data.stranger : NULL);
 	transfer_failed(s, text);
 	session_run(s);
 }

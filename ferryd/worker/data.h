@@ -52,6 +52,8 @@ struct data {
 	bool from_port;         /* dialled from the active source port */
 	uint32_t call;          /* it is expected at the port for all; or 0 */
 	bool secure_call;       /* under TLS */
+	uint64_t turn;          /* when it began to listen: the worker's count of turns */
+	unsigned headerless;    /* calls of trusted proxies without a PROXY header */
 	unsigned unproved;      /* calls of its address that could have been another's */
 	struct listener listener;
 	struct conn *conn;      /* dialled socket or data connection */
@@ -107,6 +109,9 @@ void data_knock(struct session *s);
 void data_call(struct session *s, int fd, const struct endpoint *peer);
 /* Does it wait for a call to that port, and of its own? */
 bool data_listens_at(const struct session *s, uint16_t port);
+/* Does it wait for one, and did so when the worker had counted so many turns? A call that
+ * came earlier, and whose owner is only known now, answers what was told before. */
+bool data_waited(const struct session *s, uint64_t turns);
 
 /* The master on the port for all: the session's turn begins; it is over, nobody called; the
  * client calls (takes fd). */

@@ -72,6 +72,7 @@ diagnosis_begin(struct session *s)
 	d->why = NULL;
 	d->dialled = false;
 	d->error = 0;
+	d->stalled = NULL;
 }
 
 void
@@ -109,6 +110,13 @@ diagnosis_dialled(struct session *s, int fd, int error)
 	if (fd >= 0 && getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
 		(void)endpoint_from_sockaddr((struct sockaddr *)&ss, &d->source);
 	diagnosis_end(s);
+}
+
+void
+diagnosis_stalled(struct session *s, const char *code)
+{
+	if (s->diagnosis != NULL)
+		s->diagnosis->stalled = code;
 }
 
 void

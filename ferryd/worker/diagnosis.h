@@ -29,6 +29,8 @@ struct diagnosis {
 	bool dialled;
 	int error; /* of dialling; 0: it worked, or goes on */
 	struct endpoint source;
+	const char
+	    *stalled; /* it was there and stood still: code of the cause, or NULL */
 
 	char port_verb[8];
 	uint8_t argument[DIAGNOSIS_ARGUMENT];
@@ -55,6 +57,8 @@ void diagnosis_accepted(struct session *s);
 void diagnosis_rejected(struct session *s, const struct endpoint *from, const char *why);
 /* We dialled from the socket fd, and it ended so. */
 void diagnosis_dialled(struct session *s, int fd, int error);
+/* The connection was there and stood still: code is static text. */
+void diagnosis_stalled(struct session *s, const char *code);
 /* Nothing listens or dials any more. */
 void diagnosis_end(struct session *s);
 void diagnosis_free(struct session *s);

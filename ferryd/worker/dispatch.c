@@ -167,6 +167,15 @@ is_http(struct bytes line)
 	       equal_nocase((const char *)line.p + line.n - n - 1, end, n);
 }
 
+/* What a load balancer says ahead of its client: version 1, and a line that only the
+ * beginning of version 2 has. */
+static bool
+is_proxy_header(struct bytes line)
+{
+	return (line.n > 6 && memcmp(line.p, "PROXY ", 6) == 0) ||
+	       (line.n == 1 && line.p[0] == '\0');
+}
+
 static int
 check_unknown(
     const struct session *s, struct bytes line, struct bytes name, const char **ret_text)
@@ -180,6 +189,10 @@ check_unknown(
 	if (s->unknown >= max) {
 		*ret_text = "Too many unknown commands. Goodbye.";
 		return 421;
+	}
+	if (is_proxy_header(line) && !session_logged_in(s)) {
+		*ret_text = "I take no PROXY header from your address.";
+		return 500;
 	}
 	if (is_in(name, elsewhere, ARRAY_LEN(elsewhere))) {
 		*ret_text = "This command is not implemented here.";
@@ -283,6 +296,18 @@ run(struct session *s, const struct command *cmd)
 		    (struct bytes){0});
 }
 
+/* The administrator has forgotten one side of it. */
+static void
+note_proxy(struct session *s, struct bytes line)
+{
+	if (line.p != NULL && is_proxy_header(line) && !session_logged_in(s) &&
+	    !s->proxied)
+		log_event(LOG_NOTICE, s->id,
+		    "proxy header=unexpected why=\"proxy_protocol_from does not have "
+		    "this "
+		    "address: H09\"");
+}
+
 void
 dispatch_line(struct session *s, struct bytes line)
 {
@@ -291,6 +316,8 @@ dispatch_line(struct session *s, struct bytes line)
 
 	log_command(s, line);
 	int code = dispatch_check(s, line, &cmd, &text);
+	if (cmd.verb == NULL)
+		note_proxy(s, line);
 	forget_first_halves(s, cmd.verb);
 	/* It may have been the transfer that REST and RANG were for. */
 	if (line.p == NULL) {

@@ -77,6 +77,7 @@ listen_in_range(const struct session *s, uint16_t *ret_port)
 	uint32_t low = (uint32_t)s->conf->pasv_min_port;
 	uint32_t count = ports_in_range(s->conf);
 	uint32_t dice[2] = {0, 0};
+	bool busy = false;
 
 	if (getrandom(dice, sizeof(dice), 0) != (ssize_t)sizeof(dice))
 		return -FERRY_ESYS;
@@ -91,8 +92,10 @@ listen_in_range(const struct session *s, uint16_t *ret_port)
 		}
 		if (errno != EADDRINUSE && errno != EACCES)
 			return -FERRY_ESYS;
+		busy |= errno == EADDRINUSE;
 	}
-	return -FERRY_ETOOBIG;
+	/* With errno EACCES: not one of them may be had, and waiting helps nobody. */
+	return busy ? -FERRY_ETOOBIG : -FERRY_ESYS;
 }
 
 /* ---- rest ---- */

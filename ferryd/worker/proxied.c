@@ -76,6 +76,7 @@ struct proxied {
 	struct proxy_reader reader;
 	uint32_t session; /* of no other one; or 0 */
 	uint16_t port;    /* it came to */
+	uint64_t turns;   /* of the worker, when it came */
 	uv_timer_t timer;
 };
 
@@ -95,11 +96,29 @@ proxied_free(struct proxied *p)
 	uv_close((uv_handle_t *)&p->timer, on_closed);
 }
 
+/* Nobody else will come for whom its port is open, or for those that came through proxies
+ * and expect a call at the port for all: their 425 tells why. */
+static void
+blame(const struct proxied *p)
+{
+	struct session *s = worker_session(p->worker, p->session);
+
+	if (s != NULL && data_listens_at(s, p->port))
+		s->data.headerless++;
+	if (p->session != 0)
+		return;
+	LIST_FOREACH(s, &p->worker->expecting, expecting) {
+		if (s->proxied)
+			s->data.headerless++;
+	}
+}
+
 static void
 refuse(struct proxied *p, const char *why)
 {
 	char from[ENDPOINT_TEXT_MAX];
 
+	blame(p);
 	endpoint_format(&p->from, from);
 	log_event(LOG_NOTICE, p->session,
 	    "proxy header=refused channel=data from=%s why=\"%s\"", from, why);
@@ -109,12 +128,12 @@ refuse(struct proxied *p, const char *why)
 /* At the port for all, in clear: the master lets only one session of an address expect a
  * call at a time. NULL: none does, or TLS tells which. */
 static struct session *
-only_one_expecting(const struct worker *w, const struct endpoint *peer)
+only_one_expecting(const struct worker *w, const struct endpoint *peer, uint64_t turns)
 {
 	struct session *s;
 
 	LIST_FOREACH(s, &w->expecting, expecting) {
-		if (s->data.state == DATA_LISTENING && !s->data.secure_call &&
+		if (data_waited(s, turns) && !s->data.secure_call &&
 		    endpoint_same_address(&s->peer, peer))
 			return s;
 	}
@@ -123,9 +142,9 @@ only_one_expecting(const struct worker *w, const struct endpoint *peer)
 
 /* Takes fd. */
 static void
-hand_to_expecting(struct worker *w, int fd, const struct endpoint *peer)
+hand_to_expecting(struct worker *w, int fd, const struct endpoint *peer, uint64_t turns)
 {
-	struct session *s = only_one_expecting(w, peer);
+	struct session *s = only_one_expecting(w, peer, turns);
 
 	if (s == NULL) {
 		caller_new(w, fd, peer, 0);
@@ -144,7 +163,7 @@ introduced(struct proxied *p, const struct endpoint *peer)
 	int fd = conn_take_fd(p->conn);
 
 	if (p->session == 0)
-		hand_to_expecting(w, fd, peer);
+		hand_to_expecting(w, fd, peer, p->turns);
 	else if (s != NULL && data_listens_at(s, p->port))
 		data_call(s, fd, peer);
 	else
@@ -183,6 +202,7 @@ proxied_new(struct worker *w, int fd)
 	}
 	p->worker = w;
 	p->reader = PROXY_READER_INIT;
+	p->turns = w->turns;
 	uv_timer_init(w->loop, &p->timer);
 	p->timer.data = p;
 	LIST_INSERT_HEAD(&w->proxied, p, next);

@@ -5,6 +5,7 @@
  */
 #include "session.h"
 
+#include <errno.h>
 #include <ferry/ferry.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
@@ -152,6 +153,16 @@ take_bytes(struct session *s, const uint8_t *p, size_t n)
 		s->doomed = true;
 }
 
+/* A control connection that gets no answer any more, in a transfer or behind one: while a
+ * file moves it is silent, and routers forget what is silent. */
+static void
+control_broke(struct session *s, int error)
+{
+	if (error == ETIMEDOUT && s->after_transfer)
+		worker_failure(s->worker, s, FAILURE_FORGOTTEN, error, NULL);
+	session_end(s, strerror(error));
+}
+
 static void
 read_control(struct session *s)
 {
@@ -168,7 +179,7 @@ read_control(struct session *s)
 		return;
 	}
 	if (r < 0) {
-		session_end(s, strerror(errno));
+		control_broke(s, errno);
 		return;
 	}
 	/* An ABOR among these lines may end a transfer: what follows runs when all are in
@@ -257,7 +268,7 @@ on_control(struct conn *c, unsigned events, void *user)
 	if (s->state == SESSION_SECURING && (events & CONN_BROKEN) != 0)
 		not_secured(s);
 	else if ((events & CONN_BROKEN) != 0)
-		session_end(s, strerror(conn_error(c)));
+		control_broke(s, conn_error(c));
 	if ((events & CONN_SWITCHED) != 0)
 		switched(s);
 	if (s->state < SESSION_ENDED && (events & CONN_READABLE) != 0)

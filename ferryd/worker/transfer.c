@@ -13,11 +13,13 @@
 #include <string.h>
 
 #include "answer.h"
+#include "diagnosis.h"
 #include "dispatch.h"
 #include "log.h"
 #include "policy.h"
 #include "pump.h"
 #include "session.h"
+#include "stall.h"
 #include "xferlog.h"
 
 bool
@@ -266,6 +268,30 @@ note_done(struct session *s, struct transfer *t)
 		note(t, 226, "Transfer complete.");
 }
 
+/* Was it the network's doing? For the log and ferryd failures, and words for the client.
+ */
+static const char *
+note_stall(struct session *s, struct transfer *t, enum pump_end end, int error)
+{
+	struct stall seen = {
+	    .upload = t->kind == TRANSFER_UPLOAD,
+	    .stood = end == PUMP_STALLED,
+	    .given_up = error == ETIMEDOUT,
+	    .arrived = t->bytes,
+	};
+	enum failure_cause cause = stall_look(conn_fd(s->data.conn), &seen)
+				       ? stall_judge(&seen)
+				       : FAILURE_CAUSES;
+
+	if (cause != FAILURE_CAUSES) {
+		const struct failure f = {.cause = cause};
+
+		worker_failure(s->worker, s, cause, error, NULL);
+		diagnosis_stalled(s, failure_code_name(failure_judge(&f).code));
+	}
+	return stall_words(cause, seen.upload);
+}
+
 static void
 on_pumped(struct pump *p, enum pump_end end, int error, void *user)
 {
@@ -278,11 +304,12 @@ on_pumped(struct pump *p, enum pump_end end, int error, void *user)
 		note_done(s, t);
 		break;
 	case PUMP_CANCELLED:
-		note(t, 426, "Transfer aborted.");
+		note(t, 426, "Transfer aborted.%s", note_stall(s, t, end, 0));
 		break;
 	case PUMP_BROKEN:
-		note(t, 426, "The data connection broke after %llu bytes: %s.",
-		    (unsigned long long)t->bytes, strerror(error));
+		note(t, 426, "The data connection broke after %llu bytes: %s.%s",
+		    (unsigned long long)t->bytes, strerror(error),
+		    note_stall(s, t, end, error));
 		break;
 	case PUMP_CUT:
 		note(t, 426,
@@ -291,8 +318,9 @@ on_pumped(struct pump *p, enum pump_end end, int error, void *user)
 		    (unsigned long long)t->bytes);
 		break;
 	case PUMP_STALLED:
-		note(t, 426, "No byte moved on the data connection for %llu s.",
-		    (unsigned long long)s->conf->data_connection_timeout);
+		note(t, 426, "No byte moved on the data connection for %llu s.%s",
+		    (unsigned long long)s->conf->data_connection_timeout,
+		    note_stall(s, t, end, 0));
 		break;
 	case PUMP_UNREAD:
 		note(t, 451, "Reading failed after %llu bytes: %s.",

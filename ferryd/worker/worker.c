@@ -333,9 +333,16 @@ static uint16_t
 failure_port(
     const struct session *s, enum failure_cause cause, const struct endpoint *other)
 {
-	return cause == FAILURE_NAMED  ? other->port
-	       : cause == FAILURE_FULL ? 0
-				       : s->data.target.port;
+	switch (cause) {
+	case FAILURE_NAMED:
+		return other->port;
+	case FAILURE_FULL:
+	case FAILURE_FORBIDDEN:
+	case FAILURE_FORGOTTEN:
+		return 0;
+	default:
+		return s->data.target.port;
+	}
 }
 
 void

@@ -55,6 +55,7 @@ struct worker {
 	/* Data connections of trusted proxies, until their header is there */
 	LIST_HEAD(, proxied) proxied;
 	unsigned proxied_count;
+	uint64_t turns; /* so often a session began to listen for its call */
 	uint32_t last_call;
 	unsigned works; /* HASH and SITE CPTO that run: work.h */
 

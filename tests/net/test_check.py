@@ -68,6 +68,16 @@ def about_filter(found, *levels):
     return [row for row in found["findings"] if "packet filter" in row["text"] and row["level"] in levels]
 
 
+@pytest.mark.parametrize("no, words", [(None, "is refused"), ("drop", "gets no answer")])
+def test_a_call_to_the_announced_address_proves_nothing(place, no, words):
+    world, server = place(options={"pasv_address": "11.0.0.9"})
+    world.server_router.batch("addr add 11.0.0.9/32 dev wan0")
+    if no:
+        world.server_router.rules(net.rule_set(input=[f"tcp dport 21 {no}"]))
+    rows = [row for row in check(world, server)["findings"] if "call from this machine itself" in row["text"]]
+    assert len(rows) == 1 and words in rows[0]["text"] and rows[0]["level"] == "unknown", rows
+
+
 @pytest.mark.parametrize("port, codes", [("21", {"P11"}), (RANGE, {"P11"})])
 def test_check_says_what_to_do_and_it_helps(place, port, codes):
     other = {"21": RANGE, RANGE: "21"}[port]

@@ -1,10 +1,13 @@
 """A proxy in front of the server that tells it where clients come from (proxy_protocol_from)."""
+import json
 import os
+import signal
+import subprocess
 
 import pytest
 
 from harness import certs, ftp, net, netclients, proxy
-from test_stories import place  # noqa: F401 (a fixture)
+from test_stories import TOP, place  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -53,6 +56,37 @@ def test_over_ipv6_to_a_server_without(behind):
     run = p.ferry("E", "--plain")
     assert run.worked, run
     p.server.wait_log("connect peer=[2001:db8:1::2]:")
+
+
+def test_check_sees_that_everybody_comes_through_a_proxy(place):  # noqa: F811
+    """... which is not trusted yet; and what it says to do makes the server know its clients."""
+    def found(p):
+        with p.world.server:
+            run = subprocess.run([TOP / "build" / "ferryd" / "ferryd", "check", "--json", "--config",
+                                  p.server.directory / "ferryd.conf"], capture_output=True, text=True, timeout=60)
+        return {f["codes"]: f for f in json.loads(run.stdout)["findings"] if "H09" in f["codes"]}
+
+    p = place(server_hidden=True, options={"port_enable": "NO"})
+    relay = proxy.Relay(p.world.server_router, net.SERVER_INNER, [21], lambda *ends: b"")
+    try:
+        with p.world.client:
+            sessions = [ftp.Session(21, net.SERVER_ROUTER) for _ in range(4)]
+        assert [s.reply()[0] for s in sessions] == [220] * 4
+        advised = found(p)["H03 H09 H15"]
+        assert advised["level"] == "warning" and "this machine's router" in advised["text"], advised
+        config = p.server.directory / "ferryd.conf"
+        config.write_text(config.read_text() + advised["advice"] + "\n")
+        assert set(found(p)) == {"H09"} and found(p)["H09"]["level"] == "unknown"
+        os.kill(p.server.pid, signal.SIGHUP)
+        p.server.wait_log("reload=done")
+        relay.header = proxy.v2
+        with p.world.client, ftp.Session(21, net.SERVER_ROUTER) as s:
+            assert s.reply()[0] == 220
+        p.server.wait_log(f"connect peer={net.CLIENT_OUTER}:")
+        for s in sessions:
+            s.close()
+    finally:
+        relay.close()
 
 
 def test_the_servers_own_loopback_is_nobodys_address(behind):

@@ -182,6 +182,15 @@ def test_an_offer_that_is_none(ferry):
         assert "the password of joe is not sent in clear. --plain sends it all the same" in done.text
         assert verbs(server) == ["FEAT", "AUTH", "QUIT"]
         assert ferry("cat", "--plain", named).out == b"x"
+    # What one server did is not held against the next one.
+    with FakeServer({"f": b"x"}, features=["AUTH TLS"], replies={"AUTH": "500 not implemented"}) as server, \
+            FakeServer({"f": b"y"}) as other:
+        named = url(other, "f").replace("//", "//joe:secret@")
+        assert ferry("cat", url(server, "f"), named).out == b"xy"
+        public = url(server).replace("//", "//anonymous:x@", 1)
+        seen = len(verbs(other))
+        ferry(input=f"open {public}\nclose\nopen {named[:-1]}\n".encode())
+        assert "PASS" in verbs(other)[seen:]
 
 
 @pytest.mark.parametrize("feature, offers", [

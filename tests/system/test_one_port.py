@@ -2,6 +2,7 @@
 stranger gets nothing."""
 import concurrent.futures
 import os
+import select
 import signal
 import socket
 import ssl
@@ -209,6 +210,81 @@ def test_the_level_of_protection_belongs_to_the_call(encrypted):
         s.command("EPSV", 229)
         s.protect()
         assert s.retrieve("RETR f1") == content(1)
+
+
+def test_after_a_reload_one_address_has_sessions_with_two_crews(encrypted):
+    """No worker knows the other's TLS sessions: they take turns, and no call is lost."""
+    server = encrypted()
+    old = ftp.Session(server.port, tls=ftp.tls_context()).login()
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_log("reload=done")
+    new = ftp.Session(server.port, tls=ftp.tls_context()).login()
+    for first, second in ((old, new), (new, old)):
+        first.command("EPSV", 229)
+        second.send_raw(b"NOOP\r\nEPSV\r\n")
+        assert second.reply()[0] == 200
+        if second is new:
+            # The master has sent its worker this session behind whatever it had to say about EPSV.
+            with ftp.Session(server.port) as s:
+                assert s.reply()[0] == 220
+            assert select.select([second.sock], [], [], 0)[0] == []
+        first.send("RETR f1")
+        first.data = call(server, "127.0.0.1")
+        assert finish(first) == content(1)
+        assert second.reply()[0] == 229
+        second.send("RETR f2")
+        second.data = call(server, "127.0.0.1")
+        assert finish(second) == content(2)
+    for s in (old, new):
+        s.close()
+
+
+def given_up(server):
+    call(server, "127.0.0.1").close()
+
+
+@pytest.mark.parametrize("who", ["its own", "another's"])
+def test_a_call_that_its_client_gave_up_is_not_the_next_ones(served, who):
+    """The master is busy meanwhile, and hears of the next EPSV before it comes to the call."""
+    server = served()
+    with ftp.Session(server.port) as s, ftp.Session(server.port) as other, ftp.Session(server.port) as busy:
+        for session in (s, other, busy):
+            session.login()
+        s.command("EPSV", 229)
+        heir = s if who == "its own" else other
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            busy.command("PORT 192,0,2,1,200,1", 500)  # a failure, which its worker tells the master
+            given_up(server)
+            if heir is other:
+                s.command("ABOR", 225, 226)
+            # All that can be said before the port is told is said when NOOP is answered.
+            heir.send_raw(b"NOOP\r\nEPSV\r\n")
+            assert heir.reply()[0] == 200
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        assert heir.reply()[0] == 229
+        heir.send("RETR f1")
+        heir.data = call(server, "127.0.0.1")
+        assert finish(heir) == content(1)
+
+
+def test_a_handshake_that_was_given_up_is_not_the_next_ones(encrypted):
+    """It proves whose the call is, and comes when its EPSV does not count any more."""
+    server = encrypted()
+    with ftp.Session(server.port, tls=ftp.tls_context()) as s:
+        s.login()
+        s.command("EPSV", 229)
+        early = call(server, "127.0.0.1")
+        s.command("EPSV", 229)
+        stray = s.tls.wrap_socket(early, session=s.sock.session)
+        s.send("RETR f1")
+        try:
+            assert stray.recv(1) == b""
+        except (ConnectionResetError, ssl.SSLError):
+            pass
+        s.data = call(server, "127.0.0.1")
+        assert finish(s) == content(1)
 
 
 def test_a_reload_may_change_the_port(served):

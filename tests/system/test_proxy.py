@@ -184,6 +184,35 @@ def test_data_connections_of_others_are_refused(served, ports):
 
 
 @RANGE_AND_ONE
+def test_a_proxy_that_sends_no_header_on_data_connections(served, ports):
+    """The client is told, and the administrator."""
+    server = served(accept_timeout=1, **ports())
+    with Proxied(server) as s:
+        s.login()
+        expect(s)
+        assert is_closed(call(s, b"\x16\x03\x01"))
+        assert s.reply()[0] == 150
+        code, lines = s.reply()
+        assert code == 425 and b"must send the PROXY header on data connections too" in lines[-1], lines
+        server.wait_log(f"data=failed verdict=H09 certainty=certain way=passive peer={CLIENT}")
+        # The next one begins anew.
+        expect(s)
+        assert s.reply()[0] == 150
+        assert b"Nobody came" in s.reply()[1][-1]
+
+
+@pytest.mark.parametrize("header, lines", [(v1(), 1), (v2(), 3)], ids=["v1", "v2"])
+def test_a_header_that_nobody_waits_for(served, header, lines):
+    server = served()
+    with Proxied(server, header, source=OTHER_PROXY) as s:
+        assert s.reply()[0] == 220
+        for _ in range(lines):
+            last = s.reply()
+        assert last[0] == 500 and b"I take no PROXY header" in last[1][-1], last
+    assert "H09" in server.wait_log("proxy header=unexpected")
+
+
+@RANGE_AND_ONE
 def test_one_connection_may_go_round_the_proxy(served, ports):
     """The address counts, whichever way it is known."""
     server = served(**ports())

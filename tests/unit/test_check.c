@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "callers.h"
 #include "judge.h"
 #include "util.h"
 
@@ -59,6 +60,11 @@ static const struct row rows[] = {
     {"from the documentation", "pasv_address=203.0.113.1", PUBLIC, "203.0.113.1", {WELL}, "!P02 ", NULL},
     {"its own", "pasv_address=" PUBLIC, PUBLIC, PUBLIC, {WELL}, "", NULL},
     {"a router's, in front of a public machine", "pasv_address=11.0.0.9", PUBLIC, "11.0.0.9", {WELL}, "", NULL},
+    {"... and a call from here comes back", "pasv_address=11.0.0.9", PUBLIC, "11.0.0.9", {WELL, .outside = REACH_YES},
+     "?P02 ", "ferry doctor"},
+    {"... is refused", "pasv_address=11.0.0.9", PUBLIC, "11.0.0.9", {WELL, .outside = REACH_REFUSED}, "?P07 ", NULL},
+    {"... gets lost", "pasv_address=11.0.0.9", PUBLIC, "11.0.0.9", {WELL, .outside = REACH_SILENT}, "?P07 ", NULL},
+    {"its own, and it is reached", "pasv_address=" PUBLIC, PUBLIC, PUBLIC, {WELL, .outside = REACH_YES}, "", NULL},
     {"a router's, in front of a private machine", "pasv_address=11.0.0.9", PRIVATE, "11.0.0.9", {WELL},
      "?P07 ", "[network 192.168.1.0/24]\npasv_address="},
     {"... which its own network is not told", "pasv_address=11.0.0.9 [network~192.168.0.0/16] pasv_address=", PRIVATE,
@@ -97,6 +103,11 @@ static const struct row rows[] = {
      {WELL, .busy = 1, .first_busy = 61000, .busy_error = EADDRINUSE, .control_busy = YES}, "", NULL},
     {"no right to them, while something runs", "pasv_min_port=200 pasv_max_port=299", PUBLIC, NULL,
      {WELL, .busy = 100, .first_busy = 200, .busy_error = EACCES, .control_busy = YES}, "!P15 ", NULL},
+    {"ports that are root's", "", PUBLIC, NULL, {WELL, .unprivileged_from = 61001}, "!S01 ",
+     "ip_unprivileged_port_start=1024"},
+    {"... below the range", "", PUBLIC, NULL, {WELL, .unprivileged_from = 61000}, "", NULL},
+    {"... and one port, which is the master's", "pasv_min_port=61000 pasv_max_port=61000", PUBLIC, NULL,
+     {WELL, .unprivileged_from = 65535}, "", NULL},
     {"among outgoing ports", "pasv_min_port=50000 pasv_max_port=50100", PUBLIC, NULL, {WELL}, "~P17 ",
      "ip_local_reserved_ports=50000-50100"},
     {"touching them", "pasv_min_port=60999 pasv_max_port=61100", PUBLIC, NULL, {WELL}, "~P17 ", NULL},
@@ -153,6 +164,20 @@ static const struct row rows[] = {
     {"nft fails", "", PUBLIC, NULL, {WELL, .unread = UNREAD_FAILED}, "?P11 ", NULL},
     {"iptables-legacy", "", PUBLIC, NULL, {WELL, .unread = UNREAD_LEGACY, .manager = MANAGER_IPTABLES},
      "?P11 ", "iptables -I INPUT"},
+
+    /* proxies */
+    {"a proxy", "proxy_protocol_from=10.0.0.1 port_enable=NO", PUBLIC, NULL, {WELL}, "?H09 ", "bind :61000-61199"},
+    {"a proxy, and active mode", "proxy_protocol_from=10.0.0.1", PUBLIC, NULL, {WELL}, "?H09 ~A14 ", "port_enable=NO"},
+    {"a proxy, and no passive mode", "proxy_protocol_from=10.0.0.1 port_enable=NO pasv_enable=NO", PUBLIC, NULL, {WELL},
+     "~P11 ", NULL},
+    {"trust in everybody", "proxy_protocol_from=0.0.0.0/0 port_enable=NO", PUBLIC, NULL, {WELL}, "!H09 ?H09 ", NULL},
+    {"... and in two halves", "proxy_protocol_from=0.0.0.0/1,128.0.0.0/1 port_enable=NO", PUBLIC, NULL, {WELL},
+     "!H09 !H09 ?H09 ", NULL},
+    {"... over IPv6", "proxy_protocol_from=2000::/3 port_enable=NO", PUBLIC, NULL, {WELL}, "!H09 ?H09 ", NULL},
+    {"trust in strangers", "proxy_protocol_from=10.0.0.0/8,11.0.0.0/16 port_enable=NO", PUBLIC, NULL, {WELL},
+     "~H09 ?H09 ", NULL},
+    {"... over IPv6", "proxy_protocol_from=2a00:1::/32,2a00:2::/48,fd00::/16 port_enable=NO", PUBLIC, NULL, {WELL},
+     "~H09 ?H09 ", NULL},
 
     /* what else */
     {"SELinux", "", PUBLIC, NULL, {WELL, .selinux = YES}, "~S01 ", "setsebool"},
@@ -272,6 +297,109 @@ test_nothing_is_cut(void **state)
 			assert_int_equal(one->text[strlen(one->text) - 1], '.');
 		}
 	}
+}
+
+/* ---- who has called the control port ---- */
+
+/* clang-format off */
+static const struct {
+	const char *name, *options;
+	const char *from; /* "address address ..." */
+	bool gateway;
+	const char *want, *advice;
+} call_rows[] = {
+    {"nobody", "", "", false, "", NULL},
+    {"a few", "", "10.0.0.1 10.0.0.1 10.0.0.1", true, "", NULL},
+    {"the router only", "", "172.17.0.1 172.17.0.1 172.17.0.1 172.17.0.1", true, "~H03 H09 H15 ",
+     "proxy_protocol_from=172.17.0.1"},
+    {"an inner address only", "", "10.0.0.1 10.0.0.1 10.0.0.1 10.0.0.1", false, "?H03 H09 H15 ", "send PROXY headers"},
+    {"two", "", "10.0.0.1 10.0.0.1 10.0.0.2 10.0.0.1", false, "", NULL},
+    {"two, at last", "", "10.0.0.1 10.0.0.1 10.0.0.1 10.0.0.2", true, "", NULL},
+    {"one from the Internet", "", "11.0.0.1 11.0.0.1 11.0.0.1 11.0.0.1", false, "", NULL},
+    {"a trusted one", "proxy_protocol_from=10.0.0.1", "10.0.0.1 10.0.0.1 10.0.0.1 10.0.0.1", true, "?H09 ", NULL},
+    {"a trusted one and others", "proxy_protocol_from=10.0.0.1", "10.0.0.1 10.0.0.2 10.0.0.2 10.0.0.2", false, "?H09 ", NULL},
+    {"another proxy than was meant", "proxy_protocol_from=10.0.0.9", "10.0.0.1 10.0.0.1 10.0.0.1 10.0.0.1", false,
+     "?H09 ?H03 H09 H15 ", NULL},
+    {"nobody of those that are trusted", "proxy_protocol_from=10.0.0.9", "11.0.0.1 11.0.0.2 11.0.0.1 11.0.0.1", false,
+     "?H09 ~H09 ", "proxy_protocol_from=ADDRESS"},
+};
+/* clang-format on */
+
+static void
+test_callers(void **state)
+{
+	static struct findings found;
+	static struct facts f;
+	struct endpoint from[8];
+	struct conf conf;
+	char got[512], options[512];
+
+	for (size_t i = 0; i < ARRAY_LEN(call_rows); i++) {
+		snprintf(
+		    options, sizeof(options), "port_enable=NO %s", call_rows[i].options);
+		set_options(&conf, options);
+		f = (struct facts){WELL};
+		f.owns = parse_addresses(PUBLIC, f.own);
+		size_t n = parse_addresses(call_rows[i].from, from);
+		for (size_t k = 0; k < n; k++)
+			callers_add(&conf, &f, &from[k]);
+		f.caller_is_gateway = call_rows[i].gateway;
+		judge(&conf, &f, &found);
+		conf_free(&conf);
+		describe(&found, got, sizeof(got));
+		if (strcmp(got, call_rows[i].want) != 0)
+			fail_msg("%s: \"%s\" in place of \"%s\"", call_rows[i].name, got,
+			    call_rows[i].want);
+		if (call_rows[i].advice != NULL && !advises(&found, call_rows[i].advice))
+			fail_msg("%s: nothing advises \"%s\"", call_rows[i].name,
+			    call_rows[i].advice);
+	}
+}
+
+/* The tables as a little-endian kernel prints them. */
+static void
+test_tables_of_connections(void **state)
+{
+	static const struct {
+		const char *line, *peer;
+		uint16_t port;
+	} lines[] = {
+	    {"   1: 0A0000C0:0015 070000C0:9C40 01 00000000:00000000 00:00000000",
+		"192.0.0.7", 21},
+	    {"  12: 0A0000C0:0015 070000C0:9C40 06 00000000:00000000 03:00001770",
+		"192.0.0.7", 21},
+	    {"   0: 00000000000000000000000001000000:0015 "
+	     "B80D0120000000000000000002000000:9C40 01 0",
+		"2001:db8::2", 21},
+	    {"   0: 0000000000000000FFFF00000100007F:F0D8 "
+	     "0000000000000000FFFF0000070000C0:9C40 01 0",
+		"192.0.0.7", 61656},
+	    {"   0: 00000000:0015 00000000:0000 0A 00000000:00000000", NULL, 0},
+	    {"   0: 0A0000C0:0015 070000C0:9C40 02 00000000:00000000", NULL, 0},
+	    {"   0: 0A0000C0:0015 070000C0:9C40", NULL, 0},
+	    {"   0: 0A0000C0:0015 0700C0:9C40 01", NULL, 0},
+	    {"  sl  local_address rem_address   st tx_queue", NULL, 0},
+	    {"", NULL, 0},
+	};
+	struct endpoint peer, want;
+	uint16_t port;
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		assert_int_equal(
+		    callers_parse(lines[i].line, &port, &peer), lines[i].peer != NULL);
+		if (lines[i].peer == NULL)
+			continue;
+		assert_int_equal(endpoint_from_text(lines[i].peer, &want), 0);
+		assert_true(endpoint_same_address(&peer, &want));
+		assert_int_equal(port, lines[i].port);
+	}
+	assert_true(callers_parse_gateway(
+	    "eth0\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\t0\t0\n", &peer));
+	assert_int_equal(endpoint_from_text("172.17.0.1", &want), 0);
+	assert_true(endpoint_same_address(&peer, &want));
+	assert_false(callers_parse_gateway(
+	    "eth0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n", &peer));
+	assert_false(callers_parse_gateway("Iface\tDestination\tGateway\tFlags", &peer));
 }
 
 /* ---- the packet filter's rules ---- */
@@ -537,6 +665,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_nothing_is_cut),
+	    cmocka_unit_test(test_callers),
+	    cmocka_unit_test(test_tables_of_connections),
 	    cmocka_unit_test(test_rulesets),
 	    cmocka_unit_test(test_iptables),
 	    cmocka_unit_test(test_who_makes_the_rules),

@@ -601,7 +601,8 @@ test_under_tls_side_by_side(void **state)
 {
 	size_t worker = start_with_one_port(2);
 	uint32_t a = connect_client(&w.crew, worker);
-	uint32_t b = connect_client(&w.crew, worker); /* the same one, though it is busier */
+	uint32_t b =
+	    connect_client(&w.crew, worker); /* the same one, though it is busier */
 
 	expect_call(worker, a, 1, true);
 	expect_call(worker, b, 2, true);
@@ -651,6 +652,115 @@ test_a_session_that_ends_leaves_the_line(void **state)
 	its_turn(worker, 2);
 	die(worker);
 	assert_false(call_from("192.0.2.1"));
+}
+
+/* TLS tells the calls of one worker's sessions apart, and no worker knows another's. */
+static void
+test_tls_calls_of_two_crews_take_turns(void **state)
+{
+	size_t old = start_with_one_port(1), new;
+	uint32_t a = connect_client(&w.crew, old), b, c;
+
+	start(&w.next, 1);
+	crew_continue(&w.next, &w.crew);
+	new = nth(ROLE_WORKER, 1);
+	b = connect_client(&w.next, new);
+	c = connect_client(&w.next, new);
+	expect_call(old, a, 1, true);
+	expect_call(new, b, 2, true);
+	expect_call(new, c, 3, true);
+	its_turn(old, 1);
+	hear_no(new, MSG_WORKER_EXPECTED);
+	assert_true(call_from("192.0.2.1"));
+	given(old, 0);
+	unexpect_call(old, a, 1); /* it was its call */
+	its_turn(new, 2);
+	its_turn(new, 3);
+	expect_call(old, a, 4, true);
+	hear_no(old, MSG_WORKER_EXPECTED);
+	assert_true(call_from("192.0.2.1"));
+	given(new, 0);
+	unexpect_call(new, b, 2);
+	hear_no(old, MSG_WORKER_EXPECTED);
+	calls_review(&w.peers, uv_now(&w.loop) + CALLS_TURN);
+	its_turn(old, 4);
+}
+
+/* Calls that wait at the port when somebody is to be told it. */
+static struct {
+	const char *from[4];
+	size_t n, given;
+} waiting;
+
+static void
+take_waiting(void *collector)
+{
+	size_t n = waiting.n;
+
+	waiting.n = 0;
+	for (size_t i = 0; i < n; i++)
+		waiting.given += call_from(waiting.from[i]);
+}
+
+static void
+test_a_call_that_was_given_up_is_not_the_next_ones(void **state)
+{
+	size_t worker = start_with_one_port(1);
+	uint32_t a = connect_client(&w.crew, worker), b = connect_client(&w.crew, worker);
+	uint32_t other = connect_from(&w.crew, "192.0.2.2", worker);
+
+	w.peers.collect = take_waiting;
+	waiting.given = 0;
+	expect_call(worker, a, 1, false);
+	expect_call(worker, b, 2, false);
+	its_turn(worker, 1);
+	waiting.from[0] = "192.0.2.1";
+	waiting.n = 1;
+	unexpect_call(worker, a, 1);
+	its_turn(worker, 2);
+	assert_int_equal(waiting.given, 0);
+	/* Its own next one: a call that came before does not answer it. */
+	expect_call(worker, a, 3, false);
+	waiting.n = 1;
+	unexpect_call(worker, b, 2);
+	its_turn(worker, 3);
+	assert_int_equal(waiting.given, 0);
+	waiting.n = 1;
+	expect_call(worker, a, 4, false);
+	its_turn(worker, 4);
+	assert_int_equal(waiting.given, 0);
+	/* Others' calls are taken by the way, and make room for nobody ahead of time. */
+	expect_call(worker, b, 5, false);
+	waiting.from[1] = waiting.from[0];
+	waiting.n = 2;
+	expect_call(worker, other, 6, false);
+	assert_int_equal(waiting.given, 1);
+	given(worker, 4);
+	its_turn(worker, 6);
+	its_turn(worker, 5);
+	assert_true(call_from("192.0.2.1"));
+	given(worker, 5);
+	assert_true(call_from("192.0.2.2"));
+	given(worker, 6);
+}
+
+/* A call through a proxy goes to the crew that alone has told the port. */
+static void
+test_a_crew_that_awaits_a_call(void **state)
+{
+	const struct endpoint proxy = address("10.0.0.1"), nobody = address("10.0.0.2");
+	size_t worker;
+	uint32_t id;
+
+	w.conf.proxy_protocol_from = strdup("10.0.0.1");
+	worker = start_with_one_port(1);
+	id = connect_client(&w.crew, worker);
+	assert_false(crew_awaits_call(&w.crew, &proxy));
+	expect_call(worker, id, 1, false);
+	assert_true(crew_awaits_call(&w.crew, &proxy));
+	assert_false(crew_awaits_call(&w.crew, &nobody));
+	unexpect_call(worker, id, 1);
+	assert_false(crew_awaits_call(&w.crew, &proxy));
 }
 
 static void
@@ -899,6 +1009,9 @@ main(void)
 	    TEST(test_a_turn_ends_when_others_wait),
 	    TEST(test_a_session_that_ends_leaves_the_line),
 	    TEST(test_a_range_has_no_calls),
+	    TEST(test_tls_calls_of_two_crews_take_turns),
+	    TEST(test_a_call_that_was_given_up_is_not_the_next_ones),
+	    TEST(test_a_crew_that_awaits_a_call),
 	    TEST(test_probes_are_counted_by_address_and_hour),
 	    TEST(test_the_data_port_is_bound_at_the_sessions_address_only),
 	    TEST(test_a_login_from_another_network_ends_the_worker),

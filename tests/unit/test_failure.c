@@ -55,6 +55,13 @@ static const struct {
     {"EPRT with a link-local address", FAILURE_NAMED, 0, "2a00::7", "fe80::7", "A01!"},
     {"no resumption", FAILURE_NOT_RESUMED, 0, OUTER, NULL, "T03!"},
     {"no handshake", FAILURE_HANDSHAKE, 0, OUTER, NULL, "T07?"},
+    {"small packets only", FAILURE_SWALLOWED, 0, OUTER, NULL, "L03?"},
+    {"packets without an answer", FAILURE_LOST, 0, OUTER, NULL, "L07?"},
+    {"a client that does not read", FAILURE_UNREAD, 0, OUTER, NULL, "L08!"},
+    {"a client that does not send", FAILURE_SILENT, 0, OUTER, NULL, "L09?"},
+    {"a proxy without a header", FAILURE_HEADERLESS, 0, OUTER, NULL, "H09!"},
+    {"no right to any port", FAILURE_FORBIDDEN, EACCES, OUTER, NULL, "S01!"},
+    {"a router that forgets", FAILURE_FORGOTTEN, ETIMEDOUT, OUTER, NULL, "L01?"},
 };
 /* clang-format on */
 
@@ -135,7 +142,7 @@ test_lines_that_nobody_wrote(void **state)
 	    "1700000000 1 0 0 61000",
 	    "1700000000 1 0 0 61000 11.0.0.7",
 	    "1700000000 0 0 0 61000 11.0.0.7 -",
-	    "1700000000 1 10 0 61000 11.0.0.7 -",
+	    "1700000000 1 17 0 61000 11.0.0.7 -",
 	    "1700000000 1 0 4096 61000 11.0.0.7 -",
 	    "1700000000 1 0 0 65536 11.0.0.7 -",
 	    "-1 1 0 0 61000 11.0.0.7 -",

@@ -1134,16 +1134,6 @@ test_passive_replies(void **state)
 	free(w->conf.pasv_address);
 	w->conf.pasv_address = strdup("192.168.1.200");
 	world_ask(w, "PASV", "227 Entering Passive Mode (192,168,1,200,");
-	/* Inside, our own; it takes both ends to be inside. */
-	w->conf.pasv_own_for_private = true;
-	world_ask(w, "PASV", "227 Entering Passive Mode (192,168,1,200,");
-	session_of(w)->peer.v4.s_addr = htonl(0x0a000001);
-	world_ask(w, "PASV", "227 Entering Passive Mode (192,168,1,200,");
-	struct endpoint real = session_of(w)->local;
-	session_of(w)->local.v4.s_addr = htonl(0x0a000002);
-	assert_int_equal(endpoint_scope_of(&session_of(w)->local), SCOPE_PRIVATE);
-	world_ask(w, "PASV", "227 Entering Passive Mode (10,0,0,2,");
-	session_of(w)->local = real;
 	world_ask(w, "EPSV 1", "229 Entering Extended Passive Mode (|||");
 	world_ask(w, "EPSV 2", "522 You are connected over another protocol, use (1)");
 	world_ask(w, "EPSV x", "501 ");
@@ -1156,6 +1146,40 @@ test_passive_replies(void **state)
 	world_ask(w, "EPSV",
 	    "502 Passive mode is switched off on this server (pasv_enable=NO). Use PORT or EPRT.");
 	world_ask(w, "LIST", "425 ");
+}
+
+/* pasv_own_for_private: our own address where both ends are inside, and only there. */
+static void
+test_passive_from_inside(void **state)
+{
+	static const struct {
+		bool own;
+		uint32_t peer, local;
+		const char *told;
+	} rows[] = {
+	    {true, 0x0a000001, 0x0a000002, "10,0,0,2"},
+	    {true, 0xc0a80101, 0x0a000002, "10,0,0,2"},
+	    {false, 0x0a000001, 0x0a000002, "11,0,0,9"},
+	    {true, 0x0b000001, 0x0a000002, "11,0,0,9"},
+	    {true, 0x0a000001, 0x0b000002, "11,0,0,9"},
+	    {true, 0x64400001, 0x0a000002, "11,0,0,9"},
+	};
+	struct world *w = *state;
+	char reply[64];
+
+	world_login(w);
+	struct endpoint peer = session_of(w)->peer, local = session_of(w)->local;
+	free(w->conf.pasv_address);
+	w->conf.pasv_address = strdup("11.0.0.9");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		w->conf.pasv_own_for_private = rows[i].own;
+		session_of(w)->peer.v4.s_addr = htonl(rows[i].peer);
+		session_of(w)->local.v4.s_addr = htonl(rows[i].local);
+		snprintf(reply, sizeof(reply), "227 Entering Passive Mode (%s,", rows[i].told);
+		world_ask(w, "PASV", reply);
+	}
+	session_of(w)->peer = peer;
+	session_of(w)->local = local;
 }
 
 /* The client calls so long after the reply, as far as we can tell. */
@@ -1839,6 +1863,7 @@ main(int argc, char **argv)
 	    WORLD_TEST(test_port_refused),
 	    WORLD_TEST(test_port_nobody_there),
 	    WORLD_TEST(test_passive_replies),
+	    WORLD_TEST(test_passive_from_inside),
 	    WORLD_TEST(test_passive_replies_held_back),
 	    WORLD_TEST(test_passive_range_is_full),
 	    WORLD_TEST(test_passive_nobody_came),
