@@ -156,13 +156,14 @@ no_log(enum log_kind kind, int level, uint32_t session, const char *text, void *
 {
 }
 
+/* Workers with room for four sessions, and for two agents with all of them. */
 static void
 start(struct crew *crew, size_t workers)
 {
 	static const struct programs programs;
 
 	assert_int_equal(crew_start(crew, &w.loop, &programs, NULL, &w.peers, &w.conf,
-			     workers, 4, on_closed, NULL),
+			     workers, 4 * SESSION_DESCRIPTORS + 2, on_closed, NULL),
 	    0);
 }
 
