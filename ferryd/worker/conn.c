@@ -39,7 +39,7 @@ enum conn_wire {
 struct conn {
 	uv_poll_t poll;   /* from the first event on that is wanted: watched */
 	uv_timer_t nudge; /* something can be done that the socket does not tell of */
-	unsigned handles;
+	unsigned handles; /* of libuv; and a thread's */
 	bool watched;
 	enum conn_wire wire;
 	struct tls *tls; /* from WIRE_BEFORE on */
@@ -53,6 +53,7 @@ struct conn {
 	int error;     /* errno with which writing failed */
 	bool corked;
 	bool closed;
+	bool lent; /* a thread has fd */
 	struct buf out;
 	conn_cb *cb;
 	void *user;
@@ -164,12 +165,16 @@ conn_new(uv_loop_t *loop, int fd, conn_cb *cb, void *user)
 }
 
 static void
-conn_closed(uv_handle_t *handle)
+conn_release(struct conn *c)
 {
-	struct conn *c = handle->data;
-
 	if (--c->handles == 0)
 		free(c);
+}
+
+static void
+conn_closed(uv_handle_t *handle)
+{
+	conn_release(handle->data);
 }
 
 static void
@@ -183,7 +188,25 @@ conn_close(struct conn *c)
 	tls_free(c->tls);
 	c->tls = NULL;
 	c->wire = WIRE_CLEAR;
-	fd_closep(&c->fd);
+	if (!c->lent)
+		fd_closep(&c->fd);
+}
+
+int
+conn_lend(struct conn *c)
+{
+	c->lent = true;
+	c->handles++;
+	return c->fd;
+}
+
+void
+conn_take_back(struct conn *c)
+{
+	c->lent = false;
+	if (c->closed)
+		fd_closep(&c->fd);
+	conn_release(c);
 }
 
 void

@@ -47,6 +47,10 @@ void conn_reset(struct conn *c);
 int conn_take_fd(struct conn *c);
 /* Hands the connection to another owner. */
 void conn_set_owner(struct conn *c, conn_cb *cb, void *user);
+/* For a thread to read from, while nobody else does: it stays open, also when the
+ * connection is freed meanwhile, until it is taken back. */
+int conn_lend(struct conn *c);
+void conn_take_back(struct conn *c);
 /* Still the connection's: for accept4, addresses and options only. */
 int conn_fd(const struct conn *c);
 

@@ -22,6 +22,8 @@
 #define BACKLOG 8
 /* Milliseconds. */
 #define REST_MAX 1000
+/* Each is a descriptor. */
+#define REST_COUNT 256
 
 /* ---- a port of the range ---- */
 
@@ -107,7 +109,7 @@ may_rest(const struct session *s)
 {
 	const struct resting *r = &s->worker->resting;
 
-	return r->workers > 0 && !s->worker->draining &&
+	return r->workers > 0 && !s->worker->draining && r->count < REST_COUNT &&
 	       r->count < ports_in_range(s->conf) / 4 / r->workers;
 }
 

@@ -26,6 +26,7 @@
 /* With less room than this, moving costs more than copying. */
 #define PIPE_MIN (64 * 1024)
 #define COPIED (128 * 1024)
+#define PIPES_MAX 64
 /* A client that has sent so much of a turn is fast: its next bytes come in no time, ms.
  */
 #define FAST (64 * 1024)
@@ -44,8 +45,9 @@ struct splice_pump {
 	size_t n;
 	bool is_held; /* no thread has been asked yet */
 	int pipe[2];  /* -1 until it is wanted */
-	bool copies;  /* the file, or the kernel, takes no splice */
-	int socket;   /* a second descriptor of the data connection, for threads; or -1 */
+	bool copies;  /* the file, or the kernel, takes no splice; or there is no pipe */
+	bool counted; /* in plan.pipes */
+	int socket;   /* lent to a thread; or -1 */
 	size_t moved; /* by the last turn */
 };
 
@@ -197,26 +199,40 @@ work_move(uv_work_t *work)
 
 /* ---- in the loop ---- */
 
-/* The session may end, and close its descriptor, while a thread is at work. */
-static bool
-give_socket(struct splice_pump *u)
+/* Pipes are two descriptors and some memory each: not for thousands of uploads at once.
+ */
+static void
+count_pipe(struct splice_pump *u)
 {
-	if (u->socket < 0)
-		u->socket = fcntl(conn_fd(u->p.plan.conn), F_DUPFD_CLOEXEC, 3);
-	return u->socket >= 0;
+	unsigned *pipes = u->p.plan.pipes;
+
+	if (u->counted)
+		return;
+	if (pipes == NULL || *pipes >= PIPES_MAX) {
+		u->copies = true;
+		return;
+	}
+	++*pipes;
+	u->counted = true;
 }
 
 static void
 ask_thread(struct splice_pump *u)
 {
-	if (!give_socket(u)) {
-		pump_finish(&u->p, PUMP_UNWRITTEN, errno);
-		return;
-	}
 	u->is_held = false;
 	u->moved = 0;
+	count_pipe(u);
 	conn_want(u->p.plan.conn, 0);
+	u->socket = conn_lend(u->p.plan.conn);
 	pump_work(&u->p, work_move);
+}
+
+static void
+take_back(struct splice_pump *u)
+{
+	if (u->socket >= 0)
+		conn_take_back(u->p.plan.conn);
+	u->socket = -1;
 }
 
 /* Reads on while there is room and something comes. Results of conn_read(). */
@@ -269,6 +285,7 @@ splice_worked(struct pump *p)
 {
 	struct splice_pump *u = (struct splice_pump *)p;
 
+	take_back(u);
 	u->n = 0;
 	p->received += u->moved;
 	if (u->moved > 0)
@@ -306,7 +323,9 @@ splice_release(struct pump *p)
 {
 	struct splice_pump *u = (struct splice_pump *)p;
 
-	fd_closep(&u->socket);
+	take_back(u);
+	if (u->counted)
+		--*p->plan.pipes;
 	fd_closep(&u->pipe[0]);
 	fd_closep(&u->pipe[1]);
 	free(u->held);

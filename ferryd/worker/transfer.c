@@ -377,6 +377,7 @@ transfer_opened(struct session *s)
 	    .conn = s->data.conn,
 	    .fd = fd_take(&t->fd),
 	    .bytes = t->content,
+	    .pipes = &s->worker->pipes,
 	    .offset = t->offset,
 	    .length = t->length,
 	    .bounded = t->ranged,

@@ -57,6 +57,7 @@ struct worker {
 	unsigned proxied_count;
 	uint64_t turns; /* so often a session began to listen for its call */
 	uint32_t last_call;
+	unsigned pipes; /* of uploads: pump_splice.c */
 	unsigned works; /* HASH and SITE CPTO that run: work.h */
 
 	/* For new connections, by the number of the host; [0] NULL: there are no keys. */

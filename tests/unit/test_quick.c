@@ -213,6 +213,43 @@ test_stor_in_pieces(void **state)
 	stored_is(w, (const uint8_t *)"part", 4);
 }
 
+/* The session ends while a thread has its socket: the next connection must not get the
+ * same descriptor before the thread has done with it. */
+static void
+test_stor_cut_off(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ uint8_t *file = calloc(1, 100000);
+
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	int data = world_epsv(w);
+	world_ask(w, "STOR up", "150 ");
+	int fd = conn_fd(session_of(w)->data.conn);
+	assert_true(send(data, file, 100000, MSG_DONTWAIT) > 16384);
+	/* Held up to its limit, and the rest asked for: in this turn or the next. */
+	WORLD_UNTIL(w, w->worker.pipes == 1);
+	session_end(session_of(w), "test");
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	WORLD_UNTIL(w, w->worker.pipes == 0);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	close(data);
+}
+
+/* Without a pipe to spare it goes on all the same. */
+static void
+test_stor_without_pipes(void **state)
+{
+	struct world *w = *state;
+
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	w->worker.pipes = 64;
+	stor(w, 9000001, "226 ");
+	assert_int_equal(w->worker.pipes, 64);
+	w->worker.pipes = 0;
+}
+
 /* ---- ports that rest ---- */
 
 static uint16_t
@@ -332,6 +369,9 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_lies, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_stor, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_stor_in_pieces, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(test_stor_cut_off, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_stor_without_pipes, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_rest, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_rest_disturbed, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_rest_ends, setup, world_teardown),
