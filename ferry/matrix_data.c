@@ -1,0 +1,137 @@
+/*
+ * What the server itself says, and data connections that came about and were of no use.
+ */
+#include "matrix.h"
+
+#include "address.h"
+#include "own.h"
+
+/* ---------------------------------------------------------------- words of servers */
+
+enum whose_words { OF_PASSIVE = 1, OF_ACTIVE = 2, OF_BOTH = 3 };
+
+static const struct {
+	const char *words;
+	enum whose_words whose;
+	enum verdict_code code;
+} sayings[] = {
+    {"invalid pasv_address", OF_PASSIVE, VERDICT_P08},
+    {"ports are busy", OF_PASSIVE, VERDICT_P15},
+    {"could not find any port", OF_PASSIVE, VERDICT_P15},
+    {"no free port", OF_PASSIVE, VERDICT_P15},
+    {"passive ports", OF_PASSIVE, VERDICT_P15},
+    {"session reuse required", OF_BOTH, VERDICT_T03},
+    {"not resumed", OF_BOTH, VERDICT_T03},
+    {"session resum", OF_BOTH, VERDICT_T03},
+    {"prot setting", OF_BOTH, VERDICT_T05},
+    {"required on the data", OF_BOTH, VERDICT_T05},
+    {"alpn", OF_BOTH, VERDICT_T06},
+    {"permission denied", OF_ACTIVE, VERDICT_A06},
+    {"may not call from port", OF_ACTIVE, VERDICT_A06},
+    {"unable to service port", OF_ACTIVE, VERDICT_A06},
+    {"disabled", OF_ACTIVE, VERDICT_A09},
+    {"not implemented", OF_ACTIVE, VERDICT_A09},
+};
+
+/* Did the server itself say what is wrong? */
+bool
+matrix_judge_words(struct work *w, const struct attempt *a)
+{
+	unsigned whose = attempt_is_active(a) ? OF_ACTIVE : OF_PASSIVE;
+	enum outcome outcome = attempt_outcome(a);
+
+	if (outcome != OUTCOME_DECLINED && outcome != OUTCOME_DENIED &&
+	    outcome != OUTCOME_NO_CALL)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(sayings); i++) {
+		if ((sayings[i].whose & whose) == 0 ||
+		    strcasestr(a->words, sayings[i].words) == NULL)
+			continue;
+		matrix_found(w, sayings[i].code, VERDICT_CERTAIN,
+		    "The server says so: \"%s\".", a->words);
+		return true;
+	}
+	return false;
+}
+
+/* ---------------------------------------------------------------- connected, and then */
+
+static bool
+some_get_through(const struct work *w)
+{
+	struct tally e = matrix_count(w, &w->home, WAY_EPSV),
+		     s = matrix_count(w, &w->home, WAY_PASV);
+
+	return e.of[OUTCOME_WORKS] + s.of[OUTCOME_WORKS] >
+	       e.of[OUTCOME_DENIED] + s.of[OUTCOME_DENIED];
+}
+
+static void
+judge_denied(struct work *w, const struct attempt *a)
+{
+	struct verdict v;
+
+	if (matrix_judge_words(w, a))
+		return;
+	verdict_judge(a, 1, &v);
+	if (v.found[VERDICT_H11] != VERDICT_NO)
+		matrix_found(w, VERDICT_H11, v.found[VERDICT_H11],
+		    "Your call got through, and the server says \"%s\".", a->words);
+	else if (v.found[VERDICT_H03] != VERDICT_NO)
+		matrix_found(w, VERDICT_H03, v.found[VERDICT_H03],
+		    "Your call got through, and the server says \"%s\". Your own address "
+		    "is a public one, which your router need not replace.",
+		    a->words);
+	else if (some_get_through(w))
+		matrix_found(w, VERDICT_L07, VERDICT_LIKELY,
+		    "Your call to port %u seemed to be taken, and the server says "
+		    "\"%s\", while others get through.",
+		    (unsigned)address_port(&a->used), a->words);
+	else if (a->tls)
+		matrix_found(w, VERDICT_T03, VERDICT_LIKELY,
+		    "The encrypted data connection came about, and the server says "
+		    "\"%s\".",
+		    a->words);
+	else
+		matrix_found(w, VERDICT_P25, VERDICT_LIKELY,
+		    "Your call to port %u was taken, and the server says \"%s\".",
+		    (unsigned)address_port(&a->used), a->words);
+}
+
+static bool
+has_short_success(const struct checkup *c, size_t visit)
+{
+	for (size_t i = 0; i < c->n_trials; i++)
+		if (c->trials[i].visit == visit &&
+		    attempt_outcome(&c->trials[i].a) == OUTCOME_WORKS &&
+		    c->trials[i].a.bytes > 0)
+			return true;
+	return false;
+}
+
+void
+matrix_judge_transfers(struct work *w)
+{
+	for (size_t i = 0; i < w->c->n_trials; i++) {
+		const struct trial *t = &w->c->trials[i];
+		const struct attempt *a = &t->a;
+		enum outcome outcome = attempt_outcome(a);
+
+		if (outcome == OUTCOME_DENIED && !attempt_is_active(a))
+			judge_denied(w, a);
+		else if (outcome == OUTCOME_DECLINED && !attempt_is_active(a))
+			matrix_judge_words(w, a);
+		else if (outcome == OUTCOME_STALLED)
+			matrix_found(w, VERDICT_L03,
+			    t->kind == TRIAL_BIG && has_short_success(w->c, t->visit)
+				? VERDICT_CERTAIN
+				: VERDICT_LIKELY,
+			    "The data connection came about and the server began to "
+			    "send; no byte of it arrived%s.",
+			    t->kind == TRIAL_BIG ? ", while short answers do" : "");
+		else if (a->open && a->done &&
+			 (a->result == -FERRY_ETIMEOUT || a->result == -FERRY_ECLOSED))
+			matrix_found(w, VERDICT_L01, VERDICT_LIKELY,
+			    "All bytes came, and the server's word for it did not.");
+	}
+}
