@@ -154,22 +154,29 @@ give_host_firewall(const struct pen *p)
 	    HIGH);
 }
 
+/* Calls to a router's own address go on to a machine behind it: for nftables by the name
+ * of a table, for iptables where only calls to an address (or "") are meant. */
+static void
+give_dnat(const struct pen *p, const char *who, const char *place, const char *table,
+    const char *only, unsigned low, unsigned high, const char *to)
+{
+	give(p, who, place, "nftables", true,
+	    "nft add table ip %s\n"
+	    "nft 'add chain ip %s inward { type nat hook prerouting priority dstnat; }'\n"
+	    "nft add rule ip %s inward fib daddr type local tcp dport %u-%u dnat to %s\n"
+	    "nft insert rule inet filter forward ct status dnat accept",
+	    table, table, table, low, high, to);
+	give(p, who, place, "iptables", true,
+	    "iptables -t nat -I PREROUTING -p tcp%s%s --dport %u:%u -j DNAT "
+	    "--to-destination %s\n"
+	    "iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
+	    *only == '\0' ? "" : " -d ", only, low, high, to);
+}
+
 static void
 give_forwarding(const struct pen *p)
 {
-	give(p, ADMIN, SERVER_ROUTER, "nftables", true,
-	    "nft add table ip ferryd_nat\n"
-	    "nft 'add chain ip ferryd_nat inward { type nat hook prerouting priority "
-	    "dstnat; }'\n"
-	    "nft add rule ip ferryd_nat inward fib daddr type local tcp dport %d-%d dnat "
-	    "to %s\n"
-	    "nft insert rule inet filter forward ct status dnat accept",
-	    LOW, HIGH, p->inner);
-	give(p, ADMIN, SERVER_ROUTER, "iptables", true,
-	    "iptables -t nat -I PREROUTING -p tcp -d %s --dport %d:%d -j DNAT "
-	    "--to-destination %s\n"
-	    "iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
-	    p->server, LOW, HIGH, p->inner);
+	give_dnat(p, ADMIN, SERVER_ROUTER, "ferryd_nat", p->server, LOW, HIGH, p->inner);
 }
 
 static void
@@ -370,19 +377,8 @@ forward_inward(const struct pen *p)
 		    "active mode is a must, name your router's address and forward ports "
 		    "in the router:");
 	give_active(p, true);
-	give(p, YOU, OWN_ROUTER, "nftables", true,
-	    "nft add table ip ferry_active\n"
-	    "nft 'add chain ip ferry_active inward { type nat hook prerouting priority "
-	    "dstnat; }'\n"
-	    "nft add rule ip ferry_active inward fib daddr type local tcp dport %d-%d "
-	    "dnat to %s\n"
-	    "nft insert rule inet filter forward ct status dnat accept",
-	    ACTIVE_LOW, ACTIVE_HIGH, p->own);
-	give(p, YOU, OWN_ROUTER, "iptables", true,
-	    "iptables -t nat -I PREROUTING -p tcp --dport %d:%d -j DNAT --to-destination "
-	    "%s\n"
-	    "iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
-	    ACTIVE_LOW, ACTIVE_HIGH, p->own);
+	give_dnat(
+	    p, YOU, OWN_ROUTER, "ferry_active", "", ACTIVE_LOW, ACTIVE_HIGH, p->own);
 }
 
 static void
