@@ -204,6 +204,22 @@ note_ports(struct work *w)
 	}
 }
 
+/* What a server said of itself in the session that stands for the user's. */
+static void
+note_told(struct diagnosis *d, const struct visit *v)
+{
+	if (v->ports.known) {
+		d->range_low = v->ports.low;
+		d->range_high = v->ports.high;
+	}
+	if (!v->who.known || v->who.proxied)
+		return;
+	if (!address_same(&v->who.local, &v->peer))
+		d->server_inner = v->who.local;
+	if (!address_same(&v->who.peer, &v->own))
+		d->seen = v->who.peer;
+}
+
 static bool
 goes_before(const struct finding *a, const struct finding *b)
 {
@@ -275,6 +291,7 @@ diagnose(const struct checkup *c, struct diagnosis *ret)
 		if (matrix_passive_state(&w, &w.home) == STATE_UNTESTED)
 			judge_conversation(&w, home);
 		note_ports(&w);
+		note_told(ret, home);
 		matrix_judge_families(&w);
 		matrix_judge_passive(&w);
 		matrix_judge_active(&w);

@@ -26,6 +26,12 @@ static const struct {
     {"prot setting", OF_BOTH, VERDICT_T05},
     {"required on the data", OF_BOTH, VERDICT_T05},
     {"alpn", OF_BOTH, VERDICT_T06},
+    {"which is the only one", OF_PASSIVE, VERDICT_A18},
+    {"my one passive port", OF_PASSIVE, VERDICT_A18},
+    {"already reserved for client ip", OF_PASSIVE, VERDICT_A18},
+    {"ports below 1024", OF_ACTIVE, VERDICT_A10},
+    {"ports < 1024", OF_ACTIVE, VERDICT_A10},
+    {"privileged port", OF_ACTIVE, VERDICT_A10},
     {"permission denied", OF_ACTIVE, VERDICT_A06},
     {"may not call from port", OF_ACTIVE, VERDICT_A06},
     {"unable to service port", OF_ACTIVE, VERDICT_A06},
@@ -66,27 +72,76 @@ some_get_through(const struct work *w)
 	       e.of[OUTCOME_DENIED] + s.of[OUTCOME_DENIED];
 }
 
+/* The second call reached the server from another address than the first: who replaced
+ * it? The server may have told both, and where it sees our own address in the first one,
+ * an address of our network, or of its own, tells whose doing the other is. */
 static void
-judge_denied(struct work *w, const struct attempt *a)
+judge_elsewhere(struct work *w, const struct trial *t, const struct verdict *v)
 {
+	const struct visit *visit = &w->c->visits[t->visit];
+	const struct sockaddr_storage *from = &t->call.from, *own = &visit->own;
+	enum verdict_code code =
+	    v->found[VERDICT_H11] != VERDICT_NO ? VERDICT_H11 : VERDICT_H03;
+	enum verdict_certainty certainty = v->found[code];
+	bool told = t->call.rejected > 0 && t->call.by_address && visit->who.known &&
+		    from->ss_family != AF_UNSPEC;
+	bool direct = told && address_same(&visit->who.peer, own);
+	char first[ADDRESS_TEXT_MAX], second[ADDRESS_TEXT_MAX], word[200] = "";
+
+	if (direct && matrix_is_near(from, own)) {
+		code = VERDICT_H11;
+		certainty = VERDICT_CERTAIN;
+	} else if (direct && (matrix_is_near(from, &visit->peer) ||
+				 matrix_is_near(from, &visit->who.local))) {
+		code = VERDICT_H03;
+		certainty = VERDICT_CERTAIN;
+	}
+	if (told)
+		snprintf(word, sizeof word,
+		    " The command connection comes from %s there, the other from %s.",
+		    address_text(&visit->who.peer, first), address_text(from, second));
+	matrix_found(w, code, certainty,
+	    "Your call got through, and the server says \"%s\".%s%s", t->a.words, word,
+	    code == VERDICT_H03 && certainty == VERDICT_LIKELY
+		? " Your own address is a public one, which your router need not replace."
+		: "");
+}
+
+/* Calls that were taken here, and of which the server knows nothing; one alone may have
+ * lost its last packet. */
+static unsigned
+taken_unheard(const struct work *w)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < w->c->n_trials; i++)
+		n += attempt_outcome(&w->c->trials[i].a) == OUTCOME_DENIED &&
+		     matrix_is_unheard(&w->c->trials[i]);
+	return n;
+}
+
+static void
+judge_denied(struct work *w, const struct trial *t)
+{
+	const struct attempt *a = &t->a;
+	unsigned port = address_port(&a->used), lost = taken_unheard(w);
 	struct verdict v;
 
 	if (matrix_judge_words(w, a))
 		return;
 	verdict_judge(a, 1, &v);
-	if (v.found[VERDICT_H11] != VERDICT_NO)
-		matrix_found(w, VERDICT_H11, v.found[VERDICT_H11],
-		    "Your call got through, and the server says \"%s\".", a->words);
-	else if (v.found[VERDICT_H03] != VERDICT_NO)
-		matrix_found(w, VERDICT_H03, v.found[VERDICT_H03],
-		    "Your call got through, and the server says \"%s\". Your own address "
-		    "is a public one, which your router need not replace.",
-		    a->words);
+	if (v.found[VERDICT_H11] != VERDICT_NO || v.found[VERDICT_H03] != VERDICT_NO)
+		judge_elsewhere(w, t, &v);
 	else if (some_get_through(w))
 		matrix_found(w, VERDICT_L07, VERDICT_LIKELY,
 		    "Your call to port %u seemed to be taken, and the server says "
 		    "\"%s\", while others get through.",
-		    (unsigned)address_port(&a->used), a->words);
+		    port, a->words);
+	else if (lost > 0)
+		matrix_found(w, VERDICT_P25, lost > 1 ? VERDICT_CERTAIN : VERDICT_LIKELY,
+		    "Your call to port %u was taken, and the server, which listened "
+		    "there for %.1f s, says that nothing came: \"%s\".",
+		    port, t->call.listened, a->words);
 	else if (a->tls)
 		matrix_found(w, VERDICT_T03, VERDICT_LIKELY,
 		    "The encrypted data connection came about, and the server says "
@@ -94,8 +149,8 @@ judge_denied(struct work *w, const struct attempt *a)
 		    a->words);
 	else
 		matrix_found(w, VERDICT_P25, VERDICT_LIKELY,
-		    "Your call to port %u was taken, and the server says \"%s\".",
-		    (unsigned)address_port(&a->used), a->words);
+		    "Your call to port %u was taken, and the server says \"%s\".", port,
+		    a->words);
 }
 
 static bool
@@ -118,7 +173,7 @@ matrix_judge_transfers(struct work *w)
 		enum outcome outcome = attempt_outcome(a);
 
 		if (outcome == OUTCOME_DENIED && !attempt_is_active(a))
-			judge_denied(w, a);
+			judge_denied(w, t);
 		else if (outcome == OUTCOME_DECLINED && !attempt_is_active(a))
 			matrix_judge_words(w, a);
 		else if (outcome == OUTCOME_STALLED)
