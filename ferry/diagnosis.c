@@ -114,6 +114,15 @@ is_container(const struct sockaddr_storage *a)
 	       second <= 31;
 }
 
+/* What QEMU's user networking gives its guest. */
+static bool
+is_guest(const struct sockaddr_storage *a)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	return strcmp(address_text(a, text), "10.0.2.15") == 0;
+}
+
 static void
 judge_announced(struct work *w, const struct attempt *a)
 {
@@ -142,6 +151,9 @@ judge_announced(struct work *w, const struct attempt *a)
 	if (is_container(&a->sent))
 		matrix_found(w, VERDICT_H02, VERDICT_LIKELY,
 		    "%s is an address as containers have them.", sent);
+	if (is_guest(&a->sent))
+		matrix_found(w, VERDICT_H14, VERDICT_LIKELY,
+		    "%s is the address that QEMU gives a guest.", sent);
 }
 
 static void

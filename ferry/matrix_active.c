@@ -260,7 +260,13 @@ judge_active_trial(struct work *w, const struct trial *t)
 
 	if (matrix_judge_words(w, &t->a))
 		return;
-	if (outcome == OUTCOME_DECLINED)
+	if (address_is_translated(&t->a.peer) &&
+	    (outcome == OUTCOME_DECLINED || outcome == OUTCOME_NO_CALL))
+		matrix_found(w, VERDICT_M08, VERDICT_CERTAIN,
+		    "The server's IPv6 address stands for an IPv4 address, which is all "
+		    "that it has: it cannot call yours. It says \"%s\".",
+		    t->a.words);
+	else if (outcome == OUTCOME_DECLINED)
 		judge_declined(w, t);
 	else if (outcome == OUTCOME_NO_CALL)
 		judge_no_call(w, t);

@@ -88,7 +88,12 @@ judge_elsewhere(struct work *w, const struct trial *t, const struct verdict *v)
 	bool direct = told && address_same(&visit->who.peer, own);
 	char first[ADDRESS_TEXT_MAX], second[ADDRESS_TEXT_MAX], word[200] = "";
 
-	if (direct && matrix_is_near(from, own)) {
+	if (told && visit->who.proxied &&
+	    (matrix_is_near(from, &visit->peer) ||
+		matrix_is_near(from, &visit->who.local))) {
+		code = VERDICT_H09;
+		certainty = VERDICT_CERTAIN;
+	} else if (direct && matrix_is_near(from, own)) {
 		code = VERDICT_H11;
 		certainty = VERDICT_CERTAIN;
 	} else if (direct && (matrix_is_near(from, &visit->peer) ||
@@ -164,9 +169,38 @@ has_short_success(const struct checkup *c, size_t visit)
 	return false;
 }
 
+/* Did this transfer end in a way that TLS calls an end? cut: in the other one? */
+static bool
+ended_in_tls(const struct attempt *a, bool cut)
+{
+	if (!a->tls || !a->open || attempt_outcome(a) == OUTCOME_DENIED)
+		return false;
+	return cut ? a->result == -FERRY_ETLS || a->result == -FERRY_ESHORT
+		   : a->result == 0;
+}
+
+/* One may have been cut, but not all. */
+static void
+judge_ends(struct work *w)
+{
+	unsigned good = 0, cut = 0;
+
+	for (size_t i = 0; i < w->c->n_trials; i++) {
+		good += ended_in_tls(&w->c->trials[i].a, false);
+		cut += ended_in_tls(&w->c->trials[i].a, true);
+	}
+	if (cut > 1 && good == 0)
+		matrix_found(w, VERDICT_T07, VERDICT_LIKELY,
+		    "All %u encrypted data connections that came about ended without the "
+		    "mark that TLS puts at the end, or earlier: nobody can tell whether "
+		    "all has come.",
+		    cut);
+}
+
 void
 matrix_judge_transfers(struct work *w)
 {
+	judge_ends(w);
 	for (size_t i = 0; i < w->c->n_trials; i++) {
 		const struct trial *t = &w->c->trials[i];
 		const struct attempt *a = &t->a;

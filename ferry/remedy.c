@@ -639,6 +639,7 @@ static const struct {
     {VERDICT_P04, announce, NULL},
     {VERDICT_H02, announce, NULL},
     {VERDICT_H08, announce, NULL},
+    {VERDICT_H14, announce, NULL},
     {VERDICT_P07, announce_inside, NULL},
     {VERDICT_P08, fix_announced, NULL},
     {VERDICT_L01, idle, NULL},
@@ -665,6 +666,14 @@ static const struct {
     {VERDICT_P23, NULL, "ferry uses EPSV, where the server knows that."},
     {VERDICT_T05, NULL, "Its administrator should allow PROT P, which ferry uses."},
     {VERDICT_T06, NULL, "Its administrator should allow data connections without ALPN."},
+    {VERDICT_T07, NULL,
+	"Compare the sizes of what came. Its administrator should look for an old "
+	"server, or for something on the way that inspects TLS and cuts it."},
+    {VERDICT_H09, NULL,
+	"Its administrator should have the proxy send its header (PROXY protocol) on the "
+	"passive ports too, or on none."},
+    {VERDICT_M08, NULL,
+	"Use passive mode with EPSV, which is the default: nothing needs to change."},
     {VERDICT_T08, NULL,
 	"If its administrator confirms the certificate: --accept-new, --pin or "
 	"--cacert."},

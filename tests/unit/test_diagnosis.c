@@ -7,7 +7,7 @@
  * encrypted, a port if it is not 21; then the attempts: E EPSV, P PASV, A active, B a
  * large file; + works, ~ silence, R refused, X rejected, Y the same late, 5 declined, 0
  * unanswered, G garbled, D connected and then a 425, N nobody called, F the same and at
- * once, S not one byte, L all bytes and no 226, W worked but slowly, U stopped. "@" a
+ * once, S not one byte, L all bytes and no 226, W worked but slowly, U stopped, C cut off. "@" a
  * passive port.
  */
 #include <setjmp.h>
@@ -123,6 +123,9 @@ static const struct row rows[] = {
     {"session reuse, in other words", "4t ED", "T03?", .words = "425 Unable to build data connection: Operation not permitted"},
     {"PROT", "4t ED", "T05!", .words = "521 Data connection cannot be opened with this PROT setting."},
     {"ALPN", "4t ED", "T06!", .words = "425 No or wrong ALPN on data connection"},
+    {"all encrypted ones are cut", "4t EC EC PC; 4c E+ P+", "T07?"},
+    {"one encrypted one is cut", "4t EC E+ P+", ""},
+    {"one is cut, and there is no other", "4t EC", ""},
     {"the second connection", "4c E~ E~ P~", "L05?", .limited = true, .between = "10.0.0.1 10.1.1.1", .calls = "pp~"},
 
     /* where the calls end */
@@ -159,6 +162,9 @@ static const struct row rows[] = {
     {"not done", "4c E+ A5", "A09!", .words = "501 Active mode is disabled"},
     {"port 20", "4c E+ AF", "A06!", .words = "425 Unable to build data connection: Permission denied"},
     {"a stranger", "4c E+ AN", "A14!", .words = "425 Failed to establish connection.", .stranger = "203.0.113.11"},
+    {"IPv4 in disguise", "6c E+ AN", "M08!", .own = "2001:db8:1::2", .peer = "64:ff9b::203.0.113.10", .words = FAILED_CALL},
+    {"IPv4 in disguise, declined", "6c E+ A5", "M08!", .own = "2001:db8:1::2", .peer = "64:ff9b::203.0.113.10",
+     .words = "500 Illegal EPRT command."},
     {"nothing is said", "4c E+ AN", "A02?", .words = ""},
 
     /* announced addresses */
@@ -167,6 +173,7 @@ static const struct row rows[] = {
     {"another public one", "4c E+ P+", "P02!", .sent = "192.0.2.77"},
     {"another of its own", "4c E+ P+", "H08!", .sent = "192.0.2.77", .his = true},
     {"the public one inside", "4c E+ P+", "P07!", .own = INNER, .peer = "192.168.11.9", .sent = SERVER},
+    {"a guest's", "4c E+ P+", "P01! H14?", .sent = "10.0.2.15"},
     {"a container's", "4c E+ P+", "P01! H02?", .sent = "172.18.0.2"},
     {"closed, and private", "4c E~ E~ P~", "P11? P01!", .sent = PRIVATE},
 
@@ -241,6 +248,9 @@ static const struct row rows[] = {
      .who = "200 peer=172.17.0.1:4000 local=172.17.0.2:21 tls=no proxyhdr=no"},
     {"the address that was given is not ours", "4c E+ A5", "A13!", .own = INNER, .outer_given = true, .words = "500 No.", .who = WHO_NAT},
     {"it sees the very address", "4c E+ A5", "A09?", .words = "500 No.", .who = WHO},
+    {"the proxy's header is missing", "4c ED PD", "H09!", .words = FOREIGN,
+     .who = "200 peer=198.51.100.2:4000 local=203.0.113.10:21 proxyhdr=yes",
+     .call = "200 mode=EPSV port=@ listened=2.0s accepted=0 rejected=1 from=203.0.113.1:4 why=address"},
     {"a low port", "4c E+ A5", "A10!", .words = "500 I do not call ports below 1024. Use passive mode or a higher port."},
 };
 /* clang-format on */
@@ -336,6 +346,11 @@ set_outcome(struct attempt *a, char outcome, const struct row *r)
 	case 'S':
 		a->open = true;
 		a->result = -FERRY_ESTALLED;
+		break;
+	case 'C':
+		a->open = true;
+		a->bytes = 9;
+		a->result = -FERRY_ESHORT;
 		break;
 	case 'L':
 		a->open = a->done = true;
@@ -438,7 +453,10 @@ add_visit(struct checkup *c, const char *token, const struct row *r)
 	    .port = token[2] == '\0' ? 21 : (uint16_t)atoi(token + 2),
 	    .stage = VISIT_LOGGED_IN};
 	address(v6 ? "2001:db8:1::2" : r->own != NULL ? r->own : OUTER, &v->own);
-	address(v6 ? "2001:db8:2::2" : r->peer != NULL ? r->peer : SERVER, &v->peer);
+	address(r->peer != NULL && (strchr(r->peer, ':') != NULL) == v6 ? r->peer
+		: v6                                                    ? "2001:db8:2::2"
+									: SERVER,
+	    &v->peer);
 	v->who = told_who(r->who == NULL ? "" : r->who);
 	assert_true(v->who.known == (r->who != NULL));
 	v->round_trip = r->round_trip;
