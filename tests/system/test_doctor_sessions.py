@@ -94,12 +94,18 @@ def test_a_server_that_lies(doctor):
         return {"WHOAMI": "200 peer=203.0.113.9:1 local=203.0.113.10:21", "INFO": "200 range=1-65535 srcport=22",
                 "LASTDATA": f"200 mode=PORT to=203.0.113.9:1 result=ETIMEDOUT src=203.0.113.10:{session.server.port}",
                 "LASTPORT": "200 received=none", "PROBE": "200 to=203.0.113.9 port=1 result=OK ms=0 src=203.0.113.10:1",
-                }[word]
-    with FakeServer(features=["FERRY-DIAG"], replies={"SITE": lie}, calls=False, names=[b"x"]) as server:
+                "BLOB": "550 No."}[word]
+
+    def call_nobody(session, arg):
+        if session.told:
+            return "425 Failed to establish connection."
+        return session.do_NLST(arg)
+
+    with FakeServer(features=["FERRY-DIAG"], replies={"SITE": lie, "NLST": call_nobody}, names=[b"x"]) as server:
         result = doctor(server, "--allow-active")
         asked = [command for command in server.commands if command.startswith("SITE")]
     active = [(f["code"], f["certainty"]) for f in result["findings"] if f["code"][0] == "A"]
-    assert active == [("A02", "likely")], result
+    assert active == [("A02", "likely")] and result["passive_works"], result
     assert len(asked) <= 8 and all(command.startswith("SITE FERRY ") for command in asked), asked
 
 
