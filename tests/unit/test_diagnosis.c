@@ -202,6 +202,9 @@ static const struct row rows[] = {
      .call = "200 mode=EPSV port=@ listened=2.0s accepted=0 rejected=1 from=203.0.113.1:4 why=address"},
     {"an address of neither", "4c ED PD", "H03?", .words = FOREIGN, .who = WHO,
      .call = "200 mode=EPSV port=@ listened=2.0s accepted=0 rejected=1 from=192.0.2.3:4 why=address"},
+    {"no listing, for it is too long", "4c ES", "L03!", .call = "200 mode=EPSV port=@ listened=0.0s accepted=1 rejected=0 stalled=L03"},
+    {"no listing, and it stood still in another way", "4c ES", "L03?",
+     .call = "200 mode=EPSV port=@ listened=0.0s accepted=1 rejected=0 stalled=L07"},
     {"the one port is busy", "4c E5 P5", "A18! P23!", .words = "425 My one passive port (61000) is kept busy by other sessions."},
 
     /* ... and active mode */
