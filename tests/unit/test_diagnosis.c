@@ -7,8 +7,8 @@
  * encrypted, a port if it is not 21; then the attempts: E EPSV, P PASV, A active, B a
  * large file; + works, ~ silence, R refused, X rejected, Y the same late, 5 declined, 0
  * unanswered, G garbled, D connected and then a 425, N nobody called, F the same and at
- * once, S not one byte, L all bytes and no 226, W worked but slowly, U stopped, C cut off. "@" a
- * passive port.
+ * once, S not one byte, L all bytes and no 226, W worked but slowly, U stopped, C cut
+ * off. "@" a passive port.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,8 +43,8 @@ struct row {
 	const char *between, *calls;
 	bool outer_given, his, limited;
 	const char *stranger;
-	/* What a ferryd says, as it says it; "@" is the port of the attempt. call is said of
-	 * those that failed and is none's word for the others. */
+	/* What a ferryd says, as it says it; "@" is the port of the attempt. call is said
+	 * of those that failed and is none's word for the others. */
 	const char *who, *call, *arrived, *probe, *unlocked;
 	double round_trip;
 	bool beyond; /* the call was let in by routers that need not be ours */
@@ -578,7 +578,8 @@ test_its_words(void **state)
 		const char *call, *want;
 	} ends[] = {
 	    {CALLED "ETIMEDOUT src=203.0.113.10:20",
-		"from port 20 to 198.51.100.2 port 40000: Connection timed out (ETIMEDOUT)."},
+		"from port 20 to 198.51.100.2 port 40000: Connection timed out "
+		"(ETIMEDOUT)."},
 	    {CALLED "EUNKNOWN", "call to 198.51.100.2 port 40000: another error."},
 	    {CALLED "OK", "port 40000: it was taken (not by you)."},
 	    {CALLED "none", "port 40000: no answer so far."},
