@@ -75,6 +75,15 @@ address_port(const struct sockaddr_storage *a)
 	return 0;
 }
 
+void
+address_set_port(struct sockaddr_storage *a, uint16_t port)
+{
+	if (a->ss_family == AF_INET)
+		((struct sockaddr_in *)a)->sin_port = htons(port);
+	if (a->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)a)->sin6_port = htons(port);
+}
+
 bool
 address_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
@@ -136,6 +145,16 @@ address_is_inner(const struct sockaddr_storage *a)
 	enum address_kind kind = address_kind(a);
 
 	return kind != ADDRESS_PUBLIC && kind != ADDRESS_UNKNOWN;
+}
+
+bool
+address_is_translated(const struct sockaddr_storage *a)
+{
+	static const uint8_t prefix[12] = {0x00, 0x64, 0xff, 0x9b};
+
+	return a->ss_family == AF_INET6 &&
+	       memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr, prefix,
+		   sizeof prefix) == 0;
 }
 
 /* Four numbers with the same mark between them; *ret_end is behind the last. */

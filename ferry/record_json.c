@@ -32,25 +32,9 @@ struct names {
 	}
 
 static const char *const kind_names[] = {
-    [FERRY_EV_RESOLVED] = "resolved",
-    [FERRY_EV_CONNECTING] = "connecting",
-    [FERRY_EV_CONNECTED] = "connected",
-    [FERRY_EV_CONNECT_FAILED] = "connect-failed",
-    [FERRY_EV_COMMAND] = "command",
-    [FERRY_EV_REPLY] = "reply",
-    [FERRY_EV_MODE] = "mode",
-    [FERRY_EV_MODE_FAILED] = "mode-failed",
-    [FERRY_EV_ADDRESS] = "address",
-    [FERRY_EV_LISTENING] = "listening",
-    [FERRY_EV_ACCEPTED] = "accepted",
-    [FERRY_EV_STRANGER] = "stranger",
-    [FERRY_EV_TRANSFER] = "transfer",
-    [FERRY_EV_PROGRESS] = "progress",
-    [FERRY_EV_DATA_END] = "data-end",
-    [FERRY_EV_CLOSED] = "closed",
-    [FERRY_EV_WARNING] = "warning",
-    [FERRY_EV_REUSED] = "reused",
-    [FERRY_EV_TLS] = "tls",
+#define EVENT(kind, name) [FERRY_EV_##kind] = (name),
+#include "event.def"
+#undef EVENT
 };
 
 /* Those of record_kind that are no events of libferry. */

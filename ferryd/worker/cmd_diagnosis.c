@@ -157,19 +157,36 @@ info(struct session *s, struct bytes arg)
 
 /* ---- PROBE ---- */
 
+/* The end of the call that is ours; family 0: it has none. */
+static struct endpoint
+source_of(const struct conn *c)
+{
+	struct endpoint source = {0};
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (c != NULL && getsockname(conn_fd(c), (struct sockaddr *)&ss, &len) == 0)
+		(void)endpoint_from_sockaddr((struct sockaddr *)&ss, &source);
+	return source;
+}
+
 static void
 probe_over(struct session *s, int error)
 {
 	struct diagnosis *d = s->diagnosis;
-	char to[ENDPOINT_TEXT_MAX];
+	struct endpoint from = source_of(d->conn);
+	char to[ENDPOINT_TEXT_MAX], source[ENDPOINT_TEXT_MAX] = "none";
 
 	conn_free(d->conn);
 	d->conn = NULL;
 	d->probe = 0;
+	d->source_port = from.port;
 	endpoint_format_address(&d->to, to);
-	answer(s, 200, "to=%s port=%u result=%s ms=%llu", to, d->to.port,
+	if (from.family != 0)
+		endpoint_format(&from, source);
+	answer(s, 200, "to=%s port=%u result=%s ms=%llu src=%s", to, d->to.port,
 	    error_name(error),
-	    (unsigned long long)(uv_now(s->worker->loop) - d->probe_begun));
+	    (unsigned long long)(uv_now(s->worker->loop) - d->probe_begun), source);
 	session_done(s);
 }
 
@@ -204,6 +221,26 @@ dial(struct session *s, int fd)
 		conn_want(d->conn, CONN_WRITABLE);
 }
 
+/* From the port of the last call, if it can be had again: the client may have told its
+ * firewall of it. */
+static int
+probe_socket(struct session *s)
+{
+	const struct diagnosis *d = s->diagnosis;
+	struct endpoint from = s->own;
+	struct sockaddr_storage ss;
+	const int on = 1;
+	int fd = data_outgoing_socket(s);
+
+	if (fd < 0 || d->source_port == 0 || from.family != s->peer.family)
+		return fd;
+	from.port = d->source_port;
+	socklen_t len = endpoint_to_sockaddr(&from, &ss);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	(void)bind(fd, (struct sockaddr *)&ss, len);
+	return fd;
+}
+
 void
 probe_allowed(struct session *s, int error, int *fd)
 {
@@ -218,7 +255,7 @@ probe_allowed(struct session *s, int error, int *fd)
 		session_done(s);
 		return;
 	}
-	int own = error == 0 && *fd >= 0 ? fd_take(fd) : data_outgoing_socket(s);
+	int own = error == 0 && *fd >= 0 ? fd_take(fd) : probe_socket(s);
 	if (own < 0)
 		probe_over(s, errno);
 	else
