@@ -5,9 +5,13 @@
 #include "convoy.h"
 
 #include <pthread.h>
+#include <time.h>
 
 /* As much as a listing's own thread has. */
 #define HELPER_STACK (256U << 10)
+/* A helper with nothing to do for so long is of more use to others: what holds the work
+ * up is the one who takes it. */
+#define HELPER_PATIENCE_MS 250
 #define HELPERS_MAX 8
 
 /* Pieces are counted from the first; piece n is in slot n % CONVOY_SLOTS. Always
@@ -20,8 +24,9 @@ struct road {
 	bool done[CONVOY_SLOTS];
 	bool dry;  /* nothing is loaded any more */
 	bool over; /* helpers go home */
-	pthread_t helpers[HELPERS_MAX];
-	unsigned helper_count;
+	unsigned helping;
+	pthread_t helpers[HELPERS_MAX]; /* all that were started */
+	unsigned started;
 };
 
 /* ---- working ---- */
@@ -39,25 +44,42 @@ road_work(struct road *r)
 	r->done[slot] = true;
 }
 
+/* ---- helpers ---- */
+
+/* Waits for a piece to work on; false: it is time to go. */
+static bool
+helper_wait(struct road *r)
+{
+	struct timespec until;
+	int error = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += HELPER_PATIENCE_MS * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_nsec -= 1000000000L;
+		until.tv_sec++;
+	}
+	while (!r->over && r->taken == r->loaded && error == 0)
+		error = pthread_cond_clockwait(
+		    &r->loaded_more, &r->lock, CLOCK_MONOTONIC, &until);
+	return !r->over && r->taken < r->loaded;
+}
+
 static void *
 helper_run(void *user)
 {
 	struct road *r = user;
 
 	pthread_mutex_lock(&r->lock);
-	while (!r->over) {
-		if (r->taken == r->loaded) {
-			pthread_cond_wait(&r->loaded_more, &r->lock);
-			continue;
-		}
+	while (helper_wait(r)) {
 		road_work(r);
 		pthread_cond_signal(&r->done_more);
 	}
+	r->helping--;
+	++*r->convoy->spare;
 	pthread_mutex_unlock(&r->lock);
 	return NULL;
 }
-
-/* ---- helpers ---- */
 
 static bool
 spare_take(_Atomic unsigned *spare)
@@ -75,17 +97,18 @@ road_hire_one(struct road *r)
 {
 	pthread_attr_t attr;
 
-	if (r->helper_count == HELPERS_MAX || !spare_take(r->convoy->spare))
+	if (r->started == HELPERS_MAX || !spare_take(r->convoy->spare))
 		return false;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, HELPER_STACK);
-	int error = pthread_create(&r->helpers[r->helper_count], &attr, helper_run, r);
+	int error = pthread_create(&r->helpers[r->started], &attr, helper_run, r);
 	pthread_attr_destroy(&attr);
 	if (error != 0) {
 		++*r->convoy->spare;
 		return false;
 	}
-	r->helper_count++;
+	r->started++;
+	r->helping++;
 	return true;
 }
 
@@ -104,10 +127,8 @@ road_dismiss(struct road *r)
 	r->over = true;
 	pthread_cond_broadcast(&r->loaded_more);
 	pthread_mutex_unlock(&r->lock);
-	for (unsigned i = 0; i < r->helper_count; i++) {
+	for (unsigned i = 0; i < r->started; i++)
 		pthread_join(r->helpers[i], NULL);
-		++*r->convoy->spare;
-	}
 }
 
 /* ---- the first thread ---- */
@@ -146,7 +167,7 @@ road_deliver(struct road *r)
 static bool
 road_step(struct road *r)
 {
-	unsigned long width = r->helper_count > 0 ? CONVOY_SLOTS : 1;
+	unsigned long width = r->helping > 0 ? CONVOY_SLOTS : 1;
 
 	if (r->over)
 		return false;

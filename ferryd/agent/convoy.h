@@ -23,7 +23,8 @@ struct convoy {
 	/* Hands on what has come of it; false: what is left is not wanted. */
 	bool (*deliver)(void *user, unsigned slot);
 	/* How many threads the process may still start to help; each that is started is
-	 * counted off until it ends. NULL: nobody helps. */
+	 * counted off until it ends, with the work or when there is nothing to do for a
+	 * while (250 ms) because deliver takes so long. NULL: nobody helps. */
 	_Atomic unsigned *spare;
 };
 

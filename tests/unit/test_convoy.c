@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 #include <sched.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "convoy.h"
 
@@ -21,7 +21,9 @@ struct run {
 	_Atomic unsigned worked, at_once, most_at_once;
 	unsigned slot[CONVOY_SLOTS]; /* number of the piece, from 1; 0: free */
 	_Atomic bool done[CONVOY_SLOTS];
-	bool wait; /* nobody is done before another one works as well */
+	bool wait;              /* nobody is done before another one works as well */
+	_Atomic unsigned *idle; /* deliver takes until helpers have given it up ... */
+	unsigned idle_wanted;   /* ... and are so many again */
 };
 
 static bool
@@ -64,6 +66,8 @@ deliver(void *user, unsigned slot)
 	assert_true(r->done[slot]);
 	assert_int_equal(r->slot[slot], ++r->delivered);
 	r->slot[slot] = 0;
+	while (r->idle && r->delivered > CONVOY_ALONE && *r->idle < r->idle_wanted)
+		sched_yield();
 	return r->delivered < r->wanted;
 }
 
@@ -115,6 +119,20 @@ side_by_side(void **state)
 	assert_int_equal(spare, 1);
 }
 
+/* Who waits for one who is slow to take the work goes and helps others. */
+static void
+slow_delivery(void **state)
+{
+	_Atomic unsigned spare = 2;
+	struct run r = {
+	    .pieces = 100, .wanted = UINT32_MAX, .idle = &spare, .idle_wanted = 2};
+
+	convoy(&r, &spare);
+	assert_int_equal(r.delivered, 100);
+	assert_int_equal(r.worked, 100);
+	assert_int_equal(spare, 2);
+}
+
 /* What nobody wants is not delivered, and nobody works on it any more. */
 static void
 unwanted(void **state)
@@ -137,8 +155,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(in_order),
 	    cmocka_unit_test(side_by_side),
+	    cmocka_unit_test(slow_delivery),
 	    cmocka_unit_test(unwanted),
 	};
 
+	alarm(55);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
