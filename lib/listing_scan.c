@@ -98,7 +98,7 @@ date_to_seconds(const struct date *d)
 void
 date_of_seconds(int64_t seconds, struct date *ret)
 {
-	struct date d = {.month = 12};
+	struct date d;
 
 	seconds = seconds < DATE_FIRST ? DATE_FIRST : seconds;
 	seconds = seconds > DATE_LAST ? DATE_LAST : seconds;
@@ -106,13 +106,17 @@ date_of_seconds(int64_t seconds, struct date *ret)
 	int64_t days = (seconds - of_day) / 86400;
 	/* 400 years have 146097 days: with that the year is right, or the one beside. */
 	d.year = (days - date_days_before(0)) * 400 / 146097;
-	while (date_days_before(d.year) > days)
+	if (date_days_before(d.year) > days)
 		d.year--;
-	while (date_days_before(d.year + 1) <= days)
-		d.year++;
 	days -= date_days_before(d.year);
-	while (days_before_month(d.year, d.month) > days)
-		d.month--;
+	if (days >= 365 + is_leap(d.year)) {
+		days -= 365 + is_leap(d.year);
+		d.year++;
+	}
+	/* No month has more than 31 days: this one is right, or the next. */
+	d.month = (unsigned)days / 31 + 1;
+	if (d.month < 12 && days_before_month(d.year, d.month + 1) <= days)
+		d.month++;
 	d.day = (unsigned)(days - days_before_month(d.year, d.month)) + 1;
 	d.hour = (unsigned)(of_day / 3600);
 	d.minute = (unsigned)(of_day / 60 % 60);

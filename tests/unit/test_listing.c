@@ -90,6 +90,15 @@ times_come_back(void **state)
 		assert_int_equal(listing_parse_time(text, 14, &value), 0);
 		assert_int_equal(value, t);
 	}
+	/* Every day of 800 years, at its ends. */
+	for (int64_t day = -141428; day < 150770; day++) {
+		listing_format_time(day * DAY, text);
+		assert_int_equal(listing_parse_time(text, 14, &value), 0);
+		assert_int_equal(value, day * DAY);
+		listing_format_time(day * DAY + DAY - 1, text);
+		assert_int_equal(listing_parse_time(text, 14, &value), 0);
+		assert_int_equal(value, day * DAY + DAY - 1);
+	}
 	listing_format_time(INT64_MAX, text);
 	assert_string_equal(text, "99991231235959");
 	listing_format_time(INT64_MIN, text);
