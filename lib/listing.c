@@ -4,16 +4,20 @@
  */
 #include "listing.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
-/* 0000-01-01 00:00:00 and 9999-12-31 23:59:59: what four digits of a year can say. */
-#define TIME_FIRST (-62167219200LL)
-#define TIME_LAST 253402300799LL
+#include "listing_scan.h"
+
 /* Half of a mean Gregorian year, as ls counts it. */
 #define SIX_MONTHS (31556952 / 2)
+/* Digits of the longest number. */
+#define NUMBER_MAX 24
+/* Most that a line of LIST takes without its names, and one fact of MLSx without its
+ * text. */
+#define LS_FIXED 128
+#define FACT_FIXED 64
 
 static const char month_names[12][4] = {
     "Jan",
@@ -30,20 +34,26 @@ static const char month_names[12][4] = {
     "Dec",
 };
 
-static struct tm
-broken_down(time_t t, bool local)
+static struct date
+date_of(time_t t, bool local)
 {
-	struct tm tm = {.tm_mday = 1, .tm_year = 70};
+	struct date d;
+	struct tm tm;
 
-	if (t < TIME_FIRST)
-		t = TIME_FIRST;
-	if (t > TIME_LAST)
-		t = TIME_LAST;
-	if (local)
-		localtime_r(&t, &tm);
-	else
-		gmtime_r(&t, &tm);
-	return tm;
+	/* At the ends of time a zone could lead out of the four digits. */
+	if (!local || t < DATE_FIRST + 86400 || t > DATE_LAST - 86400 ||
+	    !localtime_r(&t, &tm)) {
+		date_of_seconds(t, &d);
+		return d;
+	}
+	return (struct date){
+	    .year = tm.tm_year + 1900,
+	    .month = (unsigned)tm.tm_mon + 1,
+	    .day = (unsigned)tm.tm_mday,
+	    .hour = (unsigned)tm.tm_hour,
+	    .minute = (unsigned)tm.tm_min,
+	    .second = (unsigned)tm.tm_sec,
+	};
 }
 
 static bool
@@ -56,6 +66,73 @@ bool
 listing_name_fits(const char *name, size_t n)
 {
 	return n > 0 && fits_line(name, n);
+}
+
+/* ---------------------------------------------------------------- pieces of a line
+ *
+ * A line is put together in room that was reserved for all of it: it is written a hundred
+ * thousand times. Each of these writes at p and returns where it has stopped. */
+
+static char *
+put(char *p, const char *text, size_t n)
+{
+	memcpy(p, text, n);
+	return p + n;
+}
+
+static char *
+put_str(char *p, const char *text)
+{
+	return put(p, text, strlen(text));
+}
+
+static char *
+put_blanks(char *p, size_t n)
+{
+	memset(p, ' ', n);
+	return p + n;
+}
+
+/* A number's digits before end; where they begin. */
+static char *
+digits_before(char *end, uint64_t value, unsigned base)
+{
+	do {
+		*--end = "0123456789abcdef"[value % base];
+		value /= base;
+	} while (value > 0);
+	return end;
+}
+
+static char *
+put_number(char *p, uint64_t value, unsigned base)
+{
+	char text[NUMBER_MAX], *end = text + sizeof(text);
+	char *from = digits_before(end, value, base);
+
+	return put(p, from, (size_t)(end - from));
+}
+
+/* In decimal, with blanks before it. */
+static char *
+put_right(char *p, uint64_t value, size_t width)
+{
+	char text[NUMBER_MAX], *end = text + sizeof(text);
+	char *from = digits_before(end, value, 10);
+	size_t n = (size_t)(end - from);
+
+	return put(put_blanks(p, n < width ? width - n : 0), from, n);
+}
+
+/* The last n digits of it, with zeros before them. */
+static char *
+put_digits(char *p, unsigned value, size_t n)
+{
+	for (size_t i = n; i > 0; i--) {
+		p[i - 1] = (char)('0' + value % 10);
+		value /= 10;
+	}
+	return p + n;
 }
 
 /* ---------------------------------------------------------------- LIST */
@@ -82,150 +159,140 @@ type_letter(mode_t mode)
 }
 
 /* "drwxr-xr-x", with s, S, t, T where a special bit is set. */
-static void
-format_mode(mode_t mode, char out[11])
+static char *
+put_mode(char *p, mode_t mode)
 {
 	static const char letters[] = "rwxrwxrwx";
 	static const mode_t special[] = {S_ISUID, S_ISGID, S_ISVTX};
 
-	out[0] = type_letter(mode);
+	p[0] = type_letter(mode);
 	for (size_t i = 0; i < 9; i++)
-		out[i + 1] = mode & (0400u >> i) ? letters[i] : '-';
+		p[i + 1] = mode & (0400u >> i) ? letters[i] : '-';
 	for (size_t i = 0; i < ARRAY_LEN(special); i++) {
-		char *x = &out[3 * i + 3];
+		char *x = &p[3 * i + 3];
 
 		if (mode & special[i])
 			*x = *x == 'x' ? "sst"[i] : "SST"[i];
 	}
-	out[10] = '\0';
+	return p + 10;
 }
 
-/* A name of an account as one word: clients find the columns by blanks. */
-static int
-append_word(struct buf *out, const char *text, size_t width)
+/* The name of an account as one word, or its number: clients find the columns by
+ * blanks. */
+static char *
+put_account(char *p, const char *name, uint64_t id)
 {
-	size_t n = strlen(text);
-	int r = 0;
+	char *from = p;
 
-	for (size_t i = 0; i < n && r == 0; i++) {
-		uint8_t c = (uint8_t)text[i];
+	if (!name || name[0] == '\0')
+		p = put_number(p, id, 10);
+	else
+		for (; *name != '\0'; name++)
+			*p++ = (uint8_t)*name <= ' ' || *name == 0x7f ? '_' : *name;
+	size_t n = (size_t)(p - from);
+	return put_blanks(p, n < 8 ? 8 - n : 0);
+}
 
-		r = buf_append_byte(out, c <= ' ' || c == 0x7f ? '_' : c);
+static char *
+put_size(char *p, const struct stat *st)
+{
+	*p++ = ' ';
+	if (!S_ISCHR(st->st_mode) && !S_ISBLK(st->st_mode))
+		return put_right(p, st->st_size < 0 ? 0 : (uint64_t)st->st_size, 8);
+	p = put_right(p, major(st->st_rdev), 3);
+	return put_right(put(p, ", ", 2), minor(st->st_rdev), 3);
+}
+
+/* " Nov 23 08:00 " or " Nov 23  2026 ". */
+static char *
+put_date(char *p, time_t mtime, time_t now, bool local)
+{
+	struct date d = date_of(mtime, local);
+
+	*p++ = ' ';
+	p = put(p, month_names[d.month - 1], 3);
+	*p++ = ' ';
+	p = put_right(p, d.day, 2);
+	*p++ = ' ';
+	if (mtime > now || mtime < now - SIX_MONTHS) {
+		*p++ = ' ';
+		p = put_digits(p, (unsigned)d.year, 4);
+	} else {
+		p = put_digits(p, d.hour, 2);
+		*p++ = ':';
+		p = put_digits(p, d.minute, 2);
 	}
-	for (size_t i = n; i < width && r == 0; i++)
-		r = buf_append_byte(out, ' ');
-	return r;
+	*p++ = ' ';
+	return p;
 }
 
-static int
-append_account(struct buf *out, const char *name, unsigned long id)
+static size_t
+text_len(const char *text)
 {
-	char number[24];
-
-	if (name && name[0] != '\0')
-		return append_word(out, name, 8);
-	snprintf(number, sizeof(number), "%lu", id);
-	return append_word(out, number, 8);
+	return text ? strlen(text) : 0;
 }
 
-static int
-append_size(struct buf *out, const struct stat *st)
+/* The link's text where there is one to show. */
+static const char *
+link_of(const struct listing_item *it)
 {
-	if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
-		return buf_printf(
-		    out, " %3u, %3u", major(st->st_rdev), minor(st->st_rdev));
-	return buf_printf(out, " %8" PRIu64, st->st_size < 0 ? 0 : (uint64_t)st->st_size);
-}
-
-static int
-append_date(struct buf *out, time_t mtime, time_t now, bool local)
-{
-	struct tm tm = broken_down(mtime, local);
-	const char *month = month_names[tm.tm_mon];
-
-	if (mtime > now || mtime < now - SIX_MONTHS)
-		return buf_printf(
-		    out, " %s %2d %5.4d ", month, tm.tm_mday, tm.tm_year + 1900);
-	return buf_printf(
-	    out, " %s %2d %02d:%02d ", month, tm.tm_mday, tm.tm_hour, tm.tm_min);
-}
-
-static int
-append_link(struct buf *out, const struct listing_item *it)
-{
-	int r;
-
 	if (!S_ISLNK(it->st->st_mode) || !it->link ||
 	    !fits_line(it->link, strlen(it->link)))
-		return 0;
-	r = buf_append_str(out, " -> ");
-	if (r < 0)
-		return r;
-	return buf_append_str(out, it->link);
-}
-
-static int
-append_ls(struct buf *out, const struct listing_item *it, time_t now, bool local)
-{
-	const struct stat *st = it->st;
-	char mode[11];
-	int r;
-
-	format_mode(st->st_mode, mode);
-	r = buf_printf(out, "%s %4ju ", mode, (uintmax_t)st->st_nlink);
-	if (r == 0)
-		r = append_account(out, it->owner, st->st_uid);
-	if (r == 0)
-		r = buf_append_byte(out, ' ');
-	if (r == 0)
-		r = append_account(out, it->group, st->st_gid);
-	if (r == 0)
-		r = append_size(out, st);
-	if (r == 0)
-		r = append_date(out, st->st_mtime, now, local);
-	if (r == 0)
-		r = buf_append(out, it->name, it->name_len);
-	if (r == 0)
-		r = append_link(out, it);
-	if (r == 0)
-		r = buf_append_str(out, "\r\n");
-	return r;
+		return NULL;
+	return it->link;
 }
 
 int
 listing_format_ls(
     struct buf *out, const struct listing_item *it, time_t now, bool localtime)
 {
-	size_t before = buf_len(out);
-	int r;
+	const char *link = link_of(it);
+	size_t room = LS_FIXED + text_len(it->owner) + text_len(it->group) +
+		      it->name_len + text_len(link);
+	uint8_t *from;
 
 	if (!listing_name_fits(it->name, it->name_len))
 		return -FERRY_EINVAL;
-	r = append_ls(out, it, now, localtime);
+	int r = buf_reserve(out, room, &from);
 	if (r < 0)
-		buf_truncate(out, before);
-	return r;
+		return r;
+	char *p = put_mode((char *)from, it->st->st_mode);
+	*p++ = ' ';
+	p = put_right(p, it->st->st_nlink, 4);
+	*p++ = ' ';
+	p = put_account(p, it->owner, it->st->st_uid);
+	*p++ = ' ';
+	p = put_account(p, it->group, it->st->st_gid);
+	p = put_size(p, it->st);
+	p = put_date(p, it->st->st_mtime, now, localtime);
+	p = put(p, it->name, it->name_len);
+	if (link)
+		p = put_str(put(p, " -> ", 4), link);
+	p = put(p, "\r\n", 2);
+	assert((size_t)(p - (char *)from) <= room);
+	buf_commit(out, (size_t)(p - (char *)from));
+	return 0;
 }
 
 /* ---------------------------------------------------------------- MLSx */
 
 /* RFC 3659 7.2: what a value may consist of. Everything else becomes "_". */
-static bool
-is_fact_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') ||
-	       (c != '\0' && strchr(",.:!@#$%^&()-_+?/\\'\"=", c));
-}
+/* clang-format off */
+static const bool fact_chars[256] = {
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true,
+    [','] = true, ['.'] = true, [':'] = true, ['!'] = true, ['@'] = true, ['#'] = true,
+    ['$'] = true, ['%'] = true, ['^'] = true, ['&'] = true, ['('] = true, [')'] = true,
+    ['-'] = true, ['_'] = true, ['+'] = true, ['?'] = true, ['/'] = true, ['\\'] = true,
+    ['\''] = true, ['"'] = true, ['='] = true,
+};
+/* clang-format on */
 
-static int
-append_fact_text(struct buf *out, const char *text)
+static char *
+put_fact_text(char *p, const char *text)
 {
-	int r = 0;
-
-	for (; *text != '\0' && r == 0; text++)
-		r = buf_append_byte(out, (uint8_t)(is_fact_char(*text) ? *text : '_'));
-	return r;
+	for (; *text != '\0'; text++)
+		*p++ = fact_chars[(uint8_t)*text] ? *text : '_';
+	return p;
 }
 
 static const char *
@@ -243,81 +310,98 @@ default_type(const struct stat *st)
 	}
 }
 
-static int
-value_type(struct buf *out, const struct listing_item *it)
+static const char *
+type_of(const struct listing_item *it)
 {
-	return append_fact_text(out, it->type ? it->type : default_type(it->st));
+	return it->type ? it->type : default_type(it->st);
 }
 
-static int
-value_size(struct buf *out, const struct listing_item *it)
+static char *
+value_type(char *p, const struct listing_item *it)
 {
-	return buf_printf(out, "%jd", (intmax_t)it->st->st_size);
+	return put_fact_text(p, type_of(it));
 }
 
-static int
-value_modify(struct buf *out, const struct listing_item *it)
+static char *
+value_size(char *p, const struct listing_item *it)
 {
-	char text[16];
-
-	listing_format_time(it->st->st_mtime, text);
-	return buf_append_str(out, text);
+	return put_number(p, (uint64_t)it->st->st_size, 10);
 }
 
-static int
-value_create(struct buf *out, const struct listing_item *it)
+/* "YYYYMMDDHHMMSS" */
+static char *
+put_time(char *p, time_t t)
 {
-	char text[16];
+	struct date d = date_of(t, false);
 
-	listing_format_time(it->birth, text);
-	return buf_append_str(out, text);
+	p = put_digits(p, (unsigned)d.year, 4);
+	p = put_digits(p, d.month, 2);
+	p = put_digits(p, d.day, 2);
+	p = put_digits(p, d.hour, 2);
+	p = put_digits(p, d.minute, 2);
+	return put_digits(p, d.second, 2);
 }
 
-static int
-value_perm(struct buf *out, const struct listing_item *it)
+static char *
+value_modify(char *p, const struct listing_item *it)
 {
-	return append_fact_text(out, it->perm);
+	return put_time(p, it->st->st_mtime);
 }
 
-static int
-value_unique(struct buf *out, const struct listing_item *it)
+static char *
+value_create(char *p, const struct listing_item *it)
 {
-	return buf_printf(
-	    out, "%jxg%jx", (uintmax_t)it->st->st_dev, (uintmax_t)it->st->st_ino);
+	return put_time(p, it->birth);
 }
 
-static int
-value_mode(struct buf *out, const struct listing_item *it)
+static char *
+value_perm(char *p, const struct listing_item *it)
 {
-	return buf_printf(out, "%04o", (unsigned)(it->st->st_mode & 07777));
+	return put_fact_text(p, it->perm);
 }
 
-static int
-value_account(
-    struct buf *out, const struct listing_item *it, const char *name, unsigned long id)
+static char *
+value_unique(char *p, const struct listing_item *it)
+{
+	p = put_number(p, it->st->st_dev, 16);
+	*p++ = 'g';
+	return put_number(p, it->st->st_ino, 16);
+}
+
+/* Four octal digits. */
+static char *
+value_mode(char *p, const struct listing_item *it)
+{
+	for (int shift = 9; shift >= 0; shift -= 3)
+		*p++ = (char)('0' + (it->st->st_mode >> shift & 7));
+	return p;
+}
+
+static char *
+value_account(char *p, const struct listing_item *it, const char *name, uint64_t id)
 {
 	if (it->numeric_ids || !name || name[0] == '\0')
-		return buf_printf(out, "%lu", id);
-	return append_fact_text(out, name);
+		return put_number(p, id, 10);
+	return put_fact_text(p, name);
 }
 
-static int
-value_owner(struct buf *out, const struct listing_item *it)
+static char *
+value_owner(char *p, const struct listing_item *it)
 {
-	return value_account(out, it, it->owner, it->st->st_uid);
+	return value_account(p, it, it->owner, it->st->st_uid);
 }
 
-static int
-value_group(struct buf *out, const struct listing_item *it)
+static char *
+value_group(char *p, const struct listing_item *it)
 {
-	return value_account(out, it, it->group, it->st->st_gid);
+	return value_account(p, it, it->group, it->st->st_gid);
 }
 
 /* The order here is the order on the line and in FEAT. */
 static const struct fact_row {
 	enum listing_fact fact;
 	const char *name;
-	int (*value)(struct buf *out, const struct listing_item *it);
+	char *(*value)(char *p, const struct listing_item *it);
 } fact_rows[] = {
     {FACT_TYPE, "type", value_type},
     {FACT_SIZE, "size", value_size},
@@ -343,58 +427,65 @@ has_fact(const struct listing_item *it, enum listing_fact fact)
 	return fact != FACT_PERM || it->perm;
 }
 
-static int
-append_fact(struct buf *out, const struct fact_row *row, const struct listing_item *it)
+static char *
+put_facts(char *p, const struct listing_item *it, unsigned facts)
 {
-	int r = buf_printf(out, "%s=", row->name);
+	for (size_t i = 0; i < ARRAY_LEN(fact_rows); i++) {
+		if (!(facts & fact_rows[i].fact) || !has_fact(it, fact_rows[i].fact))
+			continue;
+		p = put_str(p, fact_rows[i].name);
+		*p++ = '=';
+		p = fact_rows[i].value(p, it);
+		*p++ = ';';
+	}
+	return p;
+}
 
-	if (r == 0)
-		r = row->value(out, it);
-	if (r == 0)
-		r = buf_append_byte(out, ';');
-	return r;
+/* Most that the facts of an item take. */
+static size_t
+facts_room(const struct listing_item *it)
+{
+	return ARRAY_LEN(fact_rows) * FACT_FIXED + strlen(type_of(it)) +
+	       text_len(it->perm) + text_len(it->owner) + text_len(it->group);
 }
 
 int
 listing_format_facts(struct buf *out, const struct listing_item *it, unsigned facts)
 {
-	size_t before = buf_len(out);
-	int r = 0;
+	uint8_t *from;
+	int r = buf_reserve(out, facts_room(it), &from);
 
-	for (size_t i = 0; i < ARRAY_LEN(fact_rows) && r == 0; i++)
-		if ((facts & fact_rows[i].fact) && has_fact(it, fact_rows[i].fact))
-			r = append_fact(out, &fact_rows[i], it);
 	if (r < 0)
-		buf_truncate(out, before);
-	return r;
+		return r;
+	char *p = put_facts((char *)from, it, facts);
+	assert((size_t)(p - (char *)from) <= facts_room(it));
+	buf_commit(out, (size_t)(p - (char *)from));
+	return 0;
 }
 
 int
 listing_format_mlsx(struct buf *out, const struct listing_item *it, unsigned facts)
 {
-	size_t before = buf_len(out);
-	int r;
+	size_t room = facts_room(it) + 1 + it->name_len;
+	uint8_t *from;
 
 	if (!listing_name_fits(it->name, it->name_len))
 		return -FERRY_EINVAL;
-	r = listing_format_facts(out, it, facts);
-	if (r == 0)
-		r = buf_append_byte(out, ' ');
-	if (r == 0)
-		r = buf_append(out, it->name, it->name_len);
+	int r = buf_reserve(out, room, &from);
 	if (r < 0)
-		buf_truncate(out, before);
-	return r;
+		return r;
+	char *p = put_facts((char *)from, it, facts);
+	*p++ = ' ';
+	p = put(p, it->name, it->name_len);
+	assert((size_t)(p - (char *)from) <= room);
+	buf_commit(out, (size_t)(p - (char *)from));
+	return 0;
 }
 
 void
 listing_format_time(time_t t, char out[16])
 {
-	struct tm tm = broken_down(t, false);
-
-	snprintf(out, 16, "%04u%02u%02u%02u%02u%02u", (tm.tm_year + 1900u) % 10000u,
-	    (tm.tm_mon + 1u) % 100u, tm.tm_mday % 100u, tm.tm_hour % 100u,
-	    tm.tm_min % 100u, tm.tm_sec % 100u);
+	*put_time(out, t) = '\0';
 }
 
 const char *
@@ -428,7 +519,7 @@ listing_parse_facts(const char *arg, size_t n, unsigned *ret_facts)
 		if (len == 0)
 			return -FERRY_EINVAL;
 		for (size_t i = 0; i < len; i++)
-			if (!is_fact_char(arg[i]) || arg[i] == '=')
+			if (!fact_chars[(uint8_t)arg[i]] || arg[i] == '=')
 				return -FERRY_EINVAL;
 		facts |= find_fact(arg, len);
 		arg += len + 1;

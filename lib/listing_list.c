@@ -78,34 +78,18 @@ read_month(struct span s, unsigned *ret)
 	return false;
 }
 
-/* The year in which seconds lie, from 0 to 9999. */
-static int64_t
-year_of(int64_t seconds)
-{
-	int64_t year = 1970;
-
-	if (seconds < date_days_before(0) * 86400)
-		return 0;
-	if (seconds >= date_days_before(9999) * 86400)
-		return 9999;
-	year += seconds / 86400 / 366 - (seconds < 0);
-	while (year > 0 && date_days_before(year) * 86400 > seconds)
-		year--;
-	while (date_days_before(year + 1) * 86400 <= seconds)
-		year++;
-	return year;
-}
-
 /* A date without its year is the last one that is not in the future. A day of grace,
  * because the server's zone and clock are unknown; nine years back, because of the 29th
  * of February. */
 static bool
 guess_year(struct date *d, int64_t now)
 {
-	int64_t newest = year_of(now) + 1;
+	struct date today;
 
 	if (now > INT64_MAX - 86400)
 		return false;
+	date_of_seconds(now, &today);
+	int64_t newest = today.year + 1;
 	for (d->year = newest; d->year >= 0 && d->year > newest - 10; d->year--)
 		if (date_is_real(d) && date_to_seconds(d) <= now + 86400)
 			return true;

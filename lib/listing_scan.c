@@ -76,15 +76,52 @@ date_days_before(int64_t year)
 	return year * 365 + leaps - 719528;
 }
 
-int64_t
-date_to_seconds(const struct date *d)
+/* Days of a year before the first of a month. */
+static int64_t
+days_before_month(int64_t year, unsigned month)
 {
 	static const unsigned before[] = {
 	    0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-	int64_t days = date_days_before(d->year) + before[d->month - 1] + d->day - 1;
 
-	days += d->month > 2 && is_leap(d->year);
+	return before[month - 1] + (month > 2 && is_leap(year));
+}
+
+int64_t
+date_to_seconds(const struct date *d)
+{
+	int64_t days =
+	    date_days_before(d->year) + days_before_month(d->year, d->month) + d->day - 1;
+
 	return ((days * 24 + d->hour) * 60 + d->minute) * 60 + d->second;
+}
+
+void
+date_of_seconds(int64_t seconds, struct date *ret)
+{
+	struct date d;
+
+	seconds = seconds < DATE_FIRST ? DATE_FIRST : seconds;
+	seconds = seconds > DATE_LAST ? DATE_LAST : seconds;
+	int64_t of_day = ((seconds % 86400) + 86400) % 86400;
+	int64_t days = (seconds - of_day) / 86400;
+	/* 400 years have 146097 days: with that the year is right, or the one beside. */
+	d.year = (days - date_days_before(0)) * 400 / 146097;
+	if (date_days_before(d.year) > days)
+		d.year--;
+	days -= date_days_before(d.year);
+	if (days >= 365 + is_leap(d.year)) {
+		days -= 365 + is_leap(d.year);
+		d.year++;
+	}
+	/* No month has more than 31 days: this one is right, or the next. */
+	d.month = (unsigned)days / 31 + 1;
+	if (d.month < 12 && days_before_month(d.year, d.month + 1) <= days)
+		d.month++;
+	d.day = (unsigned)(days - days_before_month(d.year, d.month)) + 1;
+	d.hour = (unsigned)(of_day / 3600);
+	d.minute = (unsigned)(of_day / 60 % 60);
+	d.second = (unsigned)(of_day % 60);
+	*ret = d;
 }
 
 bool

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <ferry/ferry.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -308,6 +309,19 @@ agent_take(struct agent *a, struct wire_box *box)
 	}
 }
 
+/* One thread for each processor that we may use works at listings, and a listing has one
+ * of its own. */
+static unsigned
+agent_helpers(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 0;
+	unsigned n = (unsigned)CPU_COUNT(&set) - 1;
+	return n < AGENT_HELPERS_MAX ? n : AGENT_HELPERS_MAX;
+}
+
 int
 agent_init(struct agent *a, const struct conf *conf, const struct store *store,
     const struct names *names, int master, int root)
@@ -318,6 +332,8 @@ agent_init(struct agent *a, const struct conf *conf, const struct store *store,
 	    .names = names,
 	    .master = master,
 	    .root = root,
+	    .me = geteuid(),
+	    .spare = agent_helpers(),
 	    .grants = grants_new(),
 	};
 	pthread_mutex_init(&a->lock, NULL);

@@ -4,7 +4,8 @@
  * never touches the network.
  *
  * Each worker has a channel, served by a few threads that block: a slow disk holds up one
- * request, not the others. A listing runs in a thread of its own.
+ * request, not the others. A listing runs in a thread of its own; with that of a large
+ * directory a few more help.
  */
 #ifndef FERRYD_AGENT_AGENT_H
 #define FERRYD_AGENT_AGENT_H
@@ -23,6 +24,8 @@
 #define AGENT_THREADS 4
 /* Listings that run at once for one worker. */
 #define AGENT_LISTINGS_MAX 256
+/* Threads that help with listings of large directories, in all. */
+#define AGENT_HELPERS_MAX 3
 
 /* One worker's channel. Kept by its threads, its grants and its listings. */
 struct channel {
@@ -41,15 +44,17 @@ void channel_unref(struct channel *c);
 /* Wakes the channel's threads for good. Any thread may call it, more than once. */
 void channel_end(struct channel *c);
 
-/* The whole process. Fields above `lock` do not change once it runs. */
+/* The whole process. Fields above `spare` do not change once it runs. */
 struct agent {
 	const struct conf *conf;
 	const struct store *store;
 	const struct names *names; /* NULL: numbers */
 	int master;                /* the master's channel */
 	int root;   /* the directory that grants with root "" begin at, or -1 */
+	uid_t me;   /* whose agent it is */
 	int unable; /* negative errno with which every grant is refused, or 0 */
 	struct grants *grants;
+	_Atomic unsigned spare; /* threads that may be started to help with listings */
 	pthread_mutex_t lock;
 	struct channel *channels;
 };

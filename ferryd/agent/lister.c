@@ -5,6 +5,10 @@
  * bounds is listed in the order in which the file system has it, so that nothing has to
  * be collected. An entry that vanishes while we look is left out; an entry whose name a
  * line cannot carry as well (RFC 3659 2.2).
+ *
+ * A directory's names are cut into pieces: the listing's thread reads them, looks at the
+ * entries of a piece and writes its lines. In a large directory other threads look at
+ * pieces as well (convoy.h).
  */
 #include "lister.h"
 
@@ -15,8 +19,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "facts.h"
+#include "convoy.h"
 #include "jail.h"
+#include "lines.h"
 #include "name_set.h"
 #include "path.h"
 
@@ -24,10 +29,28 @@
  * them it ends as a failed one, never as a whole one. */
 #define RECURSION_DEPTH 64
 #define RECURSION_DIRECTORIES 10000
-/* Bytes collected before they are written to the pipe, and room for one line more. */
+/* Bytes collected before they are written to the pipe. */
 #define LISTER_CHUNK 32768
-#define LISTER_TEXT_MAX (LISTER_CHUNK + 4 * PATH_TEXT_MAX)
+#define LISTER_TEXT_MAX (2 * LISTER_CHUNK + 4 * PATH_TEXT_MAX)
 #define LISTER_STACK (256U << 10)
+/* What the pipe of a large listing holds, if the system lets us: so that reader and
+ * writer seldom wait for each other. */
+#define LISTER_PIPE (256 << 10)
+/* Names in the first piece of a directory, so that it is on its way soon, and in later
+ * ones; text of a piece that is written before the piece goes on. */
+#define PIECE_FIRST 128
+#define PIECE_NAMES 512
+#define PIECE_TEXT (128U << 10)
+#define PIECE_TEXT_MAX (PIECE_TEXT + 4 * PATH_TEXT_MAX)
+
+/* Some names of a directory on their way to become lines. */
+struct piece {
+	struct buf names; /* each with its NUL */
+	size_t n, next;   /* how many, and which has no line yet */
+	size_t at;        /* where that one begins in names */
+	struct buf text;
+	bool incomplete;
+};
 
 struct lister {
 	struct channel *channel;
@@ -38,39 +61,51 @@ struct lister {
 	char *shown;
 	char *pattern; /* its components, each with its NUL */
 	size_t parts;  /* how many; 0: no pattern */
-	uint8_t format;
-	uint32_t flags, facts;
+	struct lines lines;
+	uint32_t flags;
 	bool failed; /* nothing is written any more but the end */
 	bool incomplete;
-	time_t now;
 	struct buf text; /* not written yet */
 	char **pending;  /* subdirectories to list, last one first, relative to dir */
 	size_t pending_n, pending_cap;
 	size_t visited;
+	struct piece pieces[CONVOY_SLOTS];
 };
 
-/* One directory being listed: where it is for the kernel and for the user. */
+/* One directory being listed. */
 struct lister_dir {
-	int fd;
+	struct lister *lister;
 	const char *below; /* relative to the listing's directory; "" for that one */
-	struct facts_place place;
+	struct lines_dir lines;
+	DIR *dir;
+	struct name_set set; /* the names that were read first */
+	size_t set_next;
+	const char *read; /* the name behind them, not yet in a piece */
+	bool more;        /* there are names that are in no piece yet */
+	size_t piece_names;
 };
 
 /* ---- writing ---- */
 
 static void
-lister_flush(struct lister *l)
+lister_write(struct lister *l, struct buf *text)
 {
-	while (!l->failed && buf_len(&l->text) > 0) {
-		ssize_t n = write(l->out, buf_data(&l->text), buf_len(&l->text));
+	while (!l->failed && buf_len(text) > 0) {
+		ssize_t n = write(l->out, buf_data(text), buf_len(text));
 		if (n > 0)
-			buf_consume(&l->text, (size_t)n);
+			buf_consume(text, (size_t)n);
 		else if (errno != EINTR)
 			l->failed = true; /* EPIPE: nobody reads any more */
 	}
 }
 
-/* r: of the formatter that appended a line. */
+static void
+lister_flush(struct lister *l)
+{
+	lister_write(l, &l->text);
+}
+
+/* r: of what appended to the text. */
 static void
 lister_wrote(struct lister *l, int r)
 {
@@ -147,20 +182,11 @@ lister_wants(const struct lister *l, const struct lister_dir *d, const char *nam
 static bool
 lister_recurses(const struct lister *l)
 {
-	return (l->flags & LIST_RECURSIVE) && l->format != LIST_MLSD && l->parts == 0 &&
-	       l->grant->agent->conf->ls_recurse_enable;
+	return (l->flags & LIST_RECURSIVE) && l->lines.format != LIST_MLSD &&
+	       l->parts == 0 && l->grant->agent->conf->ls_recurse_enable;
 }
 
 /* ---- one entry ---- */
-
-/* Not there (any more), or not for us to look at: such an entry is left out and the
- * listing is whole. Anything else is a failure that the user must hear of. */
-static bool
-is_missing(int error)
-{
-	return error == ENOENT || error == ENOTDIR || error == EACCES || error == EPERM ||
-	       error == ELOOP;
-}
 
 /* A relative path of the directory and one of its entries. NULL when memory is out. */
 static char *
@@ -171,83 +197,6 @@ join(const char *dir, const char *name)
 
 	return asprintf(&joined, "%s%s%s", dir, plain ? "" : "/", name) < 0 ? NULL
 									    : joined;
-}
-
-/* NLST: each name can be used as it is in the next command (RFC 1123 4.1.2.7). */
-static void
-lister_put_name(struct lister *l, const char *below, const char *name)
-{
-	_cleanup_free_ char *dir = join(l->shown, below);
-	_cleanup_free_ char *whole = dir ? join(dir, name) : NULL;
-	size_t n = whole ? strlen(whole) : 0;
-
-	if (!whole) {
-		l->incomplete = true;
-		return;
-	}
-	if (!listing_name_fits(whole, n))
-		return;
-	int r = buf_append(&l->text, whole, n);
-	lister_wrote(l, r < 0 ? r : buf_append(&l->text, "\r\n", 2));
-}
-
-/* The text of a link for "name -> text"; a text that would break the line is left out. */
-static const char *
-link_text(int at, const char *name, char *out, size_t cap)
-{
-	ssize_t n = readlinkat(at, name, out, cap - 1);
-
-	if (n <= 0 || (size_t)n >= cap - 1)
-		return NULL;
-	out[n] = '\0';
-	return listing_name_fits(out, (size_t)n) ? out : NULL;
-}
-
-/* at and name: the entry for the kernel; shown: its name for the user. */
-static void
-lister_put_ls(
-    struct lister *l, int at, const char *name, const char *shown, const struct stat *st)
-{
-	char link[PATH_MAX];
-	struct facts f;
-
-	facts_fill(&f, l->grant, shown, st);
-	if (S_ISLNK(st->st_mode))
-		f.item.link = link_text(at, name, link, sizeof(link));
-	lister_wrote(l, listing_format_ls(&l->text, &f.item, l->now,
-			    l->grant->agent->conf->use_localtime));
-}
-
-static void
-lister_put_facts(struct lister *l, const struct facts *f)
-{
-	int r = listing_format_mlsx(&l->text, &f->item, l->facts);
-
-	lister_wrote(l, r < 0 ? r : buf_append(&l->text, "\r\n", 2));
-}
-
-/* MLSD shows a link as what it leads to inside the root (RFC 3659 7.5.1.5); one that
- * leads nowhere as itself, so that it can be seen and deleted. */
-static void
-lister_put_mlsd(
-    struct lister *l, const struct lister_dir *d, const char *name, struct stat *st)
-{
-	_cleanup_free_ char *dir = join(l->path, d->below);
-	_cleanup_free_ char *whole = dir ? join(dir, name) : NULL;
-	_cleanup_close_ int target = -1;
-	struct facts f;
-
-	if (S_ISLNK(st->st_mode) && whole)
-		target = jail_open(l->grant->root, whole, O_PATH);
-	if (target >= 0 && fstat(target, st) < 0)
-		fd_closep(&target);
-	facts_fill(&f, l->grant, name, st);
-	if (target >= 0)
-		facts_mlsx(&f, l->grant, d->place, target, "", AT_EMPTY_PATH, NULL);
-	else
-		facts_mlsx(
-		    &f, l->grant, d->place, d->fd, name, AT_SYMLINK_NOFOLLOW, NULL);
-	lister_put_facts(l, &f);
 }
 
 /* Keeps a subdirectory for later. */
@@ -274,47 +223,172 @@ lister_push(struct lister *l, const char *below, const char *name)
 		l->pending[l->pending_n++] = path;
 }
 
-/* An entry that matches one component of a pattern, not the last. */
+/* An entry that is perhaps a directory to be listed as well. */
 static void
 lister_descend(struct lister *l, const struct lister_dir *d, const char *name)
 {
 	struct stat st;
 
-	if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		l->incomplete |= !is_missing(errno);
+	if (fstatat(d->lines.fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		l->incomplete |= !lines_is_missing(errno);
 	else if (S_ISDIR(st.st_mode))
 		lister_push(l, d->below, name);
 }
 
-static void
-lister_entry(struct lister *l, const struct lister_dir *d, const char *name)
+/* In any thread, unless the listing goes down into directories. 0 or -FERRY_E... */
+static int
+lister_entry(struct lister_dir *d, const char *name, struct buf *text)
 {
-	_cleanup_free_ char *shown = NULL;
-	struct stat st;
+	struct lister *l = d->lister;
+	mode_t mode;
 
 	if (!listing_name_fits(name, strlen(name)))
-		return;
+		return 0;
 	if (depth_of(d->below) + 1 < l->parts) {
 		lister_descend(l, d, name);
-		return;
+		return 0;
 	}
-	if (l->format == LIST_NAMES)
-		lister_put_name(l, d->below, name);
-	if (l->format == LIST_NAMES && !lister_recurses(l))
-		return;
-	if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		l->incomplete |= !is_missing(errno);
-		return;
-	}
-	/* What a pattern finds in several directories is told apart by them. */
-	if (l->format == LIST_LS && l->parts > 1)
-		shown = join(d->below, name);
-	if (l->format == LIST_LS)
-		lister_put_ls(l, d->fd, name, shown ? shown : name, &st);
-	if (l->format == LIST_MLSD)
-		lister_put_mlsd(l, d, name, &st);
-	if (lister_recurses(l) && S_ISDIR(st.st_mode))
+	int r = lines_put(&d->lines, name, text, &mode);
+	if (lister_recurses(l) && l->lines.format == LIST_NAMES)
+		lister_descend(l, d, name);
+	else if (lister_recurses(l) && S_ISDIR(mode))
 		lister_push(l, d->below, name);
+	return r;
+}
+
+/* ---- pieces ---- */
+
+/* The next name that is wanted, or NULL at the end or when reading failed. */
+static const char *
+lister_next(struct lister_dir *d)
+{
+	const struct dirent *e;
+
+	do {
+		errno = 0;
+		e = readdir(d->dir);
+	} while (e && !lister_wants(d->lister, d, e->d_name));
+	if (!e && errno != 0)
+		d->lister->incomplete = true;
+	return e ? e->d_name : NULL;
+}
+
+/* Reads names until the directory is at its end, and sorts them, or there are too
+ * many. */
+static void
+lister_collect(struct lister_dir *d)
+{
+	while ((d->read = lister_next(d)) != NULL)
+		if (name_set_add(&d->set, d->read) != 0)
+			break;
+	if (!d->read)
+		name_set_sort(&d->set);
+	d->more = d->read || d->set.n > 0;
+}
+
+/* The name that goes into a piece next, or NULL. It stays until lister_took(). */
+static const char *
+lister_peek(const struct lister_dir *d)
+{
+	return d->set_next < d->set.n ? name_set_get(&d->set, d->set_next) : d->read;
+}
+
+static void
+lister_took(struct lister_dir *d)
+{
+	if (d->set_next < d->set.n)
+		d->set_next++;
+	else
+		d->read = lister_next(d);
+}
+
+static bool
+piece_load(void *user, unsigned slot)
+{
+	struct lister_dir *d = user;
+	struct piece *p = &d->lister->pieces[slot];
+	const char *name;
+
+	buf_clear(&p->names);
+	p->n = p->next = p->at = 0;
+	for (; p->n < d->piece_names && (name = lister_peek(d)) != NULL; lister_took(d)) {
+		if (buf_append(&p->names, name, strlen(name) + 1) == 0)
+			p->n++;
+		else
+			p->incomplete = true;
+	}
+	d->more = lister_peek(d) != NULL;
+	if (d->piece_names < PIECE_NAMES)
+		d->piece_names *= 2;
+	return p->n > 0;
+}
+
+/* Until all names have their lines, or there are as many lines as a piece may hold. */
+static void
+piece_work(void *user, unsigned slot)
+{
+	struct lister_dir *d = user;
+	struct piece *p = &d->lister->pieces[slot];
+
+	for (; p->next < p->n && buf_len(&p->text) < PIECE_TEXT; p->next++) {
+		const char *name = (const char *)buf_data(&p->names) + p->at;
+
+		p->incomplete |= lister_entry(d, name, &p->text) < 0;
+		p->at += strlen(name) + 1;
+	}
+}
+
+/* What comes soon after it is written together with it. */
+static void
+piece_write(struct lister_dir *d, struct piece *p, bool more)
+{
+	struct lister *l = d->lister;
+
+	if (more || buf_len(&p->text) >= LISTER_CHUNK) {
+		lister_flush(l);
+		lister_write(l, &p->text);
+	} else {
+		lister_wrote(
+		    l, buf_append(&l->text, buf_data(&p->text), buf_len(&p->text)));
+	}
+	buf_clear(&p->text);
+}
+
+static bool
+piece_deliver(void *user, unsigned slot)
+{
+	struct lister_dir *d = user;
+	struct lister *l = d->lister;
+	struct piece *p = &l->pieces[slot];
+
+	while (p->next < p->n && !l->failed) {
+		piece_write(d, p, true);
+		piece_work(d, slot);
+	}
+	piece_write(d, p, d->more);
+	l->incomplete |= p->incomplete;
+	p->incomplete = false;
+	return !l->failed;
+}
+
+static void
+lister_entries(struct lister_dir *d)
+{
+	struct lister *l = d->lister;
+	bool alone = lister_recurses(l) || l->parts > 1;
+	struct convoy convoy = {
+	    .user = d,
+	    .load = piece_load,
+	    .work = piece_work,
+	    .deliver = piece_deliver,
+	    .spare = alone ? NULL : &l->channel->agent->spare,
+	};
+
+	lister_collect(d);
+	if (d->read)
+		(void)fcntl(l->out, F_SETPIPE_SZ, LISTER_PIPE);
+	convoy_run(&convoy);
+	name_set_free(&d->set);
 }
 
 /* ---- one directory ---- */
@@ -325,21 +399,11 @@ static void
 lister_put_dot(
     struct lister *l, const struct lister_dir *d, const char *dots, const char *type)
 {
-	_cleanup_free_ char *dir = join(l->path, d->below);
-	_cleanup_free_ char *whole = dir ? join(dir, dots) : NULL;
+	_cleanup_free_ char *whole = join(d->lines.path, dots);
 	_cleanup_close_ int fd = whole ? jail_open(l->grant->root, whole, O_PATH) : -1;
-	struct stat st;
-	struct facts f;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return;
-	if (l->format == LIST_LS) {
-		lister_put_ls(l, fd, "", dots, &st);
-		return;
-	}
-	facts_fill(&f, l->grant, dots, &st);
-	facts_mlsx(&f, l->grant, FACTS_NOWHERE, fd, "", AT_EMPTY_PATH, type);
-	lister_put_facts(l, &f);
+	if (fd >= 0)
+		lister_wrote(l, lines_put_open(&l->lines, fd, dots, type, &l->text));
 }
 
 static void
@@ -349,52 +413,35 @@ lister_dots(struct lister *l, const struct lister_dir *d)
 
 	if (l->parts > 0)
 		return;
-	if (l->format == LIST_LS && (l->flags & LIST_ALL)) {
+	if (l->lines.format == LIST_LS && (l->flags & LIST_ALL)) {
 		lister_put_dot(l, d, ".", NULL);
 		lister_put_dot(l, d, "..", NULL);
 	}
 	/* cdir and pdir only where the type fact tells them apart (RFC 3659 7.5.1). */
-	if (l->format == LIST_MLSD && (l->facts & FACT_TYPE)) {
+	if (l->lines.format == LIST_MLSD && (l->lines.facts & FACT_TYPE)) {
 		lister_put_dot(l, d, ".", "cdir");
 		if (!at_root)
 			lister_put_dot(l, d, "..", "pdir");
 	}
 }
 
-/* The next name that is wanted, or NULL at the end or when reading failed. */
-static const char *
-lister_next(struct lister *l, const struct lister_dir *d, DIR *dir)
+/* What stands before each name of a directory: in NLST what the user called it, so that
+ * each name can be used as it is in the next command (RFC 1123 4.1.2.7); in LIST, when a
+ * pattern finds entries in several directories, what tells these apart. NULL when memory
+ * is out. */
+static char *
+lister_prefix(const struct lister *l, const char *below)
 {
-	const struct dirent *e;
+	bool names = l->lines.format == LIST_NAMES;
+	bool several = l->lines.format == LIST_LS && l->parts > 1;
+	_cleanup_free_ char *dir =
+	    names ? join(l->shown, below) : strdup(several ? below : "");
+	char *prefix = NULL;
 
-	do {
-		errno = 0;
-		e = readdir(dir);
-	} while (e && !lister_wants(l, d, e->d_name));
-	if (!e && errno != 0)
-		l->incomplete = true;
-	return e ? e->d_name : NULL;
-}
-
-static void
-lister_entries(struct lister *l, const struct lister_dir *d, DIR *dir)
-{
-	_cleanup_(name_set_free)
-	struct name_set set = NAME_SET_INIT;
-	const char *name;
-	int r = 0;
-
-	while ((name = lister_next(l, d, dir)) != NULL) {
-		r = name_set_add(&set, name);
-		if (r != 0)
-			break;
-	}
-	if (!name)
-		name_set_sort(&set);
-	for (size_t i = 0; i < set.n && !l->failed; i++)
-		lister_entry(l, d, name_set_get(&set, i));
-	for (; name && !l->failed; name = lister_next(l, d, dir))
-		lister_entry(l, d, name);
+	if (!dir)
+		return NULL;
+	bool plain = dir[0] == '\0' || dir[strlen(dir) - 1] == '/';
+	return asprintf(&prefix, "%s%s", dir, plain ? "" : "/") < 0 ? NULL : prefix;
 }
 
 /* The subdirectories found last come out first: in the order in which they were
@@ -409,11 +456,38 @@ lister_reverse(struct lister *l, size_t from)
 	}
 }
 
+static void
+lister_list(struct lister *l, DIR *dir, const char *below)
+{
+	_cleanup_free_ char *path = join(l->path, below);
+	_cleanup_free_ char *prefix = lister_prefix(l, below);
+	size_t from = l->pending_n;
+	struct lister_dir d = {
+	    .lister = l,
+	    .below = below,
+	    .lines = {.lines = &l->lines, .fd = dirfd(dir)},
+	    .dir = dir,
+	    .set = NAME_SET_INIT,
+	    .piece_names = PIECE_FIRST,
+	};
+
+	l->incomplete |= !path || !prefix;
+	if (!path || !prefix)
+		return;
+	d.lines.path = path;
+	d.lines.prefix = prefix;
+	if (l->lines.format == LIST_MLSD && (l->lines.facts & FACT_PERM))
+		d.lines.place = facts_place_of(d.lines.fd);
+	l->visited++;
+	lister_dots(l, &d);
+	lister_entries(&d);
+	lister_reverse(l, from);
+}
+
 /* Lists the directory fd, which is taken over. */
 static void
 lister_directory(struct lister *l, int fd, const char *below)
 {
-	size_t from = l->pending_n;
 	DIR *dir = fdopendir(fd);
 
 	if (!dir) {
@@ -421,13 +495,7 @@ lister_directory(struct lister *l, int fd, const char *below)
 		l->incomplete = true;
 		return;
 	}
-	struct lister_dir d = {.fd = fd, .below = below};
-	if (l->format == LIST_MLSD && (l->facts & FACT_PERM))
-		d.place = facts_place_of(fd);
-	l->visited++;
-	lister_dots(l, &d);
-	lister_entries(l, &d, dir);
-	lister_reverse(l, from);
+	lister_list(l, dir, below);
 	closedir(dir);
 }
 
@@ -438,7 +506,7 @@ lister_header(struct lister *l, const char *below)
 {
 	_cleanup_free_ char *whole = join(l->shown[0] ? l->shown : ".", below);
 
-	if (!whole || l->format != LIST_LS || !lister_recurses(l))
+	if (!whole || l->lines.format != LIST_LS || !lister_recurses(l))
 		return;
 	int r = l->visited > 0 ? buf_append(&l->text, "\r\n", 2) : 0;
 	lister_wrote(l, r < 0 ? r : buf_printf(&l->text, "%s:\r\n", whole));
@@ -458,7 +526,7 @@ lister_tree(struct lister *l)
 		_cleanup_free_ char *below = l->pending[--l->pending_n];
 		int fd = jail_open_below(l->dir, below, O_RDONLY | O_DIRECTORY);
 		if (fd < 0) {
-			l->incomplete |= !is_missing(-fd);
+			l->incomplete |= !lines_is_missing(-fd);
 			continue;
 		}
 		lister_header(l, below);
@@ -472,16 +540,14 @@ lister_single(struct lister *l)
 {
 	const char *base = path_base(l->path), *name = base[0] ? base : ".";
 	_cleanup_close_ int fd = jail_open(l->grant->root, l->path, O_PATH | O_NOFOLLOW);
-	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		l->incomplete |= !is_missing(fd < 0 ? -fd : errno);
-		return;
-	}
-	if (l->format == LIST_NAMES)
-		lister_put_name(l, "", l->shown[0] ? "" : name);
+	if (fd < 0)
+		l->incomplete |= !lines_is_missing(-fd);
+	else if (l->lines.format == LIST_NAMES)
+		lister_wrote(
+		    l, lines_put_name("", l->shown[0] ? l->shown : name, &l->text));
 	else if (listing_name_fits(name, strlen(name)))
-		lister_put_ls(l, fd, "", name, &st);
+		lister_wrote(l, lines_put_open(&l->lines, fd, name, NULL, &l->text));
 }
 
 /* ---- the thread ---- */
@@ -500,6 +566,10 @@ lister_free(struct lister *l)
 	free(l->shown);
 	free(l->pattern);
 	buf_free(&l->text);
+	for (size_t i = 0; i < ARRAY_LEN(l->pieces); i++) {
+		buf_free(&l->pieces[i].names);
+		buf_free(&l->pieces[i].text);
+	}
 	grant_unref(l->grant);
 	if (l->channel) {
 		l->channel->listings--;
@@ -520,7 +590,7 @@ lister_run(void *user)
 	_cleanup_(lister_freep)
 	struct lister *l = user;
 
-	l->now = time(NULL);
+	l->lines.now = time(NULL);
 	if (l->dir >= 0)
 		lister_tree(l);
 	else
@@ -562,11 +632,14 @@ lister_new(
 	    .path = strdup(path),
 	    .shown = bytes_dup(m->shown),
 	    .pattern = bytes_dup(m->pattern),
-	    .format = m->format,
+	    .lines = {.grant = g, .format = m->format, .facts = m->facts},
 	    .flags = m->flags,
-	    .facts = m->facts,
 	    .text = BUF_INIT(LISTER_TEXT_MAX),
 	};
+	for (size_t i = 0; i < ARRAY_LEN(l->pieces); i++) {
+		buf_init(&l->pieces[i].names, PIECE_NAMES * (NAME_MAX + 1));
+		buf_init(&l->pieces[i].text, PIECE_TEXT_MAX);
+	}
 	c->listings++;
 	if (!l->path || !l->shown || !l->pattern) {
 		lister_free(l);
@@ -589,22 +662,24 @@ lister_open(struct lister *l, struct answer *a)
 
 	r = store->stat(root, l->path, false, &st);
 	link = r == 0 && S_ISLNK(st.st_mode);
-	if (link && store->stat(root, l->path, true, &st) < 0 && l->format == LIST_MLSD)
+	if (link && store->stat(root, l->path, true, &st) < 0 &&
+	    l->lines.format == LIST_MLSD)
 		r = -ENOENT;
 	if (r < 0)
 		return answer_fail_path(a, r, root, l->path);
-	if (l->format == LIST_MLSD && !S_ISDIR(st.st_mode))
+	if (l->lines.format == LIST_MLSD && !S_ISDIR(st.st_mode))
 		return answer_fail(a, ENOTDIR,
 		    "'%s' is not a directory; MLST tells about a file",
 		    path_base(l->path));
 	if (!S_ISDIR(st.st_mode) && l->parts > 0)
 		return answer_fail_path(a, ENOTDIR, root, l->path);
 	answer_stat(a, &st);
-	if (!S_ISDIR(st.st_mode) || (l->flags & LIST_DIRECTORY && l->format != LIST_MLSD))
+	if (!S_ISDIR(st.st_mode) ||
+	    (l->flags & LIST_DIRECTORY && l->lines.format != LIST_MLSD))
 		return 0;
 	r = store->directory(root, l->path, &l->dir);
 	/* Names alone can be read without entering; all else asks each entry. */
-	if (r == 0 && (l->format != LIST_NAMES || lister_recurses(l)))
+	if (r == 0 && (l->lines.format != LIST_NAMES || lister_recurses(l)))
 		r = store->access(root, l->path, X_OK);
 	return r < 0 ? answer_fail_path(a, r, root, l->path) : 0;
 }

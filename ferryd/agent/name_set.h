@@ -6,10 +6,13 @@
 #ifndef FERRYD_AGENT_NAME_SET_H
 #define FERRYD_AGENT_NAME_SET_H
 
+#include <limits.h>
+
 #include "buf.h"
 
-#define NAME_SET_ENTRIES 20000
-#define NAME_SET_BYTES (8U << 20)
+/* Nothing of a directory is sent before so many names were read: a few milliseconds. */
+#define NAME_SET_ENTRIES 5000
+#define NAME_SET_BYTES (NAME_SET_ENTRIES * (NAME_MAX + 1))
 
 struct name_set {
 	struct buf text;

@@ -274,23 +274,25 @@ place_of(struct request *q)
 static int
 op_facts(struct request *q, struct answer *a)
 {
+	uint32_t facts = q->msg->agent_facts.facts;
 	int root = q->grant->root;
 	_cleanup_close_ int fd = jail_open(root, q->path, O_PATH);
 	struct facts f;
-	struct stat st;
 
 	if (fd == -ENOENT || fd == -ELOOP)
 		fd = jail_open(root, q->path, O_PATH | O_NOFOLLOW);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return fail_path(q, fd < 0 ? fd : -errno, a);
-	facts_fill(&f, q->grant, q->path, &st);
-	facts_mlsx(&f, q->grant, place_of(q), fd, "", AT_EMPTY_PATH, NULL);
+	struct facts_at at = {.at = fd, .path = "", .flags = AT_EMPTY_PATH};
+	int r = fd < 0 ? fd : facts_look(&f, facts, at);
+	if (r < 0)
+		return fail_path(q, r, a);
+	facts_fill(&f, q->grant, q->path);
+	facts_mlsx(&f, facts, q->grant, place_of(q), at, NULL);
 	/* The path has any bytes: the worker knows how to send them. */
-	if (listing_format_facts(&a->text, &f.item, q->msg->agent_facts.facts) < 0 ||
+	if (listing_format_facts(&a->text, &f.item, facts) < 0 ||
 	    buf_append_byte(&a->text, ' ') < 0 ||
 	    buf_append_str(&a->text, q->path) < 0)
 		return answer_fail(a, ENOMEM, "%s", answer_cause(ENOMEM));
-	answer_stat(a, &st);
+	answer_stat(a, &f.st);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "facts.h"
+#include "name_set.h"
 
 #define ALL 1
 #define ANON 2
@@ -501,13 +502,14 @@ test_many(void **state)
 static void
 test_sorted(void **state)
 {
-	static const unsigned sizes[] = {19999, 20000, 20001};
+	static const unsigned sizes[] = {
+	    NAME_SET_ENTRIES - 1, NAME_SET_ENTRIES, NAME_SET_ENTRIES + 1};
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		make_many("sorted", i ? sizes[i - 1] : 0, sizes[i]);
 		list(ALL, "/sorted", LIST_NAMES, 0, "", "");
 		check_many(sizes[i]);
-		if (sizes[i] > 20000)
+		if (sizes[i] > NAME_SET_ENTRIES)
 			continue;
 		const char *last = "";
 		for (char *p = (char *)buf_cstr(&got), *cr; (cr = strchr(p, '\r'));
@@ -519,6 +521,55 @@ test_sorted(void **state)
 	}
 }
 
+/* A link whose text is as long as one can be. */
+static void
+make_long_link(int at, unsigned i)
+{
+	char name[32], text[4096];
+
+	snprintf(name, sizeof(name), "link-%u", i);
+	memset(text, 'y', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(symlinkat(text, at, name), 0);
+}
+
+/* How many threads look at a directory does not show: in one of everything, with lines so
+ * long that a piece of it does not fit into its buffer. */
+static void
+test_helpers(void **state)
+{
+	static const enum list_format formats[] = {LIST_LS, LIST_NAMES, LIST_MLSD};
+	_cleanup_(buf_free)
+	struct buf alone = BUF_INIT(64 << 20);
+	char name[32];
+
+	make_many("mixed", 0, 2 * NAME_SET_ENTRIES);
+	int at = openat(world.root, "mixed", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (unsigned i = 0; i < 300; i++) {
+		make_long_link(at, i);
+		snprintf(name, sizeof(name), "to-%u", i);
+		assert_int_equal(symlinkat("../dir", at, name), 0);
+		snprintf(name, sizeof(name), "dir-%u", i);
+		assert_int_equal(mkdirat(at, name, i & 0777), 0);
+	}
+	close(at);
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+		buf_clear(&alone);
+		world.agent.spare = 0;
+		list(ALL, "/mixed", formats[i], 0, "", "");
+		assert_int_equal(buf_append(&alone, buf_data(&got), buf_len(&got)), 0);
+		world.agent.spare = 3;
+		list(ALL, "/mixed", formats[i], 0, "", "");
+		assert_int_equal(buf_len(&got), buf_len(&alone));
+		assert_memory_equal(buf_data(&got), buf_data(&alone), buf_len(&alone));
+		/* A channel's place is free when the helpers are. */
+		while (world.agent.channels->listings > 0)
+			sched_yield();
+		assert_int_equal(world.agent.spare, 3);
+	}
+	assert_non_null(line_ending("; to-299"));
+}
+
 /* Nobody reads, or the reader goes away: the listing's thread ends and its place is free
  * again. */
 static void
@@ -528,7 +579,10 @@ test_reader_gone(void **state)
 	struct channel *c = world.agent.channels;
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-		assert_int_equal(ask_list(ALL, "/many", LIST_NAMES, 0, "", ""), 0);
+		enum list_format format = i % 3 == 0   ? LIST_LS
+					  : i % 3 == 1 ? LIST_NAMES
+						       : LIST_MLSD;
+		assert_int_equal(ask_list(ALL, "/many", format, 0, "", ""), 0);
 		fds[i] = answer_take_fd();
 	}
 	assert_int_equal(ask_list(ALL, "/many", LIST_NAMES, 0, "", ""), EAGAIN);
@@ -590,6 +644,7 @@ main(void)
 	    cmocka_unit_test(test_hostile_names),
 	    cmocka_unit_test(test_many),
 	    cmocka_unit_test(test_sorted),
+	    cmocka_unit_test(test_helpers),
 	    cmocka_unit_test(test_reader_gone),
 	    cmocka_unit_test(test_vanishing),
 	};

@@ -90,6 +90,15 @@ times_come_back(void **state)
 		assert_int_equal(listing_parse_time(text, 14, &value), 0);
 		assert_int_equal(value, t);
 	}
+	/* Every day of 800 years, at its ends. */
+	for (int64_t day = -141428; day < 150770; day++) {
+		listing_format_time(day * DAY, text);
+		assert_int_equal(listing_parse_time(text, 14, &value), 0);
+		assert_int_equal(value, day * DAY);
+		listing_format_time(day * DAY + DAY - 1, text);
+		assert_int_equal(listing_parse_time(text, 14, &value), 0);
+		assert_int_equal(value, day * DAY + DAY - 1);
+	}
 	listing_format_time(INT64_MAX, text);
 	assert_string_equal(text, "99991231235959");
 	listing_format_time(INT64_MIN, text);
@@ -320,6 +329,65 @@ no_half_lines(void **state)
 		    listing_format_mlsx(&out, &it, FACT_ALL), -FERRY_ETOOBIG);
 		assert_string_equal(buf_cstr(&out), "old\n");
 		buf_free(&out);
+	}
+}
+
+/* Room for a line is reserved before it is written: the longest of everything fits. */
+static void
+longest_lines(void **state)
+{
+	static const mode_t types[] = {S_IFREG, S_IFBLK, S_IFLNK};
+	char text[256];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		struct stat st = {
+		    .st_mode = types[i] | 07777,
+		    .st_nlink = UINT64_MAX,
+		    .st_uid = UINT32_MAX,
+		    .st_gid = UINT32_MAX,
+		    .st_size = INT64_MAX,
+		    .st_rdev = UINT64_MAX,
+		    .st_dev = UINT64_MAX,
+		    .st_ino = UINT64_MAX,
+		    .st_mtim.tv_sec = INT64_MAX,
+		};
+		struct listing_item it = item(&st, text);
+		struct buf out = BUF_INIT(10000);
+
+		it.owner = it.group = it.link = it.type = it.perm = text;
+		it.has_birth = true;
+		for (int named = 1; named >= 0; named--) {
+			buf_clear(&out);
+			assert_int_equal(listing_format_ls(&out, &it, NOW, false), 0);
+			assert_int_equal(listing_format_mlsx(&out, &it, FACT_ALL), 0);
+			it.owner = it.group = NULL;
+		}
+		assert_non_null(strstr(buf_cstr(&out),
+		    "unique=ffffffffffffffffgffffffffffffffff;UNIX.mode=7777;"
+		    "UNIX.owner=4294967295;UNIX.group=4294967295;create="));
+		assert_non_null(strstr(buf_cstr(&out), "18446744073709551615"));
+		buf_free(&out);
+	}
+}
+
+/* Each byte as an account's name in a fact: what RFC 3659 7.2 allows, and else "_". */
+static void
+fact_characters(void **state)
+{
+	static const char allowed[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	    ",.:!@#$%^&()-_+?/\\'\"=";
+
+	for (unsigned c = 1; c < 256; c++) {
+		struct listing_item it = item(&some_file, "x");
+		char name[2] = {(char)c, '\0'}, expected[] = "UNIX.owner=_; x";
+
+		it.owner = name;
+		if (strchr(allowed, (char)c))
+			expected[11] = (char)c;
+		assert_mlsx(&it, FACT_UNIX_OWNER, expected);
 	}
 }
 
@@ -854,6 +922,8 @@ main(void)
 	    cmocka_unit_test(writes_mlsx),
 	    cmocka_unit_test(names_that_do_not_fit),
 	    cmocka_unit_test(no_half_lines),
+	    cmocka_unit_test(longest_lines),
+	    cmocka_unit_test(fact_characters),
 	    cmocka_unit_test(facts),
 	    cmocka_unit_test(reads_ls),
 	    cmocka_unit_test(reads_dos),
