@@ -44,8 +44,8 @@ judge_unanswered(struct work *w, const struct pick *p)
 		     (p->tls == 0 && matrix_passive_state(w, &tls) == STATE_WORKS);
 
 	matrix_found(w, VERDICT_M05, other ? VERDICT_CERTAIN : VERDICT_LIKELY,
-	    "The command connection froze at EPSV or PASV, which the server answers in "
-	    "other sessions%s.",
+	    "The command connection froze or broke at EPSV or PASV, which the server "
+	    "answers in other sessions%s.",
 	    other ? "; asked in another way it works" : " at most");
 }
 
@@ -142,9 +142,13 @@ judge_blind_helper(struct work *w, const struct pick *clear, const struct pick *
 static void
 judge_meddler(struct work *w, const struct pick *clear)
 {
+	struct tally e = matrix_count(w, clear, WAY_EPSV),
+		     s = matrix_count(w, clear, WAY_PASV);
+
 	if (is_unanswered(w, clear))
 		judge_unanswered(w, clear);
-	else
+	else if (e.of[OUTCOME_DENIED] + s.of[OUTCOME_DENIED] ==
+		 0) /* the server says why */
 		matrix_found(w, VERDICT_M06, VERDICT_LIKELY,
 		    "Passive mode works where the session is encrypted, and not in "
 		    "clear.");

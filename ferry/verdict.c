@@ -130,6 +130,9 @@ outcome_of_open(const struct attempt *a)
 {
 	if (a->answer == 425 || a->answer == 426 || a->answer == 521 || a->answer == 522)
 		return OUTCOME_DENIED;
+	/* somebody hung up at once, and it was not the server */
+	if (a->done && a->bytes == 0 && a->result == -FERRY_EDATA)
+		return OUTCOME_DENIED;
 	if (!a->done && a->bytes == 0 && a->result == -FERRY_ESTALLED)
 		return OUTCOME_STALLED;
 	/* we had seen enough (ELOCAL), or something else went wrong */

@@ -28,6 +28,9 @@
 #define STRANGERS_LOGGED 10
 /* Milliseconds. */
 #define HOLD_MAX 16
+/* When a stranger has called, the client most likely has, through another address of its
+ * own: then it is told soon, and need not wait for accept_timeout to hear why. */
+#define STRANGER_MS 5000
 
 static void
 data_enter(struct session *s, enum data_state state)
@@ -359,6 +362,18 @@ may_prove_itself(const struct session *s)
 	return conf_trusts_resumed(s->conf) && s->private;
 }
 
+static void on_nobody_came(uv_timer_t *timer);
+
+static void
+await_call(struct session *s)
+{
+	uint64_t wait = s->conf->accept_timeout * 1000;
+
+	if (s->data.strangers > 0 && wait > STRANGER_MS)
+		wait = STRANGER_MS;
+	uv_timer_start(&s->data.timer, on_nobody_came, wait, 0);
+}
+
 static void
 stranger(struct session *s, const struct endpoint *peer)
 {
@@ -366,7 +381,10 @@ stranger(struct session *s, const struct endpoint *peer)
 
 	diagnosis_rejected(s, peer, "address");
 	s->data.stranger = *peer;
-	if (s->data.strangers++ >= STRANGERS_LOGGED)
+	if (s->data.strangers++ == 0 && s->data.wanted &&
+	    uv_timer_get_due_in(&s->data.timer) > STRANGER_MS)
+		await_call(s);
+	if (s->data.strangers > STRANGERS_LOGGED)
 		return;
 	endpoint_format(peer, text);
 	log_event(LOG_NOTICE, s->id, "stranger peer=%s port=%u: closed unread", text,
@@ -586,6 +604,7 @@ on_nobody_came(uv_timer_t *timer)
 	struct session *s = timer->data;
 	const struct conf *conf = s->conf;
 	char text[384], peer[ENDPOINT_TEXT_MAX];
+	uint64_t took = uv_now(s->worker->loop) - s->data.listened_at;
 
 	endpoint_format_address(&s->peer, peer);
 	if (s->data.unproved > 0)
@@ -598,7 +617,7 @@ on_nobody_came(uv_timer_t *timer)
 		snprintf(text, sizeof(text),
 		    "Nobody came to my port %u in %llu s from %s; I refused calls from "
 		    "other addresses (%u). Is there a NAT with several on your side?",
-		    s->data.target.port, (unsigned long long)conf->accept_timeout, peer,
+		    s->data.target.port, (unsigned long long)(took + 500) / 1000, peer,
 		    s->data.strangers);
 	else
 		snprintf(text, sizeof(text),
@@ -819,7 +838,7 @@ data_begin(struct session *s)
 	case DATA_SECURING: /* its end hands it over */
 		break;
 	case DATA_LISTENING:
-		uv_timer_start(&d->timer, on_nobody_came, conf->accept_timeout * 1000, 0);
+		await_call(s);
 		break;
 	case DATA_ADDRESSED:
 		uv_timer_start(

@@ -268,6 +268,7 @@ control_flush(struct ferry *h)
 void
 control_await(struct ferry *h)
 {
+	h->control.since = now_ms();
 	h->control.deadline = deadline_in(h->timer[FERRY_TIMER_REPLY]);
 }
 

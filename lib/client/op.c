@@ -284,6 +284,7 @@ fail_late_reply(struct ferry *h)
 		return fail_memory(h);
 	if (h->op.aborting)
 		return fail_aborted(h);
+	ladder_lost(h, FERRY_ETIMEOUT);
 	if (h->xfer.data_end)
 		return fail(h, FERRY_ETIMEOUT, ETIMEDOUT,
 		    "%s: the data connection ended after %llu bytes, but %s did not "
@@ -293,7 +294,7 @@ fail_late_reply(struct ferry *h)
 		    h->timer[FERRY_TIMER_REPLY] / 1000.0);
 	return fail(h, FERRY_ETIMEOUT, ETIMEDOUT, "%s (%s) did not answer %s in %.1f s",
 	    h->host, say_place(&h->control.remote, place), *sent ? sent : "the call",
-	    h->timer[FERRY_TIMER_REPLY] / 1000.0);
+	    (double)(now_ms() - h->control.since) / 1000);
 }
 
 static int
@@ -555,6 +556,7 @@ wait_data(struct ferry *h, struct waits *w)
 		wait_fd(w, d->fd, data_events(h, POLLOUT));
 	wait_until(w, d->deadline);
 	wait_until(w, x->stall);
+	wait_until(w, x->hollow);
 	wait_until(w, x->calm_end);
 }
 
