@@ -34,8 +34,8 @@ enum address_kind address_kind(const struct sockaddr_storage *a);
 /* Can nobody outside its own network call this address? */
 bool address_is_inner(const struct sockaddr_storage *a);
 
-/* The IPv4 addresses in a text, "192.0.2.1" or "192,0,2,1,...", at most max: how many
- * were found. */
+/* The addresses in a text, "192.0.2.1", "192,0,2,1,..." or "2001:db8::1", at most max:
+ * how many were found. */
 size_t address_find(const char *text, struct sockaddr_storage *ret, size_t max);
 
 #endif
