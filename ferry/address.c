@@ -138,6 +138,16 @@ address_is_inner(const struct sockaddr_storage *a)
 	return kind != ADDRESS_PUBLIC && kind != ADDRESS_UNKNOWN;
 }
 
+bool
+address_is_translated(const struct sockaddr_storage *a)
+{
+	static const uint8_t prefix[12] = {0x00, 0x64, 0xff, 0x9b};
+
+	return a->ss_family == AF_INET6 &&
+	       memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr, prefix,
+		   sizeof prefix) == 0;
+}
+
 /* Four numbers with the same mark between them; *ret_end is behind the last. */
 static bool
 read_ipv4(const char *text, uint32_t *ret, const char **ret_end)

@@ -33,6 +33,8 @@ bool address_same(const struct sockaddr_storage *a, const struct sockaddr_storag
 enum address_kind address_kind(const struct sockaddr_storage *a);
 /* Can nobody outside its own network call this address? */
 bool address_is_inner(const struct sockaddr_storage *a);
+/* Does it stand for an IPv4 address (64:ff9b::/96, RFC 6052)? */
+bool address_is_translated(const struct sockaddr_storage *a);
 
 /* The addresses in a text, "192.0.2.1", "192,0,2,1,..." or "2001:db8::1", at most max:
  * how many were found. */

@@ -6,6 +6,7 @@
 #define FERRY_CHECKUP_H
 
 #include "hops.h"
+#include "told.h"
 #include "verdict.h"
 
 #define VISITS_MAX 8
@@ -31,6 +32,10 @@ struct visit {
 	bool masked;     /* the reply to SYST was blotted out */
 	bool web;        /* no answer, but port 443 of the same address answers */
 	struct hops hops;
+	/* what a ferryd says of it, if it does */
+	struct told_who who;
+	struct told_ports ports;
+	double round_trip; /* seconds, of the quickest of its answers; 0: not known */
 };
 
 enum trial_kind {
@@ -38,11 +43,17 @@ enum trial_kind {
 	TRIAL_BIG,     /* more bytes than one packet takes */
 };
 
-/* One attempt at a data connection. */
+/* One attempt at a data connection, and what a ferryd says of one that failed. */
 struct trial {
 	size_t visit;
 	enum trial_kind kind;
 	struct attempt a;
+	struct told_call call;
+	struct told_address arrived; /* in PORT or EPRT */
+	struct told_probe probe;     /* active: the same call again */
+	struct told_probe unlocked;  /* ... let in by firewalls that keep account, as far
+					as the first `hops` of the way */
+	unsigned hops;
 };
 
 struct checkup {

@@ -146,6 +146,15 @@ judge_meddled(struct work *w, const struct attempt *a)
 		f->weight = WEIGHT_ODDITY;
 }
 
+/* What QEMU's user networking gives its guest. */
+static bool
+is_guest(const struct sockaddr_storage *a)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	return strcmp(address_text(a, text), "10.0.2.15") == 0;
+}
+
 static void
 judge_announced(struct work *w, const struct attempt *a)
 {
@@ -178,6 +187,9 @@ judge_announced(struct work *w, const struct attempt *a)
 	if (is_container(&a->sent))
 		matrix_found(w, VERDICT_H02, VERDICT_LIKELY,
 		    "%s is an address as containers have them.", sent);
+	if (is_guest(&a->sent))
+		matrix_found(w, VERDICT_H14, VERDICT_LIKELY,
+		    "%s is the address that QEMU gives a guest.", sent);
 }
 
 static void
@@ -278,6 +290,22 @@ note_ports(struct work *w)
 	}
 }
 
+/* What a server said of itself in the session that stands for the user's. */
+static void
+note_told(struct diagnosis *d, const struct visit *v)
+{
+	if (v->ports.known) {
+		d->range_low = v->ports.low;
+		d->range_high = v->ports.high;
+	}
+	if (!v->who.known || v->who.proxied)
+		return;
+	if (!address_same(&v->who.local, &v->peer))
+		d->server_inner = v->who.local;
+	if (!address_same(&v->who.peer, &v->own))
+		d->seen = v->who.peer;
+}
+
 static bool
 goes_before(const struct finding *a, const struct finding *b)
 {
@@ -349,6 +377,7 @@ diagnose(const struct checkup *c, struct diagnosis *ret)
 		if (matrix_passive_state(&w, &w.home) == STATE_UNTESTED)
 			judge_conversation(&w, home);
 		note_ports(&w);
+		note_told(ret, home);
 		matrix_judge_families(&w);
 		matrix_judge_passive(&w);
 		matrix_judge_active(&w);

@@ -10,7 +10,7 @@
 #include "locate.h"
 
 #define FINDINGS_MAX 16
-#define EVIDENCE_MAX 400
+#define EVIDENCE_MAX 600
 
 struct finding {
 	enum verdict_code code;
@@ -30,6 +30,7 @@ struct diagnosis {
 	struct sockaddr_storage seen; /* ours as the server sees it, if it told it */
 	unsigned low_port, high_port; /* passive ports that it named; 0: none */
 	unsigned n_ports;
+	uint16_t range_low, range_high; /* its passive ports, if it told them; 0: none */
 };
 
 void diagnose(const struct checkup *c, struct diagnosis *ret);

@@ -63,6 +63,24 @@ finding_of(const struct finding *f)
 	return o;
 }
 
+/* What a ferryd said of the session. */
+static json_t *
+told_of_session(const struct visit *v)
+{
+	json_t *o = json_object();
+
+	put_address(o, "client", &v->who.peer);
+	put_address(o, "server", &v->who.local);
+	put_bool(o, "proxied", v->who.proxied);
+	if (v->ports.known) {
+		put_number(o, "low_port", v->ports.low);
+		put_number(o, "high_port", v->ports.high);
+		put_number(o, "source_port", v->ports.source);
+	}
+	put_seconds(o, "round_trip", v->round_trip);
+	return o;
+}
+
 static json_t *
 session_of(const struct visit *v)
 {
@@ -79,6 +97,8 @@ session_of(const struct visit *v)
 		put_number(o, "idle", v->idle);
 	if (v->words[0] != '\0')
 		put_text(o, "said", v->words);
+	if (v->who.known)
+		json_object_set_new(o, "server_says", told_of_session(v));
 	return o;
 }
 
@@ -102,6 +122,48 @@ outcome_name(enum outcome outcome)
 	return names[outcome];
 }
 
+static void
+put_probe(json_t *o, const char *name, const struct told_probe *p)
+{
+	json_t *probe;
+
+	if (!p->known)
+		return;
+	probe = json_object();
+	put_text(probe, "result", told_error_name(p->error));
+	put_number(probe, "milliseconds", p->ms);
+	put_address(probe, "source", &p->source);
+	json_object_set_new(o, name, probe);
+}
+
+/* ... and of the attempt. */
+static json_t *
+told_of_attempt(const struct trial *t)
+{
+	const struct told_call *call = &t->call;
+	char text[ADDRESS_TEXT_MAX];
+	json_t *o = json_object();
+
+	if (call->way == TOLD_PASSIVE) {
+		put_number(o, "port", call->port);
+		put_seconds(o, "listened", call->listened);
+		put_number(o, "accepted", call->accepted);
+		put_number(o, "rejected", call->rejected);
+		put_address(o, "from", &call->from);
+	} else if (call->way == TOLD_ACTIVE) {
+		put_address(o, "called", &call->to);
+		put_address(o, "source", &call->source);
+		put_text(o, "result", call->over ? told_error_name(call->error) : "none");
+	}
+	if (t->arrived.known)
+		put_text(o, "arrived", address_text(&t->arrived.address, text));
+	put_probe(o, "probe", &t->probe);
+	put_probe(o, "unlocked", &t->unlocked);
+	if (t->unlocked.known)
+		put_number(o, "unlocked_hops", t->hops);
+	return o;
+}
+
 static json_t *
 attempt_of(const struct trial *t)
 {
@@ -122,6 +184,8 @@ attempt_of(const struct trial *t)
 		put_text(o, "reply", a->words);
 	if (a->sys_errno != 0)
 		put_text(o, "error", strerror(a->sys_errno));
+	if (t->call.way != TOLD_NONE || t->arrived.known)
+		json_object_set_new(o, "server_says", told_of_attempt(t));
 	return o;
 }
 

@@ -24,7 +24,8 @@ struct doctor {
 	struct checkup c;
 	double begun;
 	bool may_listen, may_speak_clear;
-	bool stopped; /* by ^C */
+	bool stopped;      /* by ^C */
+	unsigned inquired; /* questions about passive ports, in this session */
 	char *big;    /* a file that needs more than one packet, or NULL */
 };
 
@@ -72,5 +73,13 @@ void doctor_try_series(struct doctor *d, enum ferry_mode mode, unsigned max,
 void doctor_try_big(struct doctor *d);
 /* Only with consent. */
 void doctor_try_active(struct doctor *d);
+
+/* doctor_told.c: what a ferryd knows, where it offers to tell; else they do nothing. */
+/* Of the session. */
+void doctor_ask_who(struct doctor *d, struct visit *v);
+/* Of an attempt that has just failed. With consent it has our ports called, too. */
+void doctor_ask_why(struct doctor *d, struct trial *t);
+/* Will it send bytes without a file? */
+bool doctor_can_ask(const struct doctor *d);
 
 #endif

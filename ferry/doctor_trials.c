@@ -16,10 +16,11 @@
 #define CALL_WAIT 10.0     /* for the server's call */
 #define NEXT_CALL_WAIT 5.0 /* ... in another session */
 #define HOPS_SECONDS 9.0
-#define LISTING_MAX (1u << 20) /* bytes of a listing that are read */
-#define BIG_MIN 4096           /* a file of so many bytes needs a full packet */
-#define BIG_MAX 65536          /* ... and so many are read of it */
-#define SERIES_MAX 8           /* ports that are asked for, to see whether all are open */
+#define LISTING_MAX (1u << 20)  /* bytes of a listing that are read */
+#define BIG_MIN 4096            /* a file of so many bytes needs a full packet */
+#define BIG_MAX 65536           /* ... and so many are read of it */
+#define BLOB "FERRY BLOB 60000" /* ... which a ferryd sends without a file */
+#define SERIES_MAX 8 /* ports that are asked for, to see whether all are open */
 
 /* ---------------------------------------------------------------- trials */
 
@@ -46,6 +47,8 @@ run_trial(struct doctor *d, enum trial_kind kind)
 	size_t left = kind == TRIAL_BIG ? BIG_MAX : LISTING_MAX;
 	struct ferry *h = d->s.h;
 
+	if (kind == TRIAL_BIG && d->big == NULL)
+		return doctor_run(d, ferry_list_raw(h, "SITE", BLOB, count_bytes, &left));
 	if (kind == TRIAL_BIG)
 		return doctor_run(d, ferry_get(h, d->big, 0, count_bytes, &left));
 	return doctor_run(d, ferry_list_raw(h, "NLST", directory(d), count_bytes, &left));
@@ -138,6 +141,7 @@ try(struct doctor *d, enum ferry_mode mode, enum trial_kind kind, double seconds
 	note_told(d, &t->a);
 	tell_trial(d, t);
 	d->c.n_trials++;
+	doctor_ask_why(d, t);
 	return t;
 }
 
@@ -279,7 +283,7 @@ doctor_try_big(struct doctor *d)
 	d->s.mode = mode;
 	session_apply(&d->s);
 	find_big(d);
-	if (d->big == NULL)
+	if (d->big == NULL && !doctor_can_ask(d))
 		doctor_untested(
 		    d, "large packets: there is no file of 4 kB or more here to read");
 	else

@@ -212,7 +212,8 @@ doctor_visit_begin(struct doctor *d, enum security security, int family, uint16_
 	}
 	doctor_tell(d, "logged in at %s port %u, %s", address_text(&v->peer, peer), port,
 	    v->tls ? "encrypted" : "in clear");
-	return true;
+	doctor_ask_who(d, v);
+	return doctor_is_in(d);
 }
 
 void

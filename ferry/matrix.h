@@ -47,6 +47,10 @@ enum state matrix_passive_state(const struct work *w, const struct pick *p);
 /* The last trial of that kind which ended so, or NULL. */
 const struct trial *matrix_example(
     const struct work *w, const struct pick *p, enum way way, enum outcome outcome);
+/* In the same small network, as far as one can tell by the numbers? */
+bool matrix_is_near(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+/* Does the server say that it listened where we called, and that nothing came? */
+bool matrix_is_unheard(const struct trial *t);
 
 /* matrix_shut.c: of passive trials, none, a part or all of which got through */
 void matrix_judge_shut(struct work *w, const struct pick *p, enum outcome outcome);

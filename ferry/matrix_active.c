@@ -8,13 +8,20 @@
 
 #include <netinet/in.h>
 
+#define NEARBY_MIN_MS 8 /* in less, near and far are the same */
+
 /* Our address as the server sees it, if it told. */
 static bool
-seen_address(const struct attempt *a, struct sockaddr_storage *ret)
+seen_address(const struct trial *t, const struct visit *v, struct sockaddr_storage *ret)
 {
+	const struct attempt *a = &t->a;
 	struct sockaddr_storage all[4];
 	size_t n = address_find(a->words, all, ARRAY_LEN(all));
 
+	if (v->who.known) {
+		*ret = v->who.peer;
+		return !address_same(ret, &a->told);
+	}
 	for (size_t i = n; i-- > 0;) {
 		if (address_same(&all[i], &a->told) || address_same(&all[i], &a->peer))
 			continue;
@@ -27,49 +34,34 @@ seen_address(const struct attempt *a, struct sockaddr_storage *ret)
 /* "PORT names A but you come from B", "I won't open a connection to A (only to B)": A is
  * what arrived. */
 static bool
-was_rewritten(const struct attempt *a)
+was_rewritten(const struct trial *t, struct sockaddr_storage *ret)
 {
 	struct sockaddr_storage all[2];
 
-	return address_find(a->words, all, 2) == 2 && !address_same(&all[0], &a->told);
+	*ret = t->arrived.address;
+	if (t->arrived.known)
+		return !address_same(ret, &t->a.told);
+	if (address_find(t->a.words, all, 2) != 2 || address_same(&all[0], &t->a.told))
+		return false;
+	*ret = all[0];
+	return true;
 }
 
-/* In the same small network. */
-static bool
-is_near(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
-{
-	const struct sockaddr_in *x = (const struct sockaddr_in *)a;
-	const struct sockaddr_in *y = (const struct sockaddr_in *)b;
-
-	return a->ss_family == AF_INET && b->ss_family == AF_INET &&
-	       (ntohl(x->sin_addr.s_addr) ^ ntohl(y->sin_addr.s_addr)) < 256;
-}
-
+/* We named the address that the server sees, or one that nobody told it is not. */
 static void
-judge_declined(struct work *w, const struct attempt *a)
+judge_unwanted(struct work *w, const struct trial *t)
 {
-	struct sockaddr_storage seen = {0};
-	char told[ADDRESS_TEXT_MAX], by[ADDRESS_TEXT_MAX];
-	bool has_seen = seen_address(a, &seen);
+	const struct attempt *a = &t->a;
 	bool inner = address_is_inner(&a->told), outside = !address_is_inner(&a->peer);
+	bool known = w->c->visits[t->visit].who.known;
+	char told[ADDRESS_TEXT_MAX];
 
 	address_text(&a->told, told);
-	address_text(&seen, by);
-	if (has_seen)
-		w->d->seen = seen;
-	if (was_rewritten(a))
-		matrix_found(w, VERDICT_M01, VERDICT_CERTAIN,
-		    "You sent the address %s, and the server says \"%s\".", told,
-		    a->words);
-	else if (has_seen && outside &&
-		 (address_is_inner(&seen) || (!inner && is_near(&seen, &a->peer))))
-		matrix_found(w, VERDICT_A11, VERDICT_CERTAIN,
-		    "The server says that you come from %s: \"%s\".", by, a->words);
-	else if (has_seen && !w->c->outer_given)
-		matrix_found(w, VERDICT_A01, VERDICT_CERTAIN,
-		    "Your own address is %s, and the server sees you coming from %s, the "
-		    "address of your router: it refuses to call anybody else.",
-		    told, by);
+	if (known)
+		matrix_found(w, VERDICT_A09, VERDICT_LIKELY,
+		    "You named the address %s, at which the server sees you too, and it "
+		    "says \"%s\".",
+		    told, a->words);
 	else if (w->c->outer_given)
 		matrix_found(w, VERDICT_A13, VERDICT_LIKELY,
 		    "To the address %s the server says \"%s\".", told, a->words);
@@ -85,37 +77,199 @@ judge_declined(struct work *w, const struct attempt *a)
 }
 
 static void
-judge_no_call(struct work *w, const struct attempt *a)
+judge_declined(struct work *w, const struct trial *t)
 {
-	char who[ADDRESS_TEXT_MAX];
+	const struct attempt *a = &t->a;
+	const struct visit *v = &w->c->visits[t->visit];
+	struct sockaddr_storage seen = {0}, arrived;
+	char told[ADDRESS_TEXT_MAX], by[ADDRESS_TEXT_MAX], came[ADDRESS_TEXT_MAX];
+	bool has_seen = seen_address(t, v, &seen);
+	bool inner = address_is_inner(&a->told), outside = !address_is_inner(&a->peer);
+
+	address_text(&a->told, told);
+	address_text(&seen, by);
+	if (has_seen)
+		w->d->seen = seen;
+	if (was_rewritten(t, &arrived))
+		matrix_found(w, VERDICT_M01, VERDICT_CERTAIN,
+		    "You sent the address %s, at the server %s arrived, and it says "
+		    "\"%s\".",
+		    told, address_text(&arrived, came), a->words);
+	else if (has_seen && outside &&
+		 (address_is_inner(&seen) || (!inner && matrix_is_near(&seen, &a->peer))))
+		matrix_found(w, VERDICT_A11, VERDICT_CERTAIN,
+		    "The server says that you come from %s: \"%s\".", by, a->words);
+	else if (has_seen && !w->c->outer_given)
+		matrix_found(w, VERDICT_A01, VERDICT_CERTAIN,
+		    "Your own address is %s, and the server sees you coming from %s, the "
+		    "address of your router: it refuses to call anybody else.",
+		    told, by);
+	else if (has_seen && v->who.known)
+		matrix_found(w, VERDICT_A13, VERDICT_CERTAIN,
+		    "You named the address %s, and the server sees you coming from %s: "
+		    "it refuses to call anybody else.",
+		    told, by);
+	else
+		judge_unwanted(w, t);
+}
+
+/* ---------------------------------------------------------------- its call failed */
+
+/* What the server says of its call, in the best words that there are: an errno, 0: it was
+ * taken. False: it says nothing. That it still tried when we gave up is silence. */
+static bool
+said_error(const struct trial *t, int *ret)
+{
+	if (t->call.way != TOLD_ACTIVE)
+		return false;
+	*ret = t->call.over ? t->call.error : t->probe.known ? t->probe.error : ETIMEDOUT;
+	return true;
+}
+
+/* Its own system, and no packet, says so. */
+static bool
+is_forbidden(const struct trial *t, int error)
+{
+	return error == EPERM || (error == EACCES && t->a.told.ss_family == AF_INET);
+}
+
+/* A refusal that came sooner than a packet can be a quarter of the way here. */
+static bool
+is_refused_nearby(const struct work *w, const struct trial *t)
+{
+	double round_trip = w->c->visits[t->visit].round_trip * 1000;
+
+	return t->probe.known && t->probe.error > 0 && t->probe.error != ETIMEDOUT &&
+	       round_trip >= NEARBY_MIN_MS && (t->probe.ms + 1) * 4 <= round_trip;
+}
+
+/* What only firewalls of ours let in came, and other calls do not. */
+static bool
+is_kept_out_here(const struct trial *t)
+{
+	return t->unlocked.known && t->unlocked.error == 0 &&
+	       !(t->probe.known && t->probe.error == 0);
+}
+
+/* Do our own calls leave our network, whatever port of the server they are for? */
+static bool
+gets_out(const struct work *w)
+{
+	struct tally e = matrix_count(w, &w->home, WAY_EPSV),
+		     s = matrix_count(w, &w->home, WAY_PASV);
+
+	return tally_through(&e) + tally_through(&s) > 0 ||
+	       w->d->where.side == SIDE_BETWEEN ||
+	       (w->d->where.side == SIDE_THEIRS && w->d->where.hop > 1);
+}
+
+/* Not even that came. A router that translates may have given our call another port, and
+ * a firewall that does not let it out keeps no account of it. */
+static bool
+is_kept_back_there(const struct work *w, const struct trial *t)
+{
+	const struct visit *v = &w->c->visits[t->visit];
+
+	return t->unlocked.known && t->unlocked.error != 0 && !w->c->outer_given &&
+	       (!v->who.known || address_same(&v->who.peer, &v->own)) && gets_out(w);
+}
+
+static enum verdict_code
+call_code(const struct work *w, bool refused)
+{
+	return w->c->outer_given ? VERDICT_A04 : refused ? VERDICT_A03 : VERDICT_A02;
+}
+
+/* The server's word for why its call did not come. */
+static bool
+judge_said(struct work *w, const struct trial *t)
+{
+	const struct visit *v = &w->c->visits[t->visit];
+	char to[ADDRESS_TEXT_MAX];
+	int error;
+
+	if (!said_error(t, &error))
+		return false;
+	address_text(&t->call.to, to);
+	if (error == EADDRINUSE || error == EADDRNOTAVAIL)
+		matrix_found(w, VERDICT_A08, VERDICT_CERTAIN,
+		    "The server says that it could not call %s from its port %u: %s.", to,
+		    (unsigned)address_port(&t->call.source), told_error_name(error));
+	else if (is_forbidden(t, error))
+		matrix_found(w, VERDICT_A07, VERDICT_CERTAIN,
+		    "The server says that its own system forbids the call to %s: %s.", to,
+		    told_error_name(error));
+	else if (is_kept_out_here(t))
+		matrix_found(w, call_code(w, error > 0 && error != ETIMEDOUT),
+		    VERDICT_CERTAIN,
+		    "The server says of its call to %s port %u: %s. A call that looked "
+		    "like an answer, for your machine had called there first, came in: "
+		    "so calls are let out there, and kept out by your own machine or %s.",
+		    to, (unsigned)address_port(&t->call.to), told_error_name(error),
+		    t->hops <= 2 ? "the first router" : "a router of your network");
+	else if (is_refused_nearby(w, t))
+		matrix_found(w, VERDICT_A07, VERDICT_CERTAIN,
+		    "The server says that its call to %s was refused within %u ms (%s); "
+		    "to you and back takes %.0f ms: the refusal comes from its own side.",
+		    to, t->probe.ms + 1, told_error_name(t->probe.error),
+		    v->round_trip * 1000);
+	else if (is_kept_back_there(w, t))
+		matrix_found(w, VERDICT_A07, VERDICT_LIKELY,
+		    "The server says of its call to %s port %u: %s. Neither came a call "
+		    "that looked like an answer, for your machine had called there "
+		    "first: it is rather kept back on the server's side.",
+		    to, (unsigned)address_port(&t->call.to), told_error_name(error));
+	else
+		return false;
+	return true;
+}
+
+static void
+judge_no_call(struct work *w, const struct trial *t)
+{
+	const struct attempt *a = &t->a;
+	char who[ADDRESS_TEXT_MAX], word[64] = "";
 	const char *said =
 	    a->answer == 0 ? "nobody called and the server said nothing" : a->words;
-	enum verdict_code code = w->c->outer_given       ? VERDICT_A04
-				 : attempt_is_fast_no(a) ? VERDICT_A03
-							 : VERDICT_A02;
+	bool told;
+	int error = 0;
 
-	if (a->stranger.ss_family != AF_UNSPEC)
+	if (a->stranger.ss_family != AF_UNSPEC) {
 		matrix_found(w, VERDICT_A14, VERDICT_CERTAIN,
 		    "Your port was called from %s, which is not the server; the call was "
 		    "not taken.",
 		    address_text(&a->stranger, who));
-	else
-		matrix_found(w, code, VERDICT_LIKELY,
-		    "The server agreed to call your port %u; then: \"%s\".",
-		    (unsigned)address_port(&a->told), said);
+		return;
+	}
+	if (judge_said(w, t))
+		return;
+	told = said_error(t, &error);
+	if (told)
+		snprintf(word, sizeof word, " It says of its call: %s.",
+		    error == 0 ? "it was taken (not by you)" : told_error_name(error));
+	matrix_found(w,
+	    call_code(w, told ? error != 0 && error != ETIMEDOUT : attempt_is_fast_no(a)),
+	    VERDICT_LIKELY, "The server agreed to call your port %u; then: \"%s\".%s",
+	    (unsigned)address_port(&a->told), said, word);
 }
 
 static void
-judge_active_trial(struct work *w, const struct attempt *a)
+judge_active_trial(struct work *w, const struct trial *t)
 {
-	enum outcome outcome = attempt_outcome(a);
+	enum outcome outcome = attempt_outcome(&t->a);
 
-	if (matrix_judge_words(w, a))
+	if (matrix_judge_words(w, &t->a))
 		return;
-	if (outcome == OUTCOME_DECLINED)
-		judge_declined(w, a);
+	if (address_is_translated(&t->a.peer) &&
+	    (outcome == OUTCOME_DECLINED || outcome == OUTCOME_NO_CALL))
+		matrix_found(w, VERDICT_M08, VERDICT_CERTAIN,
+		    "The server's IPv6 address stands for an IPv4 address, which is all "
+		    "that it has: it cannot call yours. It says \"%s\".",
+		    t->a.words);
+	else if (outcome == OUTCOME_DECLINED)
+		judge_declined(w, t);
 	else if (outcome == OUTCOME_NO_CALL)
-		judge_no_call(w, a);
+		judge_no_call(w, t);
 }
 
 void
@@ -141,5 +295,5 @@ matrix_judge_active(struct work *w)
 	for (size_t i = 0; i < w->c->n_trials; i++)
 		if (matrix_way(&w->c->trials[i].a) == WAY_ACTIVE &&
 		    matrix_matches(w->c, &w->c->trials[i], &w->home))
-			judge_active_trial(w, &w->c->trials[i].a);
+			judge_active_trial(w, &w->c->trials[i]);
 }

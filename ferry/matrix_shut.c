@@ -149,6 +149,38 @@ is_absent(const struct work *w, const struct pick *p)
 	return false;
 }
 
+/* The last of these calls of which the server says that it did not come, or NULL. */
+static const struct trial *
+unheard(const struct work *w, const struct pick *p, enum outcome outcome)
+{
+	for (size_t i = w->c->n_trials; i-- > 0;) {
+		const struct trial *t = &w->c->trials[i];
+
+		if (attempt_outcome(&t->a) == outcome && matrix_matches(w->c, t, p) &&
+		    matrix_is_unheard(t))
+			return t;
+	}
+	return NULL;
+}
+
+static void
+describe_unheard(const struct trial *t, char *out, size_t cap)
+{
+	*out = '\0';
+	if (t != NULL)
+		snprintf(out, cap,
+		    " The server says that it listened at port %u for %.1f s, and that "
+		    "nothing came.",
+		    t->call.port, t->call.listened);
+}
+
+/* The first router may be anybody's. */
+static bool
+is_theirs(const struct location *l)
+{
+	return l->side == SIDE_THEIRS && (l->hop > 1 || l->router_itself);
+}
+
 static void
 judge_shut_kind(struct work *w, const struct pick *p, enum outcome outcome)
 {
@@ -159,26 +191,30 @@ judge_shut_kind(struct work *w, const struct pick *p, enum outcome outcome)
 	};
 	const struct location *l = &w->d->where;
 	bool absent = outcome == OUTCOME_REJECTED && is_absent(w, p);
+	const struct trial *lost = unheard(w, p, outcome);
 	enum verdict_certainty certainty =
 	    (outcome == OUTCOME_REJECTED && !absent) ||
-		    (outcome == OUTCOME_REFUSED && l->router_itself)
+		    (outcome == OUTCOME_REFUSED && l->router_itself) ||
+		    (lost != NULL && is_theirs(l))
 		? VERDICT_CERTAIN
 		: VERDICT_LIKELY;
-	char calls[160], place[200];
+	char calls[160], place[200], word[128];
 
 	describe_calls(w, p, outcome, calls, sizeof calls);
 	describe_place(l, outcome, place, sizeof place);
+	describe_unheard(lost, word, sizeof word);
 	if (l->side == SIDE_OURS) {
-		matrix_found(w, VERDICT_P21, VERDICT_CERTAIN, "%s.%s", calls, place);
+		matrix_found(
+		    w, VERDICT_P21, VERDICT_CERTAIN, "%s.%s%s", calls, place, word);
 		return;
 	}
 	matrix_found(w, absent ? VERDICT_P12 : codes[outcome], certainty,
-	    "%s%s. The command connection works.%s", calls,
+	    "%s%s. The command connection works.%s%s", calls,
 	    absent
 		? ": so long looks a router for a machine that is not there; these ports "
 		  "may be forwarded to a wrong address"
 		: "",
-	    place);
+	    place, word);
 }
 
 /* Another connection with the command port is not possible either. */

@@ -1,7 +1,11 @@
 /*
- * Counting trials for the matrix: which ways came to what. No opinions.
+ * Trials and addresses, counted and compared for the matrix. No opinions.
  */
 #include "matrix.h"
+
+#include "address.h"
+
+#include <netinet/in.h>
 
 bool
 matrix_matches(const struct checkup *c, const struct trial *t, const struct pick *p)
@@ -81,4 +85,21 @@ matrix_example(
 			return t;
 	}
 	return NULL;
+}
+
+bool
+matrix_is_near(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *x = (const struct sockaddr_in *)a;
+	const struct sockaddr_in *y = (const struct sockaddr_in *)b;
+
+	return a->ss_family == AF_INET && b->ss_family == AF_INET &&
+	       (ntohl(x->sin_addr.s_addr) ^ ntohl(y->sin_addr.s_addr)) < 256;
+}
+
+bool
+matrix_is_unheard(const struct trial *t)
+{
+	return t->call.way == TOLD_PASSIVE && t->call.accepted == 0 &&
+	       t->call.rejected == 0 && t->call.port == address_port(&t->a.used);
 }

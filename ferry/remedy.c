@@ -28,7 +28,7 @@ struct pen {
 	remedy_cb *cb;
 	void *user;
 	const struct visit *visit; /* or NULL */
-	unsigned low, high;        /* the ports for the server's calls */
+	unsigned call_low, call_high; /* the ports for the server's calls */
 	bool v6;
 	const char *ip;                /* "ip" or "ip6", as nftables says */
 	const char *tables;            /* "iptables" or "ip6tables" */
@@ -37,6 +37,9 @@ struct pen {
 	char own[ADDRESS_TEXT_MAX];
 	char inner[ADDRESS_TEXT_MAX]; /* its address behind the translation */
 	char seen[ADDRESS_TEXT_MAX];  /* ours before it */
+	/* the passive ports that are to be open: "61000-61199", "61000:61199", "61000" */
+	unsigned low, high;
+	char range[16], colons[16];
 };
 
 __attribute__((format(printf, 6, 7))) static void
@@ -76,6 +79,16 @@ say(const struct pen *p, const char *who, const char *sentence)
 	give(p, who, "", "", false, "%s", sentence);
 }
 
+/* One port is no range: nftables would not take it for one. */
+static void
+write_range(unsigned low, unsigned high, char dash, char *out, size_t cap)
+{
+	if (low == high)
+		snprintf(out, cap, "%u", low);
+	else
+		snprintf(out, cap, "%u%c%u", low, dash, high);
+}
+
 /* Fills in what is known of the visit. */
 static void
 sharpen(struct pen *p)
@@ -95,8 +108,12 @@ sharpen(struct pen *p)
 		address_text(&d->server_inner, p->inner);
 	if (d->seen.ss_family != AF_UNSPEC)
 		address_text(&d->seen, p->seen);
-	p->low = p->c->active_high != 0 ? p->c->active_low : ACTIVE_LOW;
-	p->high = p->c->active_high != 0 ? p->c->active_high : ACTIVE_HIGH;
+	p->call_low = p->c->active_high != 0 ? p->c->active_low : ACTIVE_LOW;
+	p->call_high = p->c->active_high != 0 ? p->c->active_high : ACTIVE_HIGH;
+	p->low = d->range_low > 0 ? d->range_low : LOW;
+	p->high = d->range_low > 0 ? d->range_high : HIGH;
+	write_range(p->low, p->high, '-', p->range, sizeof p->range);
+	write_range(p->low, p->high, ':', p->colons, sizeof p->colons);
 	p->v6 = v != NULL && v->family == AF_INET6;
 	p->ip = p->v6 ? "ip6" : "ip";
 	p->tables = p->v6 ? "ip6tables" : "iptables";
@@ -136,25 +153,28 @@ give_settings(const struct pen *p)
 	static const char *const tools[] = {"ferryd", "vsftpd"};
 	bool announce = !p->v6 && (announces_wrong(p->d) || p->d->where.nat);
 
-	for (size_t i = 0; i < ARRAY_LEN(tools); i++)
+	/* a ferryd that told its range has one */
+	for (size_t i = 0; i < ARRAY_LEN(tools) && p->d->range_low == 0; i++)
 		give(p, ADMIN, SERVER, tools[i], false,
-		    "pasv_min_port=%d\npasv_max_port=%d%s%s", LOW, HIGH,
+		    "pasv_min_port=%u\npasv_max_port=%u%s%s", p->low, p->high,
 		    announce ? "\npasv_address=" : "", announce ? p->server : "");
+	if (p->d->range_low > 0 && announce)
+		give(p, ADMIN, SERVER, "ferryd", false, "pasv_address=%s", p->server);
 }
 
 static void
 give_host_firewall(const struct pen *p)
 {
 	give(p, ADMIN, SERVER, "nftables", false,
-	    "nft insert rule inet filter input tcp dport %d-%d ct state new accept", LOW,
-	    HIGH);
+	    "nft insert rule inet filter input tcp dport %s ct state new accept",
+	    p->range);
 	give(p, ADMIN, SERVER, "iptables", false,
-	    "%s -I INPUT -p tcp --dport %d:%d -m conntrack --ctstate NEW -j ACCEPT",
-	    p->tables, LOW, HIGH);
-	give(p, ADMIN, SERVER, "ufw", false, "ufw allow %d:%d/tcp", LOW, HIGH);
+	    "%s -I INPUT -p tcp --dport %s -m conntrack --ctstate NEW -j ACCEPT",
+	    p->tables, p->colons);
+	give(p, ADMIN, SERVER, "ufw", false, "ufw allow %s/tcp", p->colons);
 	give(p, ADMIN, SERVER, "firewalld", false,
-	    "firewall-cmd --permanent --add-port=%d-%d/tcp && firewall-cmd --reload", LOW,
-	    HIGH);
+	    "firewall-cmd --permanent --add-port=%s/tcp && firewall-cmd --reload",
+	    p->range);
 }
 
 /* The same over IPv6. What a translation of prefixes shows is no address of the router's,
@@ -183,23 +203,28 @@ static void
 give_dnat(const struct pen *p, const char *who, const char *place, const char *table,
     const char *only, unsigned low, unsigned high, const char *to)
 {
+	char range[16], colons[16];
+
+	write_range(low, high, '-', range, sizeof range);
+	write_range(low, high, ':', colons, sizeof colons);
 	give(p, who, place, "nftables", true,
 	    "nft add table ip %s\n"
 	    "nft 'add chain ip %s inward { type nat hook prerouting priority dstnat; }'\n"
-	    "nft add rule ip %s inward fib daddr type local tcp dport %u-%u dnat to %s\n"
+	    "nft add rule ip %s inward fib daddr type local tcp dport %s dnat to %s\n"
 	    "nft insert rule inet filter forward ct status dnat accept",
-	    table, table, table, low, high, to);
+	    table, table, table, range, to);
 	give(p, who, place, "iptables", true,
-	    "iptables -t nat -I PREROUTING -p tcp%s%s --dport %u:%u -j DNAT "
+	    "iptables -t nat -I PREROUTING -p tcp%s%s --dport %s -j DNAT "
 	    "--to-destination %s\n"
 	    "iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
-	    *only == '\0' ? "" : " -d ", only, low, high, to);
+	    *only == '\0' ? "" : " -d ", only, colons, to);
 }
 
 static void
 give_forwarding(const struct pen *p)
 {
-	give_dnat(p, ADMIN, SERVER_ROUTER, "ferryd_nat", p->server, LOW, HIGH, p->inner);
+	give_dnat(
+	    p, ADMIN, SERVER_ROUTER, "ferryd_nat", p->server, p->low, p->high, p->inner);
 }
 
 static void
@@ -210,13 +235,13 @@ give_router(const struct pen *p)
 		return;
 	}
 	give(p, ADMIN, SERVER_ROUTER, "nftables", false,
-	    "nft insert rule inet filter forward %s daddr %s tcp dport %d-%d ct state "
+	    "nft insert rule inet filter forward %s daddr %s tcp dport %s ct state "
 	    "new accept",
-	    p->ip, p->server, LOW, HIGH);
+	    p->ip, p->server, p->range);
 	give(p, ADMIN, SERVER_ROUTER, "iptables", false,
-	    "%s -I FORWARD -p tcp -d %s --dport %d:%d -m conntrack --ctstate NEW -j "
+	    "%s -I FORWARD -p tcp -d %s --dport %s -m conntrack --ctstate NEW -j "
 	    "ACCEPT",
-	    p->tables, p->server, LOW, HIGH);
+	    p->tables, p->server, p->colons);
 	if (!p->v6 && !p->d->where.no_nat)
 		give_forwarding(p);
 }
@@ -224,18 +249,23 @@ give_router(const struct pen *p)
 static void
 give_clouds(const struct pen *p)
 {
+	/* thousands of mapped ports take minutes to start */
+	unsigned last = p->d->range_low == 0 ? LOW + 49 : p->high;
+	char docker[16];
+
+	write_range(p->low, last, '-', docker, sizeof docker);
 	give(p, ADMIN, "", "AWS", false,
 	    "aws ec2 authorize-security-group-ingress --group-id sg-ID --ip-permissions "
-	    "'IpProtocol=tcp,FromPort=%d,ToPort=%d,%s'",
-	    LOW, HIGH, p->any);
-	give(p, ADMIN, "", "Docker", false, "docker run -p 21:21 -p %d-%d:%d-%d IMAGE",
-	    LOW, LOW + 49, LOW, LOW + 49);
+	    "'IpProtocol=tcp,FromPort=%u,ToPort=%u,%s'",
+	    p->low, p->high, p->any);
+	give(p, ADMIN, "", "Docker", false, "docker run -p 21:21 -p %s:%s IMAGE", docker,
+	    docker);
 	give(p, ADMIN, "", "Kubernetes", false,
 	    "spec: {type: LoadBalancer, externalTrafficPolicy: Local, sessionAffinity: "
 	    "ClientIP, ports: [\n"
 	    "  {name: control, port: 21, targetPort: 21},\n"
-	    "  {name: d%d, port: %d, targetPort: %d}]} # and so on, one for each port",
-	    LOW, LOW, LOW);
+	    "  {name: d%u, port: %u, targetPort: %u}]} # and so on, one for each port",
+	    p->low, p->low, p->low);
 }
 
 static void
@@ -244,7 +274,13 @@ say_ports(const struct pen *p)
 	const struct diagnosis *d = p->d;
 	bool wide = d->n_ports >= 3 && d->high_port - d->low_port > 10000;
 
-	if (d->n_ports == 0)
+	if (d->range_low > 0)
+		give(p, ADMIN, "", "", false,
+		    "The server's passive ports are %s, as it says: open them in every "
+		    "firewall on the way, and forward them in a router that translates "
+		    "addresses, with the same numbers everywhere.",
+		    p->range);
+	if (d->n_ports == 0 || d->range_low > 0)
 		return;
 	give(p, ADMIN, "", "", false,
 	    "Give the server a fixed range of passive ports, open it in every firewall "
@@ -370,8 +406,23 @@ static void
 give_active(const struct pen *p, bool outer)
 {
 	give(p, YOU, OWN, "ferry", false,
-	    "ferry get --active --active-ports %u-%u%s%s URL", p->low, p->high,
+	    "ferry get --active --active-ports %u-%u%s%s URL", p->call_low, p->call_high,
 	    outer ? " --active-address " : "", outer ? p->seen : "");
+}
+
+static void
+let_server_call(const struct pen *p)
+{
+	say(p, ADMIN,
+	    "Let the server make calls, in its own packet filter and in its routers; or "
+	    "switch active mode off (port_enable=NO), so that clients need not wait.");
+	give(p, ADMIN, SERVER, "nftables", false,
+	    "nft insert rule inet filter output tcp dport 1024-65535 ct state new "
+	    "accept");
+	give(p, ADMIN, SERVER_ROUTER, "nftables", false,
+	    "nft insert rule inet filter forward %s saddr %s tcp dport 1024-65535 ct "
+	    "state new accept",
+	    p->ip, p->server);
 }
 
 static void
@@ -385,27 +436,32 @@ open_inward(const struct pen *p)
 	give(p, YOU, OWN, "nftables", false,
 	    "nft insert rule inet filter input %s saddr %s tcp dport %u-%u ct state new "
 	    "accept",
-	    p->ip, p->server, p->low, p->high);
+	    p->ip, p->server, p->call_low, p->call_high);
 	give(p, YOU, OWN, "ufw", false, "ufw allow proto tcp from %s to any port %u:%u",
-	    p->server, p->low, p->high);
+	    p->server, p->call_low, p->call_high);
 	give(p, YOU, OWN, "firewalld", false,
 	    "firewall-cmd --permanent --add-rich-rule='rule family=%s source address=%s "
 	    "port port=%u-%u protocol=tcp accept' && firewall-cmd --reload",
-	    p->v6 ? "ipv6" : "ipv4", p->server, p->low, p->high);
+	    p->v6 ? "ipv6" : "ipv4", p->server, p->call_low, p->call_high);
 	give(p, YOU, OWN_ROUTER, "nftables", false,
 	    "nft insert rule inet filter forward %s saddr %s tcp dport %u-%u ct state "
 	    "new accept",
-	    p->ip, p->server, p->low, p->high);
+	    p->ip, p->server, p->call_low, p->call_high);
+	if (p->f->certainty == VERDICT_CERTAIN)
+		return;
 	say(p, ADMIN,
-	    "If no client can be called, the server's own firewall forbids it (A07): let "
-	    "the server make calls.");
-	give(p, ADMIN, SERVER, "nftables", false,
-	    "nft insert rule inet filter output tcp dport 1024-65535 ct state new "
-	    "accept");
-	give(p, ADMIN, SERVER_ROUTER, "nftables", false,
-	    "nft insert rule inet filter forward %s saddr %s tcp dport 1024-65535 ct "
-	    "state new accept",
-	    p->ip, p->server);
+	    "If no client can be called, the server's own firewall forbids it (A07):");
+	let_server_call(p);
+}
+
+static void
+let_calls_out(const struct pen *p)
+{
+	if (p->d->passive_works)
+		say(p, YOU,
+		    "Use passive mode, which is the default: nothing needs to change "
+		    "here.");
+	let_server_call(p);
 }
 
 static void
@@ -422,11 +478,11 @@ forward_inward(const struct pen *p)
 	    "(CGNAT, two routers in a row): each of them has to forward, or no mode but "
 	    "passive mode is possible.");
 	if (p->v6)
-		give_dnat_ipv6(
-		    p, YOU, OWN_ROUTER, "ferry_active", p->seen, p->low, p->high, p->own);
+		give_dnat_ipv6(p, YOU, OWN_ROUTER, "ferry_active", p->seen, p->call_low,
+		    p->call_high, p->own);
 	else
-		give_dnat(
-		    p, YOU, OWN_ROUTER, "ferry_active", "", p->low, p->high, p->own);
+		give_dnat(p, YOU, OWN_ROUTER, "ferry_active", "", p->call_low,
+		    p->call_high, p->own);
 }
 
 static void
@@ -558,9 +614,16 @@ encrypt(const struct pen *p)
 static void
 more_ports(const struct pen *p)
 {
+	struct diagnosis d = *p->d;
+	struct pen more = *p;
+
 	say(p, YOU, "Try again later, with fewer transfers at a time.");
 	say(p, ADMIN, "Give it as many passive ports as there may be sessions, or more.");
-	open_range(p);
+	/* those that it has are too few */
+	d.range_low = d.range_high = 0;
+	more.d = &d;
+	sharpen(&more);
+	open_range(&more);
 }
 
 static void
@@ -620,6 +683,11 @@ static const struct {
     {VERDICT_P21, open_outward, NULL},
     {VERDICT_A02, open_inward, NULL},
     {VERDICT_A03, open_inward, NULL},
+    {VERDICT_A07, let_calls_out, NULL},
+    {VERDICT_A08, use_passive, NULL},
+    {VERDICT_A10, NULL,
+	"Give --active-ports numbers of 1024 or higher, or use passive mode."},
+    {VERDICT_A18, more_ports, NULL},
     {VERDICT_A01, forward_inward, NULL},
     {VERDICT_A04, forward_inward, NULL},
     {VERDICT_A13, forward_inward, NULL},
@@ -637,6 +705,7 @@ static const struct {
     {VERDICT_P04, announce, NULL},
     {VERDICT_H02, announce, NULL},
     {VERDICT_H08, announce, NULL},
+    {VERDICT_H14, announce, NULL},
     {VERDICT_P07, announce_inside, NULL},
     {VERDICT_P08, fix_announced, NULL},
     {VERDICT_L01, idle, NULL},
@@ -663,6 +732,14 @@ static const struct {
 	"want it."},
     {VERDICT_T05, NULL, "Its administrator should allow PROT P, which ferry uses."},
     {VERDICT_T06, NULL, "Its administrator should allow data connections without ALPN."},
+    {VERDICT_T07, NULL,
+	"Compare the sizes of what came. Its administrator should look for an old "
+	"server, or for something on the way that inspects TLS and cuts it."},
+    {VERDICT_H09, NULL,
+	"Its administrator should have the proxy send its header (PROXY protocol) on the "
+	"passive ports too, or on none."},
+    {VERDICT_M08, NULL,
+	"Use passive mode with EPSV, which is the default: nothing needs to change."},
     {VERDICT_V02, NULL, "ferry goes on over IPv4; other programs: option -4."},
 };
 

@@ -2,14 +2,22 @@
  * SITE FERRY: what the server saw of a data connection that failed, so that the client's
  * side can tell what it was.
  *
- *   SITE FERRY WHOAMI             200 peer=198.51.100.7:40211 local=192.0.2.1:21
- * tls=TLSv1.3 proxyhdr=no SITE FERRY LASTDATA           200 mode=EPSV port=61017 listened=20.0s
- * accepted=0 rejected=0 200 mode=EPRT to=198.51.100.7:50187 result=ETIMEDOUT
- * src=192.0.2.1:20 SITE FERRY LASTPORT           200 received=504F5254...  the line as it
- * came, in hexadecimal: what changes addresses on its way changes none in there SITE
- * FERRY INFO               200 advertise=203.0.113.1 range=61000-61199 srcport=any SITE
- * FERRY PROBE <SP> <port>  200 to=198.51.100.7 port=50187 result=ECONNREFUSED ms=12 SITE
- * FERRY BLOB <SP> <n>      150, n bytes over the data connection, 226
+ * SITE FERRY and
+ *
+ *   WHOAMI       200 peer=198.51.100.7:40211 local=192.0.2.1:21 tls=TLSv1.3 proxyhdr=no
+ *
+ *   LASTDATA     200 mode=EPSV port=61017 listened=20.0s accepted=0 rejected=0
+ *
+ *                200 mode=EPRT to=198.51.100.7:50187 result=ETIMEDOUT src=192.0.2.1:20
+ *
+ *   LASTPORT     200 received=504F5254...  the line as it came, in hexadecimal: what
+ * changes addresses on its way changes none in there
+ *
+ *   INFO         200 advertise=203.0.113.1 range=61000-61199 srcport=any
+ *
+ *   PROBE port   200 to=198.51.100.7 port=50187 result=OK ms=12 src=192.0.2.1:20
+ *
+ *   BLOB n       150, n bytes over the data connection, 226
  *
  * Must never dial anybody but the client, nor a low port, nor one more often than
  * PROBES_MAX in a session (the master counts by address and hour); no byte is sent or
@@ -149,19 +157,36 @@ info(struct session *s, struct bytes arg)
 
 /* ---- PROBE ---- */
 
+/* The end of the call that is ours; family 0: it has none. */
+static struct endpoint
+source_of(const struct conn *c)
+{
+	struct endpoint source = {0};
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (c != NULL && getsockname(conn_fd(c), (struct sockaddr *)&ss, &len) == 0)
+		(void)endpoint_from_sockaddr((struct sockaddr *)&ss, &source);
+	return source;
+}
+
 static void
 probe_over(struct session *s, int error)
 {
 	struct diagnosis *d = s->diagnosis;
-	char to[ENDPOINT_TEXT_MAX];
+	struct endpoint from = source_of(d->conn);
+	char to[ENDPOINT_TEXT_MAX], source[ENDPOINT_TEXT_MAX] = "none";
 
 	conn_free(d->conn);
 	d->conn = NULL;
 	d->probe = 0;
+	d->source_port = from.port;
 	endpoint_format_address(&d->to, to);
-	answer(s, 200, "to=%s port=%u result=%s ms=%llu", to, d->to.port,
+	if (from.family != 0)
+		endpoint_format(&from, source);
+	answer(s, 200, "to=%s port=%u result=%s ms=%llu src=%s", to, d->to.port,
 	    error_name(error),
-	    (unsigned long long)(uv_now(s->worker->loop) - d->probe_begun));
+	    (unsigned long long)(uv_now(s->worker->loop) - d->probe_begun), source);
 	session_done(s);
 }
 
@@ -196,6 +221,26 @@ dial(struct session *s, int fd)
 		conn_want(d->conn, CONN_WRITABLE);
 }
 
+/* From the port of the last call, if it can be had again: the client may have told its
+ * firewall of it. */
+static int
+probe_socket(struct session *s)
+{
+	const struct diagnosis *d = s->diagnosis;
+	struct endpoint from = s->own;
+	struct sockaddr_storage ss;
+	const int on = 1;
+	int fd = data_outgoing_socket(s);
+
+	if (fd < 0 || d->source_port == 0 || from.family != s->peer.family)
+		return fd;
+	from.port = d->source_port;
+	socklen_t len = endpoint_to_sockaddr(&from, &ss);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	(void)bind(fd, (struct sockaddr *)&ss, len);
+	return fd;
+}
+
 void
 probe_allowed(struct session *s, int error, int *fd)
 {
@@ -210,7 +255,7 @@ probe_allowed(struct session *s, int error, int *fd)
 		session_done(s);
 		return;
 	}
-	int own = error == 0 && *fd >= 0 ? fd_take(fd) : data_outgoing_socket(s);
+	int own = error == 0 && *fd >= 0 ? fd_take(fd) : probe_socket(s);
 	if (own < 0)
 		probe_over(s, errno);
 	else

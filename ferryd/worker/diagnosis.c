@@ -108,6 +108,7 @@ diagnosis_dialled(struct session *s, int fd, int error)
 	d->source = (struct endpoint){0};
 	if (fd >= 0 && getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
 		(void)endpoint_from_sockaddr((struct sockaddr *)&ss, &d->source);
+	d->source_port = d->source.port;
 	diagnosis_end(s);
 }
 

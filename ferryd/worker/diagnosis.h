@@ -39,6 +39,7 @@ struct diagnosis {
 	struct conn *conn; /* it dials */
 	struct endpoint to;
 	uint64_t probe_begun;
+	uint16_t source_port; /* of the last call to the client; 0: none yet */
 };
 
 /* May this session ask? */

@@ -2,7 +2,7 @@
  * The doctor's diagnosis, and all that is made of it: whatever was seen, and whatever
  * words a server said, the findings are few, known and sorted, and the page and the JSON
  * can be written. A checkup is read from the input: of each attempt some bytes, then its
- * words up to a line feed.
+ * words up to a line feed, and where a bit says so a line for each of a ferryd's replies.
  */
 #include "address.h"
 #include "doctor.h"
@@ -77,6 +77,34 @@ hops(struct input *in, struct hops *h)
 }
 
 static void
+told_of_visit(struct input *in, struct visit *v)
+{
+	char text[512];
+
+	words(in, text, sizeof text);
+	v->who = told_who(text);
+	words(in, text, sizeof text);
+	v->ports = told_ports(text);
+	v->round_trip = byte(in) / 1000.0;
+}
+
+static void
+told_of_trial(struct input *in, struct trial *t)
+{
+	char text[512];
+
+	words(in, text, sizeof text);
+	t->call = told_call(text);
+	words(in, text, sizeof text);
+	t->arrived = told_address(text);
+	words(in, text, sizeof text);
+	t->probe = told_probe(text);
+	words(in, text, sizeof text);
+	t->unlocked = told_probe(text);
+	t->hops = byte(in);
+}
+
+static void
 visit(struct input *in, struct visit *v)
 {
 	uint8_t flags = byte(in);
@@ -95,11 +123,14 @@ visit(struct input *in, struct visit *v)
 	words(in, v->words, sizeof v->words);
 	if (flags & 32)
 		hops(in, &v->hops);
+	if (flags & 64)
+		told_of_visit(in, v);
 }
 
 static void
-attempt(struct input *in, struct attempt *a)
+attempt(struct input *in, struct trial *t)
 {
+	struct attempt *a = &t->a;
 	static const int codes[] = {0, 425, 426, 500, 502, 522, 550};
 	uint8_t flags = byte(in);
 
@@ -126,6 +157,8 @@ attempt(struct input *in, struct attempt *a)
 	address(in, &a->told);
 	address(in, &a->stranger);
 	words(in, a->words, sizeof a->words);
+	if (flags & 64)
+		told_of_trial(in, t);
 }
 
 static void
@@ -161,7 +194,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		t->visit = byte(&in) % c.n_visits;
 		t->kind = byte(&in) & 1 ? TRIAL_BIG : TRIAL_LISTING;
-		attempt(&in, &t->a);
+		attempt(&in, t);
 	}
 	diagnose(&c, &d);
 	check(&d);

@@ -27,11 +27,13 @@ CONTENT = os.urandom(65536)
 WORLDS = 14      # at once
 MINUTE = 60      # what it promises
 TLS = {"tls": True}  # an option of these rows: encryption is offered
+TOLD = {"anon_diagnosis_enable": "YES"}  # ferryd says what it sees of them
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
 
 def more(name, doctor, **kwargs):
+    """doctor: codes; "!" behind one says that it is certain, "?" that it is likely."""
     return Network(name, "", "", "", "", doctor=doctor, **kwargs)
 
 
@@ -39,6 +41,11 @@ def alternately(block):
     """Every other call to a passive port is blocked."""
     return Router(forward=[KEEP, 'iifname "in0" accept', "tcp dport 21 accept",
                            f"tcp dport {RANGE} ct state new numgen inc mod 2 0 accept", block])
+
+
+def not_outward(block):
+    """The server may be called, and may not call."""
+    return Router(forward=[KEEP, f'iifname "wan0" tcp dport {{ 21, {RANGE} }} accept', block])
 
 
 MORE = [
@@ -89,6 +96,28 @@ MORE = [
     more("TLS, client behind NAT", "A01", options=TLS, client=only_outward(snat=[MASQUERADE]), **NAT),
     more("TLS, closed range", "P12", options=TLS, server=only_to("21", "reject with tcp reset")),
 
+    # what the server says makes certain
+    more("told: client firewall drops", "A02!", options=TOLD, client=only_outward("drop")),
+    more("told: client firewall drops, calls from port 20", "A02!", client=only_outward("drop"),
+         options={**TOLD, "connect_from_port_20": "YES"}),
+    more("told: client firewall rejects", "A03!", options=TOLD, client=only_outward("reject with tcp reset")),
+    more("told: IPv6 only, client firewall drops", "A02!", options=TOLD, families=(6,), client=only_outward("drop")),
+    more("told: TLS, client firewall drops", "A02!", options={**TOLD, **TLS}, client=only_outward("drop")),
+    more("told: server may not call out", "A07?", options=TOLD, server=not_outward("drop")),
+    more("told: server is not let call out", "A07?", options=TOLD, server=not_outward("reject with tcp reset")),
+    more("told: client behind NAT", "A01!", options=TOLD, client=only_outward(snat=[MASQUERADE]), **NAT),
+    more("told: server opens 21 only, drops", "P11!", options=TOLD, server=only_to("21")),
+    more("told: server opens 21 only, refuses", "P12!", options=TOLD, server=only_to("21", "reject with tcp reset")),
+    more("told: only 21 forwarded, others dropped", "P11? P01!", options=TOLD, server_hidden=True,
+         server=forwarded("21", input=['iifname "wan0" drop'])),
+    more("told: one passive port, shut", "P12!", server=only_to("21", "reject with tcp reset"),
+         options={**TOLD, "pasv_min_port": 50000, "pasv_max_port": 50000}),
+    more("told: client may call port 21 only", "P21! A02?", options=TOLD,
+         client=Router(forward=[KEEP, 'iifname "in0" tcp dport 21 accept', "drop"])),
+    more("told: NAT pool", "H11! A01!", options=TOLD, **NAT,
+         client=only_outward(snat=[f'oifname "wan0" tcp dport 21 snat ip to {net.CLIENT_ROUTER}',
+                                   f'oifname "wan0" snat ip to {net.CLIENT_ROUTER_2}'])),
+
     # the command port
     more("nothing gets in", "C02", server=Router(forward=["drop"])),
     more("the command port is refused", "C03", server=Router(forward=["reject with tcp reset"])),
@@ -117,14 +146,14 @@ class Examination:
             self.begin(stack)
             self.examine()
 
-    def begin(self, stack):
+    def begin(self, stack, **world):
         """Makes the world and starts the server."""
         n = self.network
         self.place = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ferry-net-")))
         self.place.chmod(0o755)
         self.home = self.place / "home"
         self.home.mkdir()
-        self.world = net.World(n.client_hidden, n.server_hidden, n.families)
+        self.world = net.World(n.client_hidden, n.server_hidden, n.families, **world)
         stack.callback(self.world.close)
         for router, namespace in ((n.client, self.world.client_router), (n.server, self.world.server_router)):
             if router:
@@ -279,13 +308,16 @@ def examined(request):
 @pytest.mark.parametrize("row", ROWS, ids=row_id)
 def test_the_verdict(examined, row):
     one = examined(row)
-    expected = row[0].doctor.split()
+    expected = [code.rstrip("!?") for code in row[0].doctor.split()]
     assert one.found()[:1] == expected[:1] and set(one.found()) == set(expected), one.first
     verdict = one.first["verdict"]
     if not expected:
         assert verdict is None and one.first["exit"] == 0, one.first
         return
     assert verdict["code"] == expected[0] and verdict["evidence"], one.first
+    certain = {finding["code"]: finding["certainty"] == "certain" for finding in one.first["findings"]}
+    for code in row[0].doctor.split():
+        assert code[-1] not in "!?" or certain[code[:-1]] == (code[-1] == "!"), one.first
     passive = one.first["passive_works"]
     assert one.first["exit"] == (2 if verdict["code"][0] == "C" else 13 if passive else 4), one.first
 
@@ -296,7 +328,7 @@ CURED = [row for row in ROWS if row[0].doctor and row[0].doctor[0] != "C"]
 @pytest.mark.parametrize("row", CURED, ids=row_id)
 def test_what_it_proposes_helps(examined, row):
     one = examined(row)
-    code = row[0].doctor.split()[0]
+    code = row[0].doctor.split()[0].rstrip("!?")
     assert code not in [finding["code"] for finding in one.second["findings"]], (one.first["remedies"], one.second)
     assert all(done is True for done in one.gets.values()) and one.gets, (one.first["remedies"], one.gets)
 
@@ -307,8 +339,8 @@ def test_what_it_proposes_helps(examined, row):
 def story():
     """A function that makes a network and an examination to be driven by hand."""
     with contextlib.ExitStack() as stack:
-        def make(network):
-            return Examination(network, "ferryd").begin(stack)
+        def make(network, **world):
+            return Examination(network, "ferryd").begin(stack, **world)
         yield make
 
 
@@ -410,6 +442,42 @@ def test_the_page(story):
         assert f"  {tool}" in done.stdout, done.stdout
     assert "logged in at 203.0.113.2 port 21, in clear" in done.stderr
     assert one.ferry("doctor", "-q", "--allow-active", "URL").stderr == ""
+
+
+def verdict(result):
+    return result["verdict"] and (result["verdict"]["code"], result["verdict"]["certainty"])
+
+
+def test_a_refusal_tells_its_distance(story):
+    """Sooner than a packet gets halfway: it is the server's own router that says no to the server's calls."""
+    one = story(more("far away", "", options=TOLD, server=not_outward("reject with tcp reset")), delay=0.02)
+    result = one.doctor()
+    assert verdict(result) == ("A07", "certain"), result
+    assert result["sessions"][0]["server_says"]["round_trip"] >= 0.04, result
+
+
+def test_a_refusal_from_afar_is_not_the_servers(story):
+    one = story(more("far away", "", options=TOLD, client=only_outward("reject with tcp reset")), delay=0.02)
+    assert verdict(one.doctor()) == ("A03", "certain")
+
+
+def test_an_outer_address_without_forwarding(story):
+    """The server's calls get as far as the client's router, which a call from inside proves."""
+    one = story(more("not forwarded", "", options=TOLD, client=only_outward(snat=[MASQUERADE]), **NAT))
+    result = one.doctor("--active-address", net.CLIENT_ROUTER)
+    assert verdict(result) == ("A04", "certain"), result
+
+
+def test_the_server_is_asked_little(story):
+    """No more sessions for it, and a few commands; its port is not called without consent."""
+    one = story(more("asked", "", options=TOLD, client=only_outward("drop")))
+    done = one.ferry("doctor", "--json", "URL")
+    result = json.loads(done.stdout)
+    assert result["findings"] == [] and len(result["sessions"]) == 1, result
+    told = result["sessions"][0]["server_says"]
+    assert (told["client"], told["server"]) == (net.CLIENT_OUTER, net.SERVER_OUTER), told
+    assert f"{told['low_port']}-{told['high_port']}" == RANGE and "calls another port" not in done.stderr
+    assert not [a for a in result["attempts"] if "server_says" in a], result
 
 
 def test_the_port_that_the_helper_knows(story):

@@ -671,6 +671,9 @@ def test_the_server_probes_the_clients_port(diagnosis):
         assert asked(session, "PROBE 5000")["result"] == "ECONNREFUSED"
         told = asked(session, "PROBE 5001")
         assert told["to"] == net.CLIENT_OUTER and told["port"] == "5001", told
+        # A client whose firewall was told of that port is called from there again.
+        assert told["src"].startswith(net.SERVER_OUTER + ":")
+        assert {asked(session, f"PROBE {port}")["src"] for port in range(5002, 5005)} == {told["src"]}
     with diagnosis(options={"connect_from_port_20": "YES"}) as (p, session):
         with p.world.client:
             listener = socket.create_server((net.CLIENT_OUTER, 5000))

@@ -64,6 +64,11 @@ STRANGE = [
     ("gone", {"replies": {"SYST": None}}, ["C06"], 6),
     ("gone later", {"replies": {"EPSV": None, "PASV": None}}, ["M05"], 4),
     ("other address", {"replies": {"PASV": "227 ok (192,0,2,9,200,200)"}}, ["P20"], None),
+    ("gone when asked", {"features": ["FERRY-DIAG"], "replies": {"SITE": None}}, ["C06"], 6),
+    ("telling nonsense", {"features": ["FERRY-DIAG"], "replies": {
+        "SITE": "200 peer=\x1b[31m:1 local=[::1 range=9-1 mode=EPSV port=99999 result=\x9b ms=-1",
+        "NLST": "425 Nobody came."}}, ["P25"], 4),
+    ("telling nothing", {"features": ["FERRY-DIAG"], "replies": {"SITE": "550 Switched off."}}, [], 0),
     ("too many", {"greeting": "421 There are too many connected users"}, ["L04"], 10),
     ("SSH", {"greeting": "SSH-2.0-OpenSSH_9.2"}, ["J03"], 9),
     ("no login", {"replies": {"USER": "530 no anonymous"}}, ["C05"], 3),
@@ -80,6 +85,35 @@ def test_strange_servers(doctor, row):
     # what a server says steers no terminal
     assert not [c for c in result["screen"] if c in "\x1b\x07\x9b"]
     assert verbs(server).count("USER") <= 2
+
+
+def test_a_server_that_lies(doctor):
+    """Whatever it says it saw: it makes us call nobody, certain of nothing, and ask no more often."""
+    def lie(session, arg):
+        word = arg.split()[1]
+        return {"WHOAMI": "200 peer=203.0.113.9:1 local=203.0.113.10:21", "INFO": "200 range=1-65535 srcport=22",
+                "LASTDATA": f"200 mode=PORT to=203.0.113.9:1 result=ETIMEDOUT src=203.0.113.10:{session.server.port}",
+                "LASTPORT": "200 received=none", "PROBE": "200 to=203.0.113.9 port=1 result=OK ms=0 src=203.0.113.10:1",
+                "BLOB": "550 No."}[word]
+
+    def call_nobody(session, arg):
+        if session.told:
+            return "425 Failed to establish connection."
+        return session.do_NLST(arg)
+
+    with FakeServer(features=["FERRY-DIAG"], replies={"SITE": lie, "NLST": call_nobody}, names=[b"x"]) as server:
+        result = doctor(server, "--allow-active")
+        asked = [command for command in server.commands if command.startswith("SITE")]
+    active = [(f["code"], f["certainty"]) for f in result["findings"] if f["code"][0] == "A"]
+    assert active == [("A02", "likely")] and result["passive_works"], result
+    assert len(asked) <= 8 and all(command.startswith("SITE FERRY ") for command in asked), asked
+
+
+def test_large_packets_without_a_file(ferryd, doctor):
+    """ferryd sends bytes of no file."""
+    result = doctor(ferryd(options={"anon_diagnosis_enable": "YES"}))
+    assert result["codes"] == [] and not result["not_tested"][1:], result
+    assert [a["outcome"] for a in result["attempts"] if a["large"]] == ["works"], result
 
 
 def test_a_server_that_never_answers(doctor):

@@ -7,8 +7,8 @@
  * encrypted, a port if it is not 21; then the attempts: E EPSV, P PASV, A active, B a
  * large file; + works, ~ silence, R refused, X rejected, Y the same late, 5 declined, 0
  * unanswered, G garbled, D connected and then a 425, N nobody called, F the same and at
- * once, S not one byte, L all bytes and no 226, W worked but slowly, U stopped. "@" a
- * passive port.
+ * once, S not one byte, L all bytes and no 226, W worked but slowly, U stopped, C cut
+ * off. "@" a passive port.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,9 +44,19 @@ struct row {
 	bool outer_given, his, limited, limit_refuses, offers_tls;
 	int away; /* errno of a call to the other family's address; 0: there is none */
 	const char *stranger;
+	/* What a ferryd says, as it says it; "@" is the port of the attempt. call is said
+	 * of those that failed and is none's word for the others. */
+	const char *who, *call, *arrived, *probe, *unlocked;
+	double round_trip;
 };
 
 #define FOREIGN "425 Rejected data connection from foreign address 203.0.113.77:46194."
+#define FAILED_CALL "425 Failed to establish connection."
+#define WHO "200 peer=198.51.100.2:4000 local=203.0.113.10:21 tls=no proxyhdr=no"
+#define WHO_NAT "200 peer=192.0.2.1:4000 local=203.0.113.10:21 tls=no proxyhdr=no"
+#define UNHEARD "200 mode=EPSV port=@ listened=4.0s accepted=0 rejected=0"
+#define CALLED "200 mode=PORT to=198.51.100.2:@ result="
+#define PROBED "200 to=198.51.100.2 port=40001 result="
 #define FERRYD_PORT "500 PORT names 192.168.11.2 but you come from 192.0.2.1 (NAT?)."
 
 /* clang-format off */
@@ -123,6 +133,9 @@ static const struct row rows[] = {
     {"... refused", "4c E+ P+", "C03!", .away = ECONNREFUSED},
     {"... rejected", "6c E+", "C04!", .away = EHOSTUNREACH},
     {"AUTH is offered and refused", "4c E+ P+", "T08!", .offers_tls = true},
+    {"all encrypted ones are cut", "4t EC EC PC; 4c E+ P+", "T07?"},
+    {"one encrypted one is cut", "4t EC E+ P+", ""},
+    {"one is cut, and there is no other", "4t EC", ""},
     {"the second connection", "4c E~ E~ P~", "L05?", .limited = true, .between = "10.0.0.1 10.1.1.1", .calls = "pp~"},
 
     /* where the calls end */
@@ -163,6 +176,9 @@ static const struct row rows[] = {
      .words = "425 I could not reach 2001:db8:1::2 port 40000: permission denied."},
     {"port 20", "4c E+ AF", "A06!", .words = "425 Unable to build data connection: Permission denied"},
     {"a stranger", "4c E+ AN", "A14!", .words = "425 Failed to establish connection.", .stranger = "203.0.113.11"},
+    {"IPv4 in disguise", "6c E+ AN", "M08!", .own = "2001:db8:1::2", .peer = "64:ff9b::203.0.113.10", .words = FAILED_CALL},
+    {"IPv4 in disguise, declined", "6c E+ A5", "M08!", .own = "2001:db8:1::2", .peer = "64:ff9b::203.0.113.10",
+     .words = "500 Illegal EPRT command."},
     {"nothing is said", "4c E+ AN", "A02?", .words = ""},
 
     /* announced addresses */
@@ -171,8 +187,85 @@ static const struct row rows[] = {
     {"another public one", "4c E+ P+", "P02!", .sent = "192.0.2.77"},
     {"another of its own", "4c E+ P+", "H08!", .sent = "192.0.2.77", .his = true},
     {"the public one inside", "4c E+ P+", "P07!", .own = INNER, .peer = "192.168.11.9", .sent = SERVER},
+    {"a guest's", "4c E+ P+", "P01! H14?", .sent = "10.0.2.15"},
     {"a container's", "4c E+ P+", "P01! H02?", .sent = "172.18.0.2"},
     {"closed, and private", "4c E~ E~ P~", "P11? P01!", .sent = PRIVATE},
+
+    /* the server's word: passive mode */
+    {"nothing came, and ends on its side", "4c E~ P~", "P11!", .call = UNHEARD, .between = "198.51.100.1 192.0.2.2", .calls = "pp~"},
+    {"nothing came, and the router may be anybody's", "4c E~ P~", "P11?", .call = UNHEARD, .between = "192.0.2.2", .calls = "p~"},
+    {"nothing came, and nobody knows where it ends", "4c E~ P~", "P11?", .call = UNHEARD},
+    {"nothing came, for our router ends it", "4c E~ P~", "P21!", .call = UNHEARD, .between = "198.51.100.1 192.0.2.2", .calls = "p~~"},
+    {"something came there", "4c E~ P~", "P11?", .call = "200 mode=EPSV port=@ listened=4.0s accepted=1 rejected=0",
+     .between = "198.51.100.1 192.0.2.2", .calls = "pp~"},
+    {"it speaks of another port", "4c E~ P~", "P11?", .call = "200 mode=EPSV port=1 listened=4.0s accepted=0 rejected=0",
+     .between = "198.51.100.1 192.0.2.2", .calls = "pp~"},
+    {"refused, and it did not do that", "4c ER PR", "P12!", .call = UNHEARD, .between = "198.51.100.1 192.0.2.2", .calls = "ppR"},
+    {"refused somewhere", "4c ER PR", "P12?", .call = UNHEARD},
+    {"forwarded to nobody, and it listened", "4c EY PY", "P12!", .call = UNHEARD, .between = "198.51.100.1 192.0.2.2", .calls = "ppX2"},
+    {"a proxy took the calls", "4c ED PD", "P25!", .call = UNHEARD, .words = "425 Nobody came to my port 50001 in 20 s."},
+    {"a proxy took the calls, encrypted", "4t ED ED", "P25!", .call = UNHEARD, .words = "425 Nobody came to my port 50001 in 20 s."},
+    {"a proxy took one call", "4c ED", "P25?", .call = UNHEARD, .words = "425 Nobody came to my port 50001 in 20 s."},
+    {"one lost its last packet", "4c E+ E+ E+ ED ED", "L07?", .call = UNHEARD, .words = "425 Nobody came to my port."},
+    {"our second address", "4c ED PD", "H11!", .words = FOREIGN, .who = WHO,
+     .call = "200 mode=EPSV port=@ listened=2.0s accepted=0 rejected=1 from=198.51.100.3:4 why=address"},
+    {"its own gateway", "4c ED PD", "H03!", .words = FOREIGN, .who = WHO,
+     .call = "200 mode=EPSV port=@ listened=2.0s accepted=0 rejected=1 from=203.0.113.1:4 why=address"},
+    {"an address of neither", "4c ED PD", "H03?", .words = FOREIGN, .who = WHO,
+     .call = "200 mode=EPSV port=@ listened=2.0s accepted=0 rejected=1 from=192.0.2.3:4 why=address"},
+    {"the one port is busy", "4c E5 P5", "A18! P23!", .words = "425 My one passive port (61000) is kept busy by other sessions."},
+
+    /* ... and active mode */
+    {"silence", "4c E+ AN", "A02?", .words = FAILED_CALL, .who = WHO, .call = CALLED "ETIMEDOUT src=203.0.113.10:20"},
+    {"silence, quickly told", "4c E+ AF", "A02?", .words = FAILED_CALL, .who = WHO, .call = CALLED "ETIMEDOUT"},
+    {"silence, and ours let answers in", "4c E+ AN", "A02!", .words = FAILED_CALL, .who = WHO,
+     .call = CALLED "ETIMEDOUT src=203.0.113.10:20", .unlocked = PROBED "OK ms=1 src=203.0.113.10:20"},
+    {"silence, whatever ours let in", "4c E+ AN", "A07?", .words = FAILED_CALL, .who = WHO,
+     .call = CALLED "ETIMEDOUT src=203.0.113.10:20", .unlocked = PROBED "ETIMEDOUT ms=5000 src=203.0.113.10:20"},
+    {"... and our own calls do not get out", "4c E~ AN", "P11? A02?", .words = FAILED_CALL, .who = WHO,
+     .call = CALLED "ETIMEDOUT src=203.0.113.10:20", .unlocked = PROBED "ETIMEDOUT ms=5000 src=203.0.113.10:20"},
+    {"... behind a router that translates", "4c E+ AN", "A02?", .words = FAILED_CALL, .own = INNER, .who = WHO_NAT,
+     .call = CALLED "ETIMEDOUT src=203.0.113.10:20", .unlocked = PROBED "ETIMEDOUT ms=5000 src=203.0.113.10:20"},
+    {"it still tried", "4c E+ AN", "A02!", .words = "", .who = WHO, .call = CALLED "none",
+     .probe = PROBED "ETIMEDOUT ms=5000 src=203.0.113.10:20", .unlocked = PROBED "OK ms=1 src=203.0.113.10:20"},
+    {"it still tried, and is refused", "4c E+ AN", "A03?", .words = "", .who = WHO, .call = CALLED "none",
+     .probe = PROBED "ECONNREFUSED ms=5000"},
+    {"another call of its came", "4c E+ AN", "A02?", .words = FAILED_CALL, .who = WHO, .call = CALLED "ETIMEDOUT src=203.0.113.10:20",
+     .probe = PROBED "OK ms=1", .unlocked = PROBED "OK ms=1"},
+    {"somebody else took it", "4c E+ AN", "A02?", .words = "", .who = WHO, .call = CALLED "OK src=203.0.113.10:20"},
+    {"refused", "4c E+ AF", "A03?", .words = FAILED_CALL, .who = WHO, .call = CALLED "ECONNREFUSED",
+     .probe = PROBED "ECONNREFUSED ms=0"},
+    {"refused after a while", "4c E+ AN", "A03?", .words = FAILED_CALL, .who = WHO, .call = CALLED "ECONNREFUSED"},
+    {"refused by ours", "4c E+ AF", "A03!", .words = FAILED_CALL, .who = WHO, .call = CALLED "EHOSTUNREACH",
+     .probe = PROBED "EHOSTUNREACH ms=0", .unlocked = PROBED "OK ms=0"},
+    {"refused by theirs", "4c E+ AF", "A07?", .words = FAILED_CALL, .who = WHO, .call = CALLED "ECONNREFUSED",
+     .probe = PROBED "ECONNREFUSED ms=0", .unlocked = PROBED "ECONNREFUSED ms=0"},
+    {"refused nearby", "4c E+ AF", "A07!", .words = FAILED_CALL, .who = WHO, .call = CALLED "ECONNREFUSED",
+     .probe = PROBED "ECONNREFUSED ms=1", .round_trip = 0.04},
+    {"refused halfway", "4c E+ AF", "A03?", .words = FAILED_CALL, .who = WHO, .call = CALLED "ECONNREFUSED",
+     .probe = PROBED "ECONNREFUSED ms=19", .round_trip = 0.04},
+    {"refused by ours, in no time", "4c E+ AF", "A03?", .words = FAILED_CALL, .who = WHO, .call = CALLED "ECONNREFUSED",
+     .probe = PROBED "ECONNREFUSED ms=0", .round_trip = 0.004},
+    {"its system forbids it", "4c E+ AF", "A07!", .words = FAILED_CALL, .who = WHO, .call = CALLED "EPERM"},
+    {"its system forbids it, or its routes", "4c E+ AF", "A07!", .words = FAILED_CALL, .who = WHO, .call = CALLED "EACCES"},
+    {"over IPv6 a router says the same", "6c E+ AF", "A03?", .words = FAILED_CALL, .call = "200 mode=EPRT to=[2001:db8:1::2]:@ result=EACCES"},
+    {"no pair of ports", "4c E+ AF", "A08!", .words = FAILED_CALL, .who = WHO, .call = CALLED "EADDRNOTAVAIL src=203.0.113.10:20"},
+    {"our router does not forward", "4c E+ AN", "A04!", .words = FAILED_CALL, .own = INNER, .outer_given = true, .who = WHO_NAT,
+     .call = CALLED "ETIMEDOUT", .unlocked = PROBED "OK ms=1"},
+    {"our router may not forward", "4c E+ AN", "A04?", .words = FAILED_CALL, .own = INNER, .outer_given = true, .who = WHO_NAT,
+     .call = CALLED "ETIMEDOUT", .unlocked = PROBED "ETIMEDOUT ms=5000"},
+    {"it sees another address", "4c E+ A5", "A01!", .own = INNER, .words = "500 Illegal PORT command.", .who = WHO_NAT,
+     .arrived = "200 received=504F5254203139322C3136382C31312C322C3135362C3634"},
+    {"another address arrived", "4c E+ A5", "M01!", .own = INNER, .words = "500 Illegal PORT command.", .who = WHO_NAT,
+     .arrived = "200 received=504F5254203139322C302C322C39392C3135362C3634"},
+    {"it sees its gateway", "4c E+ A5", "A11!", .words = "500 Illegal PORT command.",
+     .who = "200 peer=172.17.0.1:4000 local=172.17.0.2:21 tls=no proxyhdr=no"},
+    {"the address that was given is not ours", "4c E+ A5", "A13!", .own = INNER, .outer_given = true, .words = "500 No.", .who = WHO_NAT},
+    {"it sees the very address", "4c E+ A5", "A09?", .words = "500 No.", .who = WHO},
+    {"the proxy's header is missing", "4c ED PD", "H09!", .words = FOREIGN,
+     .who = "200 peer=198.51.100.2:4000 local=203.0.113.10:21 proxyhdr=yes",
+     .call = "200 mode=EPSV port=@ listened=2.0s accepted=0 rejected=1 from=203.0.113.1:4 why=address"},
+    {"a low port", "4c E+ A5", "A10!", .words = "500 I do not call ports below 1024. Use passive mode or a higher port."},
 };
 /* clang-format on */
 
@@ -273,6 +366,11 @@ set_outcome(struct attempt *a, char outcome, const struct row *r)
 		a->open = true;
 		a->result = -FERRY_ESTALLED;
 		break;
+	case 'C':
+		a->open = true;
+		a->bytes = 9;
+		a->result = -FERRY_ESHORT;
+		break;
 	case 'L':
 		a->open = a->done = true;
 		a->bytes = 9;
@@ -290,6 +388,42 @@ mode_of(char way, int family)
 	       : way != 'A'         ? FERRY_MODE_EPSV
 	       : family == AF_INET6 ? FERRY_MODE_EPRT
 				    : FERRY_MODE_PORT;
+}
+
+/* The text with a port for "@"; a reply that nothing is said in without one. */
+static const char *
+with_port(const char *text, unsigned port, char *out, size_t cap)
+{
+	const char *at = text == NULL ? NULL : strchr(text, '@');
+
+	if (at == NULL)
+		snprintf(out, cap, "%s", text == NULL ? "200 nothing" : text);
+	else
+		snprintf(out, cap, "%.*s%u%s", (int)(at - text), text, port, at + 1);
+	return out;
+}
+
+static void
+say_told(struct trial *t, const struct row *r)
+{
+	unsigned port = address_port(attempt_is_active(&t->a) ? &t->a.told : &t->a.used);
+	char text[256];
+	struct told_call call = told_call(with_port(r->call, port, text, sizeof text));
+
+	if (attempt_outcome(&t->a) == OUTCOME_WORKS)
+		return;
+	assert_true(r->call == NULL || call.way != TOLD_NONE);
+	if ((call.way == TOLD_ACTIVE) == attempt_is_active(&t->a))
+		t->call = call;
+	if (!attempt_is_active(&t->a))
+		return;
+	t->arrived = told_address(with_port(r->arrived, port, text, sizeof text));
+	t->probe = told_probe(with_port(r->probe, port, text, sizeof text));
+	t->unlocked = told_probe(with_port(r->unlocked, port, text, sizeof text));
+	assert_true(t->arrived.known == (r->arrived != NULL));
+	assert_true(t->probe.known == (r->probe != NULL));
+	assert_true(t->unlocked.known == (r->unlocked != NULL));
+	t->hops = 2;
 }
 
 /* "E~@50001" */
@@ -323,6 +457,7 @@ add_trial(struct checkup *c, const char *token, const struct row *r)
 	if (r->stranger != NULL && attempt_is_active(a))
 		address(r->stranger, &a->stranger);
 	set_outcome(a, token[1], r);
+	say_told(t, r);
 }
 
 /* "4c2121" */
@@ -338,7 +473,13 @@ add_visit(struct checkup *c, const char *token, const struct row *r)
 	    .tls_offered = r->offers_tls,
 	    .stage = VISIT_LOGGED_IN};
 	address(v6 ? "2001:db8:1::2" : r->own != NULL ? r->own : OUTER, &v->own);
-	address(v6 ? "2001:db8:2::2" : r->peer != NULL ? r->peer : SERVER, &v->peer);
+	address(r->peer != NULL && (strchr(r->peer, ':') != NULL) == v6 ? r->peer
+		: v6                                                    ? "2001:db8:2::2"
+									: SERVER,
+	    &v->peer);
+	v->who = told_who(r->who == NULL ? "" : r->who);
+	assert_true(v->who.known == (r->who != NULL));
+	v->round_trip = r->round_trip;
 }
 
 static void
