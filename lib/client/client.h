@@ -40,6 +40,7 @@
 #define KNOWN_CONNECT_MS 8000  /* the same for a way that is known to work from here */
 #define CALM_MS 35000       /* to be in step again after ABOR: servers dial for 30 s */
 #define CALM_GRACE_MS 2000  /* for each reply to ABOR, before NOOP is sent as a mark */
+#define QUIT_MS 5000        /* for a word of goodbye */
 #define ABORT_REPLY_MS 5000 /* for the reply under way when ferry_abort() comes */
 #define WAY_REPLY_MS 20000  /* to EPSV in automatic mode: a router may swallow it */
 #define FOREIGN_DOWNLOAD_MAX (64u << 10) /* bytes of one who is not the server */
@@ -436,6 +437,8 @@ void control_flush(struct ferry *h);
 int control_next(struct ferry *h, bool *ret_got, int *ret_errno);
 /* Starts and stops the wait for a reply. */
 void control_await(struct ferry *h);
+/* Not longer than that, if there is a limit at all. */
+void control_hurry(struct ferry *h, unsigned ms);
 void control_rest(struct ferry *h);
 bool control_has_input(const struct ferry *h);
 /* What to poll for. */
@@ -459,6 +462,8 @@ ssize_t data_recv(struct ferry *h, void *p, size_t n);
 ssize_t data_send(struct ferry *h, const void *p, size_t n);
 /* The end of an upload, as the server shall see it. 0 or FERRY_AGAIN. */
 int data_finish(struct ferry *h);
+/* Bytes that the other end has not confirmed. */
+unsigned data_unsent(const struct ferry *h);
 /* What to poll for instead of the usual. */
 short data_events(const struct ferry *h, short usual);
 /* error: positive code or 0. reset: the peer shall see a failure, not an end of file. */

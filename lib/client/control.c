@@ -273,6 +273,15 @@ control_await(struct ferry *h)
 }
 
 void
+control_hurry(struct ferry *h, unsigned ms)
+{
+	msec soon = now_ms() + ms;
+
+	if (h->control.deadline > soon)
+		h->control.deadline = soon;
+}
+
+void
 control_rest(struct ferry *h)
 {
 	h->control.deadline = 0;

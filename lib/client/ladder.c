@@ -423,17 +423,6 @@ send_port(struct ferry *h, enum ferry_mode mode)
 
 /* ---------------------------------------------------------------- steps */
 
-/* Firewalls are known that swallow EPSV, or the answer to it. Who lets us choose does not
- * want to wait for that as long as for a slow server. */
-static void
-be_impatient(struct ferry *h)
-{
-	msec soon = now_ms() + WAY_REPLY_MS;
-
-	if (h->mode == FERRY_MODE_AUTO && h->control.deadline > soon)
-		h->control.deadline = soon;
-}
-
 static int
 begin_rung(struct ferry *h, enum ferry_mode mode)
 {
@@ -449,8 +438,9 @@ begin_rung(struct ferry *h, enum ferry_mode mode)
 		      });
 	r = mode_is_active(mode) ? send_port(h, mode)
 				 : op_send(h, h->op.state, mode_name(mode), NULL);
-	if (r == FERRY_AGAIN)
-		be_impatient(h);
+	/* firewalls are known that swallow EPSV, or its answer */
+	if (r == FERRY_AGAIN && h->mode == FERRY_MODE_AUTO)
+		control_hurry(h, WAY_REPLY_MS);
 	return r;
 }
 

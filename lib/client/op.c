@@ -274,6 +274,26 @@ step_control(struct ferry *h, bool *ret_moved)
 	return FERRY_AGAIN;
 }
 
+/* All was sent and the server says nothing: has it come there? */
+static int
+fail_late_end(struct ferry *h, const char *sent)
+{
+	unsigned left = h->xfer.upload ? data_unsent(h) : 0;
+
+	if (left > 0)
+		return fail(h, FERRY_ESTALLED, ETIMEDOUT,
+		    "%s: of %llu bytes sent the last %u never arrived, and %s said "
+		    "nothing "
+		    "in %.1f s",
+		    sent, (unsigned long long)h->xfer.wire, left, h->host,
+		    h->timer[FERRY_TIMER_REPLY] / 1000.0);
+	return fail(h, FERRY_ETIMEOUT, ETIMEDOUT,
+	    "%s: the data connection ended after %llu bytes, but %s did not confirm "
+	    "it in %.1f s",
+	    sent, (unsigned long long)h->xfer.bytes, h->host,
+	    h->timer[FERRY_TIMER_REPLY] / 1000.0);
+}
+
 static int
 fail_late_reply(struct ferry *h)
 {
@@ -286,12 +306,7 @@ fail_late_reply(struct ferry *h)
 		return fail_aborted(h);
 	ladder_lost(h, FERRY_ETIMEOUT);
 	if (h->xfer.data_end)
-		return fail(h, FERRY_ETIMEOUT, ETIMEDOUT,
-		    "%s: the data connection ended after %llu bytes, but %s did not "
-		    "confirm "
-		    "it in %.1f s",
-		    sent, (unsigned long long)h->xfer.bytes, h->host,
-		    h->timer[FERRY_TIMER_REPLY] / 1000.0);
+		return fail_late_end(h, sent);
 	return fail(h, FERRY_ETIMEOUT, ETIMEDOUT, "%s (%s) did not answer %s in %.1f s",
 	    h->host, say_place(&h->control.remote, place), *sent ? sent : "the call",
 	    (double)(now_ms() - h->control.since) / 1000);

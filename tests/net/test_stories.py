@@ -222,6 +222,18 @@ def test_a_link_that_takes_small_packets_only(place):
     assert "tcp_mtu_probing=1" in run.out, run
 
 
+def test_a_link_that_takes_small_packets_only_on_the_way_up(place):
+    """An upload is not "all there but the server's word": not a byte of it has arrived."""
+    p = place(**SMALL_LINK, options={"write_enable": "YES", "anon_upload_enable": "YES"})
+    p.world.client_router.batch("link set wan0 mtu 1300")
+    with p.world.client:
+        done = subprocess.run([FERRY, "put", "--no-memory", "--explain", "-T", "2", "-", f"ftp://{p.world.target}/new"],
+                              input=p.content, capture_output=True, timeout=60, env={"HOME": str(p.home)})
+    said = flat(done.stdout.decode() + done.stderr.decode())
+    assert done.returncode == 8 and "L03 likely" in said and "L01" not in said, said
+    assert "never arrived" in said, said
+
+
 @pytest.mark.parametrize("cure", ["mtu-probing", "mss-clamp"])
 def test_what_helps_against_small_packets(place, cure):
     p = place(**SMALL_LINK)
