@@ -75,6 +75,15 @@ address_port(const struct sockaddr_storage *a)
 	return 0;
 }
 
+void
+address_set_port(struct sockaddr_storage *a, uint16_t port)
+{
+	if (a->ss_family == AF_INET)
+		((struct sockaddr_in *)a)->sin_port = htons(port);
+	if (a->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)a)->sin6_port = htons(port);
+}
+
 bool
 address_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {

@@ -28,6 +28,7 @@ const char *address_text(const struct sockaddr_storage *a, char *out);
 /* The opposite. 0 or -1. A scope ("%eth0") is dropped. */
 int address_parse(const char *text, uint16_t port, struct sockaddr_storage *ret);
 uint16_t address_port(const struct sockaddr_storage *a);
+void address_set_port(struct sockaddr_storage *a, uint16_t port);
 /* The address without the port. */
 bool address_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 enum address_kind address_kind(const struct sockaddr_storage *a);

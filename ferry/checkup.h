@@ -51,9 +51,14 @@ struct trial {
 	struct told_call call;
 	struct told_address arrived; /* in PORT or EPRT */
 	struct told_probe probe;     /* active: the same call again */
-	struct told_probe unlocked;  /* ... let in by firewalls that keep account, as far
-					as the first `hops` of the way */
-	unsigned hops;
+	/* ... once more, let in by what keeps account of calls on the first hops of the
+	 * way
+	 */
+	struct told_probe unlocked;
+	unsigned hops; /* how many of them, this machine included */
+	bool own_hops; /* they are in our own network */
+	bool all_hops; /* ... and only the last router before the server is not among them
+			*/
 };
 
 struct checkup {

@@ -9,10 +9,9 @@
 #include "door.h"
 #include "own.h"
 
-#include <netinet/in.h>
-
 #define INQUIRIES_MAX 4 /* about passive ports, in one session */
 #define PROBE_SECONDS 6.0
+#define DISTANCE_SECONDS 4.0
 #define OUR_HOPS 2 /* our own machine and the first router */
 
 bool
@@ -83,16 +82,20 @@ ask_arrived(struct doctor *d, struct trial *t)
 
 /* ---------------------------------------------------------------- calls to us */
 
+/* Of the very port whose call failed, so that nothing but the unlocking differs. */
 static struct told_probe
-probe(struct doctor *d, const struct sockaddr_storage *unlock, unsigned hops)
+probe(struct doctor *d, const struct trial *t, const struct sockaddr_storage *unlock,
+    unsigned hops)
 {
 	struct told_probe none = {.known = false}, p = none;
+	struct sockaddr_storage own = doctor_visit_now(d)->own;
 	struct door door;
 	char question[32];
 	const char *reply;
 
+	address_set_port(&own, address_port(&t->a.told));
 	if (!doctor_is_in(d) || doctor_time_left(d) < PROBE_SECONDS + 1 ||
-	    door_open(&doctor_visit_now(d)->own, unlock, hops, &door) < 0)
+	    door_open(&own, unlock, hops, &door) < 0)
 		return none;
 	snprintf(question, sizeof question, "PROBE %u", (unsigned)door.port);
 	reply = ask(d, question);
@@ -100,6 +103,17 @@ probe(struct doctor *d, const struct sockaddr_storage *unlock, unsigned hops)
 		p = told_probe(reply);
 	door_close(&door);
 	return p.port == door.port ? p : none;
+}
+
+static unsigned
+distance(struct doctor *d)
+{
+	struct visit *v = doctor_visit_now(d);
+
+	if (v->hops.distance == 0 && !v->hops.measured &&
+	    doctor_time_left(d) > 2 * PROBE_SECONDS)
+		hops_find_distance(&v->own, &v->peer, DISTANCE_SECONDS, &v->hops);
+	return v->hops.distance;
 }
 
 /* How far our own network goes, as far as we know: the first router, and those behind it
@@ -110,39 +124,54 @@ own_hops(const struct visit *v)
 {
 	unsigned n = OUR_HOPS;
 
-	while (v->hops.measured && n + 1 < v->hops.distance &&
-	       !address_is_inner(&v->peer) && v->hops.command[n].kind == HOP_PASSED &&
+	while (n + 1 < v->hops.distance && !address_is_inner(&v->peer) &&
+	       v->hops.command[n].kind == HOP_PASSED &&
 	       address_is_inner(&v->hops.command[n].who))
 		n++;
 	return n;
 }
 
+/* First our own network, and if that does not help, all but the last router: what arrived
+ * at the server would be refused there, and all accounts closed. */
 static void
-ask_for_call(struct doctor *d, struct trial *t)
+unlock(struct doctor *d, struct trial *t, uint16_t source)
 {
 	const struct visit *v = doctor_visit_now(d);
 	struct sockaddr_storage from = v->peer;
+	unsigned far = distance(d), own = own_hops(v);
+
+	if (far == 1)
+		return;
+	own = far != 0 && own > far - 1 ? far - 1 : own;
+	address_set_port(&from, source);
+	for (t->hops = own;; t->hops = far - 1) {
+		t->own_hops = t->hops == own;
+		t->all_hops = t->hops + 1 == far && t->hops >= OUR_HOPS;
+		t->unlocked = probe(d, t, &from, t->hops);
+		if (!t->unlocked.known || t->unlocked.error == 0 || far == 0 ||
+		    t->hops + 1 == far)
+			break;
+	}
+	if (t->unlocked.known && address_port(&t->unlocked.source) != source)
+		t->unlocked = (struct told_probe){.known = false};
+}
+
+static void
+ask_for_call(struct doctor *d, struct trial *t)
+{
 	uint16_t source = address_port(&t->call.source);
 	bool refused = t->call.over && t->call.error != ETIMEDOUT;
 
 	if (!d->may_listen || t->call.way != TOLD_ACTIVE)
 		return;
-	doctor_tell(d, "the server calls another port, to see what keeps it away");
+	doctor_tell(d, "the server calls again, to see what keeps it away");
 	/* how quickly it is refused, or where it comes from */
 	if (refused || source == 0) {
-		t->probe = probe(d, NULL, 0);
+		t->probe = probe(d, t, NULL, 0);
 		source = t->probe.known ? address_port(&t->probe.source) : source;
 	}
-	if (source == 0 || (t->probe.known && t->probe.error == 0))
-		return;
-	if (from.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)&from)->sin6_port = htons(source);
-	else
-		((struct sockaddr_in *)&from)->sin_port = htons(source);
-	t->hops = own_hops(v);
-	t->unlocked = probe(d, &from, t->hops);
-	if (t->unlocked.known && address_port(&t->unlocked.source) != source)
-		t->unlocked = (struct told_probe){.known = false};
+	if (source != 0 && !(t->probe.known && t->probe.error == 0))
+		unlock(d, t, source);
 }
 
 void

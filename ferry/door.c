@@ -4,6 +4,7 @@
  */
 #include "door.h"
 
+#include "address.h"
 #include "own.h"
 
 #include <netinet/in.h>
@@ -16,15 +17,6 @@ length(const struct sockaddr_storage *a)
 					: sizeof(struct sockaddr_in);
 }
 
-static void
-set_port(struct sockaddr_storage *a, uint16_t port)
-{
-	if (a->ss_family == AF_INET6)
-		((struct sockaddr_in6 *)a)->sin6_port = htons(port);
-	else
-		((struct sockaddr_in *)a)->sin_port = htons(port);
-}
-
 /* A socket at that port of ours; 0: any. */
 static int
 bound(const struct sockaddr_storage *own, uint16_t port)
@@ -34,7 +26,7 @@ bound(const struct sockaddr_storage *own, uint16_t port)
 	_cleanup_close_ int fd =
 	    socket(own->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	set_port(&at, port);
+	address_set_port(&at, port);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
 	    bind(fd, (struct sockaddr *)&at, length(&at)) < 0)
 		return -1;
@@ -49,10 +41,7 @@ port_of(int fd)
 	struct sockaddr_storage at = {0};
 	socklen_t len = sizeof at;
 
-	if (getsockname(fd, (struct sockaddr *)&at, &len) < 0)
-		return 0;
-	return ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
-					      : ((struct sockaddr_in *)&at)->sin_port);
+	return getsockname(fd, (struct sockaddr *)&at, &len) < 0 ? 0 : address_port(&at);
 }
 
 static int
@@ -77,7 +66,7 @@ int
 door_open(const struct sockaddr_storage *own, const struct sockaddr_storage *unlock,
     unsigned hops, struct door *ret)
 {
-	_cleanup_close_ int fd = bound(own, 0);
+	_cleanup_close_ int fd = bound(own, address_port(own));
 	uint16_t port = fd < 0 ? 0 : port_of(fd);
 
 	if (port == 0 || (unlock != NULL && call_out(own, port, unlock, hops) < 0) ||

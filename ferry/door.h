@@ -14,10 +14,10 @@ struct door {
 	uint16_t port;
 };
 
-/* At our address own, at any port. unlock, unless NULL: where the call will come from. It
- * is called from that port first, with a packet that goes no further than hops routers,
- * and so never arrives: what keeps account of calls that far takes a call from there for
- * the answer. 0 or -1. */
+/* At this address and port of ours; port 0: any. unlock, unless NULL: where the call will
+ * come from. It is called from that port first, with a packet that goes no further than
+ * hops routers, and so never arrives: what keeps account of calls that far takes a call
+ * from there for the answer. 0 or -1. */
 int door_open(const struct sockaddr_storage *own, const struct sockaddr_storage *unlock,
     unsigned hops, struct door *ret);
 void door_close(struct door *d);

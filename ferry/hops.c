@@ -238,6 +238,14 @@ find_distance(const struct sockaddr_storage *own, const struct sockaddr_storage 
 }
 
 void
+hops_find_distance(const struct sockaddr_storage *own,
+    const struct sockaddr_storage *peer, double seconds, struct hops *ret)
+{
+	*ret = (struct hops){.measured = false};
+	ret->distance = find_distance(own, peer, monotonic() + seconds, ret->command);
+}
+
+void
 hops_measure(const struct sockaddr_storage *own, const struct sockaddr_storage *peer,
     uint16_t data_port, double seconds, struct hops *ret)
 {

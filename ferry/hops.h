@@ -33,7 +33,8 @@ struct hop {
 /* Element 0 is a call without a limit, element 1 one that dies at the first router. */
 struct hops {
 	bool measured;
-	unsigned distance; /* hops to the command port; 0: not known */
+	unsigned distance; /* hops to the command port; 0: not known. Also without the
+			      rest */
 	struct hop command[HOPS_MAX + 1], data[HOPS_MAX + 1];
 };
 
@@ -41,6 +42,10 @@ struct hops {
  * there are hops. Blocks, but not longer than seconds in all; ^C ends it early. */
 void hops_measure(const struct sockaddr_storage *own, const struct sockaddr_storage *peer,
     uint16_t data_port, double seconds, struct hops *ret);
+/* Only how far it is: fills ret's distance, 0 if it cannot be found out in that time, and
+ * the calls to the command port. */
+void hops_find_distance(const struct sockaddr_storage *own,
+    const struct sockaddr_storage *peer, double seconds, struct hops *ret);
 /* One call in full: is anybody there? */
 struct hop hops_call(const struct sockaddr_storage *own,
     const struct sockaddr_storage *peer, uint16_t port, double seconds);

@@ -143,9 +143,9 @@ is_refused_nearby(const struct work *w, const struct trial *t)
 	       round_trip >= NEARBY_MIN_MS && (t->probe.ms + 1) * 4 <= round_trip;
 }
 
-/* What only firewalls of ours let in came, and other calls do not. */
+/* What firewalls let in that keep account of our calls came, and other calls do not. */
 static bool
-is_kept_out_here(const struct trial *t)
+is_let_in(const struct trial *t)
 {
 	return t->unlocked.known && t->unlocked.error == 0 &&
 	       !(t->probe.known && t->probe.error == 0);
@@ -170,7 +170,8 @@ is_kept_back_there(const struct work *w, const struct trial *t)
 {
 	const struct visit *v = &w->c->visits[t->visit];
 
-	return t->unlocked.known && t->unlocked.error != 0 && !w->c->outer_given &&
+	return t->unlocked.known && t->unlocked.error != 0 && t->all_hops &&
+	       !w->c->outer_given &&
 	       (!v->who.known || address_same(&v->who.peer, &v->own)) && gets_out(w);
 }
 
@@ -178,6 +179,28 @@ static enum verdict_code
 call_code(const struct work *w, bool refused)
 {
 	return w->c->outer_given ? VERDICT_A04 : refused ? VERDICT_A03 : VERDICT_A02;
+}
+
+/* It was kept out within the hops that were unlocked: by ours, or by whose ever. */
+static void
+judge_let_in(struct work *w, const struct trial *t, int error)
+{
+	char to[ADDRESS_TEXT_MAX], routers[64] = "";
+
+	if (t->hops == 2)
+		snprintf(routers, sizeof routers, " or by the first router");
+	else if (t->hops > 2)
+		snprintf(routers, sizeof routers, " or by one of the first %u routers",
+		    t->hops - 1);
+	matrix_found(w, call_code(w, error > 0 && error != ETIMEDOUT),
+	    t->own_hops ? VERDICT_CERTAIN : VERDICT_LIKELY,
+	    "The server says of its call to %s port %u: %s. The same call came in when "
+	    "it "
+	    "looked like an answer, for your machine had called there first: so calls "
+	    "are "
+	    "let out there, and kept out by your own machine%s.",
+	    address_text(&t->call.to, to), (unsigned)address_port(&t->call.to),
+	    told_error_name(error), routers);
 }
 
 /* The server's word for why its call did not come. */
@@ -199,14 +222,8 @@ judge_said(struct work *w, const struct trial *t)
 		matrix_found(w, VERDICT_A07, VERDICT_CERTAIN,
 		    "The server says that its own system forbids the call to %s: %s.", to,
 		    told_error_name(error));
-	else if (is_kept_out_here(t))
-		matrix_found(w, call_code(w, error > 0 && error != ETIMEDOUT),
-		    VERDICT_CERTAIN,
-		    "The server says of its call to %s port %u: %s. A call that looked "
-		    "like an answer, for your machine had called there first, came in: "
-		    "so calls are let out there, and kept out by your own machine or %s.",
-		    to, (unsigned)address_port(&t->call.to), told_error_name(error),
-		    t->hops <= 2 ? "the first router" : "a router of your network");
+	else if (is_let_in(t))
+		judge_let_in(w, t, error);
 	else if (is_refused_nearby(w, t))
 		matrix_found(w, VERDICT_A07, VERDICT_CERTAIN,
 		    "The server says that its call to %s was refused within %u ms (%s); "
@@ -215,9 +232,10 @@ judge_said(struct work *w, const struct trial *t)
 		    v->round_trip * 1000);
 	else if (is_kept_back_there(w, t))
 		matrix_found(w, VERDICT_A07, VERDICT_LIKELY,
-		    "The server says of its call to %s port %u: %s. Neither came a call "
-		    "that looked like an answer, for your machine had called there "
-		    "first: it is rather kept back on the server's side.",
+		    "The server says of its call to %s port %u: %s. The same call did "
+		    "not "
+		    "come either when it looked like an answer, for your machine had "
+		    "called there first: it is rather kept back on the server's side.",
 		    to, (unsigned)address_port(&t->call.to), told_error_name(error));
 	else
 		return false;

@@ -63,7 +63,8 @@ def test_ferryd_8_names_every_option():
 
 def test_ferry_trace_5_names_every_event_and_member():
     source = text_of("ferry/record_json.c")
-    names = re.findall(r"\[(?:FERRY_EV|RECORD)_\w+\] = \"([\w-]+)\"", source)
+    names = re.findall(r"^EVENT\(\w+, \"([\w-]+)\"\)", text_of("ferry/event.def"), re.M)
+    names += re.findall(r"\[RECORD_\w+\] = \"([\w-]+)\"", source)
     members = re.findall(r"^    \{\"(\w+)\", MEMBER_", source, re.M)
     assert len(names) > 20 and len(members) > 15
     assert not missing(names + members, "man/ferry-trace.5", "Cm")

@@ -48,6 +48,8 @@ struct row {
 	 * of those that failed and is none's word for the others. */
 	const char *who, *call, *arrived, *probe, *unlocked;
 	double round_trip;
+	bool beyond; /* the call was let in by routers that need not be ours */
+	bool near;   /* ... by not all that could */
 };
 
 #define FOREIGN "425 Rejected data connection from foreign address 203.0.113.77:46194."
@@ -134,6 +136,7 @@ static const struct row rows[] = {
     {"... rejected", "6c E+", "C04!", .away = EHOSTUNREACH},
     {"AUTH is offered and refused", "4c E+ P+", "T08!", .offers_tls = true},
     {"all encrypted ones are cut", "4t EC EC PC; 4c E+ P+", "T07?"},
+    {"some encrypted ones are cut", "4t EC EC E+ P+", ""},
     {"one encrypted one is cut", "4t EC E+ P+", ""},
     {"one is cut, and there is no other", "4t EC", ""},
     {"the second connection", "4c E~ E~ P~", "L05?", .limited = true, .between = "10.0.0.1 10.1.1.1", .calls = "pp~"},
@@ -222,6 +225,10 @@ static const struct row rows[] = {
      .call = CALLED "ETIMEDOUT src=203.0.113.10:20", .unlocked = PROBED "OK ms=1 src=203.0.113.10:20"},
     {"silence, whatever ours let in", "4c E+ AN", "A07?", .words = FAILED_CALL, .who = WHO,
      .call = CALLED "ETIMEDOUT src=203.0.113.10:20", .unlocked = PROBED "ETIMEDOUT ms=5000 src=203.0.113.10:20"},
+    {"silence, whatever our first router let in", "4c E+ AN", "A02?", .words = FAILED_CALL, .who = WHO, .near = true,
+     .call = CALLED "ETIMEDOUT src=203.0.113.10:20", .unlocked = PROBED "ETIMEDOUT ms=5000 src=203.0.113.10:20"},
+    {"silence, and somebody lets answers in", "4c E+ AN", "A02?", .words = FAILED_CALL, .who = WHO, .beyond = true,
+     .call = CALLED "ETIMEDOUT src=203.0.113.10:20", .unlocked = PROBED "OK ms=1 src=203.0.113.10:20"},
     {"... and our own calls do not get out", "4c E~ AN", "P11? A02?", .words = FAILED_CALL, .who = WHO,
      .call = CALLED "ETIMEDOUT src=203.0.113.10:20", .unlocked = PROBED "ETIMEDOUT ms=5000 src=203.0.113.10:20"},
     {"... behind a router that translates", "4c E+ AN", "A02?", .words = FAILED_CALL, .own = INNER, .who = WHO_NAT,
@@ -424,6 +431,8 @@ say_told(struct trial *t, const struct row *r)
 	assert_true(t->probe.known == (r->probe != NULL));
 	assert_true(t->unlocked.known == (r->unlocked != NULL));
 	t->hops = 2;
+	t->own_hops = !r->beyond;
+	t->all_hops = !r->near;
 }
 
 /* "E~@50001" */

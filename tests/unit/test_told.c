@@ -117,6 +117,7 @@ test_address(void **state)
 	    /* EPRT |2|2001:db8::1|1347| */
 	    {"200 received=45505254207c327c323030313a6462383a3a317c313334377c",
 		"2001:db8::1"},
+	    {"200 received=504F5254203139322C302C322C312C352C363", NULL},
 	    {"200 received=none", NULL},
 	    {"200 received=", NULL},
 	    {"200 received=504", NULL},
