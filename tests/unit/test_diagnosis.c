@@ -73,6 +73,7 @@ static const struct row rows[] = {
     {"row 5: no reply to EPSV, good under TLS", "4t E+ E+; 4c E0", "M05!"},
     {"row 5: no reply to EPSV, PASV works", "4c E0; 4c P+", "M05!"},
     {"row 5: no reply to EPSV, and no more is known", "4c E0", "M05?"},
+    {"row 5: not answered after a long wait", "4c E~ E0; 4c P~", "P11? L01?"},
     {"row 6: only 21 is forwarded", "4c ER ER PR A+; 4t ER ER A+", "P12?"},
     {"row 7: a private address in 227", "4c E+ P+; 4t E+", "P01!", .sent = PRIVATE},
     {"row 8: an ALG rewrites 227, the range is shut", "4t ER E~; 4c E+ P+", "T01!"},
