@@ -155,6 +155,8 @@ told_of_attempt(const struct trial *t)
 		put_address(o, "source", &call->source);
 		put_text(o, "result", call->over ? told_error_name(call->error) : "none");
 	}
+	if (call->stalled_full)
+		put_bool(o, "full_packets_lost", true);
 	if (t->arrived.known)
 		put_text(o, "arrived", address_text(&t->arrived.address, text));
 	put_probe(o, "probe", &t->probe);

@@ -126,6 +126,29 @@ said_error(const struct trial *t, int *ret)
 	return true;
 }
 
+/* "The server says of its call from port 20 to 198.51.100.7 port 50187: Connection
+ * refused (ECONNREFUSED)." The port it comes from is worth a word: many rules mean
+ * port 20. */
+static const char *
+say_call(const struct trial *t, int error, char *out, size_t cap)
+{
+	const char *words = error > 0 ? strerrordesc_np(error) : NULL;
+	unsigned port = address_port(&t->call.source);
+	char to[ADDRESS_TEXT_MAX], from[32] = "", how[64] = "another error";
+
+	if (port != 0)
+		snprintf(from, sizeof from, " from port %u", port);
+	if (error == 0)
+		snprintf(how, sizeof how, "it was taken (not by you)");
+	else if (words != NULL)
+		snprintf(how, sizeof how, "%s (%s)", words, told_error_name(error));
+	if (!t->call.over && !t->probe.known)
+		snprintf(how, sizeof how, "no answer so far");
+	snprintf(out, cap, "The server says of its call%s to %s port %u: %s.", from,
+	    address_text(&t->call.to, to), (unsigned)address_port(&t->call.to), how);
+	return out;
+}
+
 /* Its own system, and no packet, says so. */
 static bool
 is_forbidden(const struct trial *t, int error)
@@ -183,9 +206,9 @@ call_code(const struct work *w, bool refused)
 
 /* It was kept out within the hops that were unlocked: by ours, or by whose ever. */
 static void
-judge_let_in(struct work *w, const struct trial *t, int error)
+judge_let_in(struct work *w, const struct trial *t, int error, const char *said)
 {
-	char to[ADDRESS_TEXT_MAX], routers[64] = "";
+	char routers[64] = "";
 
 	if (t->hops == 2)
 		snprintf(routers, sizeof routers, " or by the first router");
@@ -194,49 +217,35 @@ judge_let_in(struct work *w, const struct trial *t, int error)
 		    t->hops - 1);
 	matrix_found(w, call_code(w, error > 0 && error != ETIMEDOUT),
 	    t->own_hops ? VERDICT_CERTAIN : VERDICT_LIKELY,
-	    "The server says of its call to %s port %u: %s. The same call came in when "
-	    "it "
-	    "looked like an answer, for your machine had called there first: so calls "
-	    "are "
-	    "let out there, and kept out by your own machine%s.",
-	    address_text(&t->call.to, to), (unsigned)address_port(&t->call.to),
-	    told_error_name(error), routers);
+	    "%s The same call came in when it looked like an answer, for your machine "
+	    "had called there first: so calls are let out there, and kept out by your "
+	    "own machine%s.",
+	    said, routers);
 }
 
-/* The server's word for why its call did not come. */
+/* What else than its errno tells who kept the call away? */
 static bool
-judge_said(struct work *w, const struct trial *t)
+judge_said(struct work *w, const struct trial *t, int error, const char *said)
 {
-	const struct visit *v = &w->c->visits[t->visit];
-	char to[ADDRESS_TEXT_MAX];
-	int error;
-
-	if (!said_error(t, &error))
-		return false;
-	address_text(&t->call.to, to);
 	if (error == EADDRINUSE || error == EADDRNOTAVAIL)
-		matrix_found(w, VERDICT_A08, VERDICT_CERTAIN,
-		    "The server says that it could not call %s from its port %u: %s.", to,
-		    (unsigned)address_port(&t->call.source), told_error_name(error));
+		matrix_found(w, VERDICT_A08, VERDICT_CERTAIN, "%s", said);
 	else if (is_forbidden(t, error))
-		matrix_found(w, VERDICT_A07, VERDICT_CERTAIN,
-		    "The server says that its own system forbids the call to %s: %s.", to,
-		    told_error_name(error));
+		matrix_found(
+		    w, VERDICT_A07, VERDICT_CERTAIN, "%s That was its own system.", said);
 	else if (is_let_in(t))
-		judge_let_in(w, t, error);
+		judge_let_in(w, t, error, said);
 	else if (is_refused_nearby(w, t))
 		matrix_found(w, VERDICT_A07, VERDICT_CERTAIN,
-		    "The server says that its call to %s was refused within %u ms (%s); "
-		    "to you and back takes %.0f ms: the refusal comes from its own side.",
-		    to, t->probe.ms + 1, told_error_name(t->probe.error),
-		    v->round_trip * 1000);
+		    "%s That took less than %u ms, and to you and back takes %.0f ms: "
+		    "the "
+		    "refusal comes from its own side.",
+		    said, t->probe.ms + 1, w->c->visits[t->visit].round_trip * 1000);
 	else if (is_kept_back_there(w, t))
 		matrix_found(w, VERDICT_A07, VERDICT_LIKELY,
-		    "The server says of its call to %s port %u: %s. The same call did "
-		    "not "
-		    "come either when it looked like an answer, for your machine had "
-		    "called there first: it is rather kept back on the server's side.",
-		    to, (unsigned)address_port(&t->call.to), told_error_name(error));
+		    "%s The same call did not come either when it looked like an answer, "
+		    "for your machine had called there first: it is rather kept back on "
+		    "the server's side.",
+		    said);
 	else
 		return false;
 	return true;
@@ -246,11 +255,9 @@ static void
 judge_no_call(struct work *w, const struct trial *t)
 {
 	const struct attempt *a = &t->a;
-	char who[ADDRESS_TEXT_MAX], word[64] = "";
-	const char *said =
-	    a->answer == 0 ? "nobody called and the server said nothing" : a->words;
-	bool told;
-	int error = 0;
+	char who[ADDRESS_TEXT_MAX], said[200] = "";
+	bool refused = attempt_is_fast_no(a);
+	int error;
 
 	if (a->stranger.ss_family != AF_UNSPEC) {
 		matrix_found(w, VERDICT_A14, VERDICT_CERTAIN,
@@ -259,16 +266,25 @@ judge_no_call(struct work *w, const struct trial *t)
 		    address_text(&a->stranger, who));
 		return;
 	}
-	if (judge_said(w, t))
-		return;
-	told = said_error(t, &error);
-	if (told)
-		snprintf(word, sizeof word, " It says of its call: %s.",
-		    error == 0 ? "it was taken (not by you)" : told_error_name(error));
-	matrix_found(w,
-	    call_code(w, told ? error != 0 && error != ETIMEDOUT : attempt_is_fast_no(a)),
-	    VERDICT_LIKELY, "The server agreed to call your port %u; then: \"%s\".%s",
-	    (unsigned)address_port(&a->told), said, word);
+	if (said_error(t, &error)) {
+		if (judge_said(w, t, error, say_call(t, error, said, sizeof said)))
+			return;
+		refused = error != 0 && error != ETIMEDOUT;
+	}
+	matrix_found(w, call_code(w, refused), VERDICT_LIKELY,
+	    "The server agreed to call your port %u; then: \"%s\".%s%s",
+	    (unsigned)address_port(&a->told),
+	    a->answer == 0 ? "nobody called and the server said nothing" : a->words,
+	    *said != '\0' ? " " : "", said);
+}
+
+/* "Permission denied" is said of binding a port and of calling; this is the latter. */
+static bool
+has_better_word(const struct trial *t)
+{
+	int error;
+
+	return said_error(t, &error) && is_forbidden(t, error);
 }
 
 static void
@@ -276,7 +292,7 @@ judge_active_trial(struct work *w, const struct trial *t)
 {
 	enum outcome outcome = attempt_outcome(&t->a);
 
-	if (matrix_judge_words(w, &t->a))
+	if (!has_better_word(t) && matrix_judge_words(w, &t->a))
 		return;
 	if (address_is_translated(&t->a.peer) &&
 	    (outcome == OUTCOME_DECLINED || outcome == OUTCOME_NO_CALL))

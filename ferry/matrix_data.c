@@ -229,12 +229,16 @@ matrix_judge_transfers(struct work *w)
 			matrix_judge_words(w, a);
 		else if (outcome == OUTCOME_STALLED)
 			matrix_found(w, VERDICT_L03,
-			    t->kind == TRIAL_BIG && has_short_success(w->c, t->visit)
+			    t->call.stalled_full || (t->kind == TRIAL_BIG &&
+							has_short_success(w->c, t->visit))
 				? VERDICT_CERTAIN
 				: VERDICT_LIKELY,
 			    "The data connection came about and the server began to "
-			    "send; no byte of it arrived%s.",
-			    t->kind == TRIAL_BIG ? ", while short answers do" : "");
+			    "send; no byte of it arrived%s.%s",
+			    t->kind == TRIAL_BIG ? ", while short answers do" : "",
+			    t->call.stalled_full
+				? " The server says that only full packets got no answer."
+				: "");
 		else if (a->open && a->done &&
 			 (a->result == -FERRY_ETIMEOUT || a->result == -FERRY_ECLOSED))
 			matrix_found(w, VERDICT_L01, VERDICT_LIKELY,

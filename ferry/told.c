@@ -188,7 +188,7 @@ struct told_call
 told_call(const char *text)
 {
 	struct told_call call = {.way = TOLD_NONE};
-	char mode[VALUE_MAX] = "";
+	char mode[VALUE_MAX] = "", stalled[VALUE_MAX] = "";
 	bool good = false;
 
 	(void)value_of(text, "mode", mode);
@@ -196,6 +196,8 @@ told_call(const char *text)
 		good = read_passive(text, &call);
 	else if (strcmp(mode, "EPRT") == 0 || strcmp(mode, "PORT") == 0)
 		good = read_active(text, &call);
+	if (value_of(text, "stalled", stalled))
+		call.stalled_full = strcmp(stalled, "L03") == 0;
 	return good ? call : (struct told_call){.way = TOLD_NONE};
 }
 

@@ -2,22 +2,14 @@
  * SITE FERRY: what the server saw of a data connection that failed, so that the client's
  * side can tell what it was.
  *
- * SITE FERRY and
- *
- *   WHOAMI       200 peer=198.51.100.7:40211 local=192.0.2.1:21 tls=TLSv1.3 proxyhdr=no
- *
- *   LASTDATA     200 mode=EPSV port=61017 listened=20.0s accepted=0 rejected=0
- *
- *                200 mode=EPRT to=198.51.100.7:50187 result=ETIMEDOUT src=192.0.2.1:20
- *
- *   LASTPORT     200 received=504F5254...  the line as it came, in hexadecimal: what
- * changes addresses on its way changes none in there
- *
- *   INFO         200 advertise=203.0.113.1 range=61000-61199 srcport=any
- *
- *   PROBE port   200 to=198.51.100.7 port=50187 result=OK ms=12 src=192.0.2.1:20
- *
- *   BLOB n       150, n bytes over the data connection, 226
+ *   SITE FERRY WHOAMI             200 peer=198.51.100.7:40211 local=192.0.2.1:21
+ * tls=TLSv1.3 proxyhdr=no SITE FERRY LASTDATA           200 mode=EPSV port=61017 listened=20.0s
+ * accepted=0 rejected=0 200 mode=EPRT to=198.51.100.7:50187 result=ETIMEDOUT
+ * src=192.0.2.1:20 SITE FERRY LASTPORT           200 received=504F5254...  the line as it
+ * came, in hexadecimal: what changes addresses on its way changes none in there SITE
+ * FERRY INFO               200 advertise=203.0.113.1 range=61000-61199 srcport=any SITE
+ * FERRY PROBE <SP> <port>  200 to=198.51.100.7 port=50187 result=ECONNREFUSED ms=12 SITE
+ * FERRY BLOB <SP> <n>      150, n bytes over the data connection, 226
  *
  * Must never dial anybody but the client, nor a low port, nor one more often than
  * PROBES_MAX in a session (the master counts by address and hour); no byte is sent or

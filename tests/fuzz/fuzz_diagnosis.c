@@ -102,6 +102,8 @@ told_of_trial(struct input *in, struct trial *t)
 	words(in, text, sizeof text);
 	t->unlocked = told_probe(text);
 	t->hops = byte(in);
+	t->own_hops = t->hops & 1;
+	t->all_hops = t->hops & 2;
 }
 
 static void

@@ -217,6 +217,9 @@ static const struct row rows[] = {
      .call = "200 mode=EPSV port=@ listened=2.0s accepted=0 rejected=1 from=203.0.113.1:4 why=address"},
     {"an address of neither", "4c ED PD", "H03?", .words = FOREIGN, .who = WHO,
      .call = "200 mode=EPSV port=@ listened=2.0s accepted=0 rejected=1 from=192.0.2.3:4 why=address"},
+    {"no listing, for it is too long", "4c ES", "L03!", .call = "200 mode=EPSV port=@ listened=0.0s accepted=1 rejected=0 stalled=L03"},
+    {"no listing, and it stood still in another way", "4c ES", "L03?",
+     .call = "200 mode=EPSV port=@ listened=0.0s accepted=1 rejected=0 stalled=L07"},
     {"the one port is busy", "4c E5 P5", "A18! P23!", .words = "425 My one passive port (61000) is kept busy by other sessions."},
 
     /* ... and active mode */
@@ -255,6 +258,8 @@ static const struct row rows[] = {
     {"refused by ours, in no time", "4c E+ AF", "A03?", .words = FAILED_CALL, .who = WHO, .call = CALLED "ECONNREFUSED",
      .probe = PROBED "ECONNREFUSED ms=0", .round_trip = 0.004},
     {"its system forbids it", "4c E+ AF", "A07!", .words = FAILED_CALL, .who = WHO, .call = CALLED "EPERM"},
+    {"its system forbids it, and says it in other words", "4c E+ AF", "A07!", .who = WHO, .call = CALLED "EACCES",
+     .words = "425 I could not reach 198.51.100.2 port 40000: permission denied. Use passive mode or open that port."},
     {"its system forbids it, or its routes", "4c E+ AF", "A07!", .words = FAILED_CALL, .who = WHO, .call = CALLED "EACCES"},
     {"over IPv6 a router says the same", "6c E+ AF", "A03?", .words = FAILED_CALL, .call = "200 mode=EPRT to=[2001:db8:1::2]:@ result=EACCES"},
     {"no pair of ports", "4c E+ AF", "A08!", .words = FAILED_CALL, .who = WHO, .call = CALLED "EADDRNOTAVAIL src=203.0.113.10:20"},
@@ -591,6 +596,34 @@ test_rows(void **state)
 	}
 }
 
+/* What the server said of its call stands in the evidence, in words and with its port. */
+static void
+test_its_words(void **state)
+{
+	static const struct {
+		const char *call, *want;
+	} ends[] = {
+	    {CALLED "ETIMEDOUT src=203.0.113.10:20",
+		"from port 20 to 198.51.100.2 port 40000: Connection timed out (ETIMEDOUT)."},
+	    {CALLED "EUNKNOWN", "call to 198.51.100.2 port 40000: another error."},
+	    {CALLED "OK", "port 40000: it was taken (not by you)."},
+	    {CALLED "none", "port 40000: no answer so far."},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		static struct checkup c;
+		static struct diagnosis d;
+		const struct row row = {
+		    .seen = "4c E+ AN", .words = FAILED_CALL, .call = ends[i].call};
+
+		read_row(&row, &c);
+		diagnose(&c, &d);
+		if (strstr(d.findings[0].evidence, ends[i].want) == NULL)
+			fail_msg("\"%s\" is not in \"%s\"", ends[i].want,
+			    d.findings[0].evidence);
+	}
+}
+
 /* Whatever is found, there is something to do about it. */
 static void
 test_every_code_has_a_remedy(void **state)
@@ -713,6 +746,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_its_words),
 	    cmocka_unit_test(test_every_code_has_a_remedy),
 	    cmocka_unit_test(test_no_conversation),
 	    cmocka_unit_test(test_a_masked_system),
