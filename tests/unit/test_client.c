@@ -53,8 +53,11 @@ goodbye_is_not_waited_for_long(void **state)
 	ferry_set_timer(w.h, FERRY_TIMER_REPLY, 60000);
 	ferry_set_blocking(w.h, false);
 	assert_int_equal(ferry_quit(w.h), FERRY_AGAIN);
-	(void)ferry_poll(w.h, fds, 4, &timeout);
-	assert_in_range(timeout, 0, 5001);
+	do {
+		assert_int_equal(ferry_step(w.h), FERRY_AGAIN);
+		(void)ferry_poll(w.h, fds, 4, &timeout);
+	} while (timeout == 0);
+	assert_in_range(timeout, 1, 5001);
 	world_end(&w);
 }
 
