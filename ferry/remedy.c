@@ -547,8 +547,9 @@ announce_inside(const struct pen *p)
 {
 	say(p, ADMIN,
 	    "Inside its own network the server should not announce its public address, "
-	    "unless the router leads such calls back in (hairpin NAT): run a second one "
-	    "without pasv_address for the inside, or tell the programs to use EPSV.");
+	    "unless the router leads such calls back in (hairpin NAT). Where it has no "
+	    "option for that, the programs should use EPSV.");
+	give(p, ADMIN, SERVER, "ferryd", false, "pasv_own_for_private=YES");
 }
 
 static void

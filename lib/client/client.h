@@ -462,7 +462,7 @@ ssize_t data_recv(struct ferry *h, void *p, size_t n);
 ssize_t data_send(struct ferry *h, const void *p, size_t n);
 /* The end of an upload, as the server shall see it. 0 or FERRY_AGAIN. */
 int data_finish(struct ferry *h);
-/* Bytes that the other end has not confirmed. */
+/* Bytes of an upload at its end which the other side has not confirmed. */
 unsigned data_unsent(const struct ferry *h);
 /* What to poll for instead of the usual. */
 short data_events(const struct ferry *h, short usual);

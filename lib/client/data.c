@@ -382,7 +382,8 @@ data_unsent(const struct ferry *h)
 {
 	int left = 0;
 
-	if (h->data.fd < 0 || ioctl(h->data.fd, SIOCOUTQ, &left) < 0 || left < 0)
+	if (h->data.fd < 0 || ioctl(h->data.fd, SIOCOUTQ, &left) < 0 || left < 1)
 		return 0;
-	return (unsigned)left;
+	/* the end of the stream counts for one */
+	return (unsigned)left - 1;
 }

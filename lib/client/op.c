@@ -282,10 +282,9 @@ fail_late_end(struct ferry *h, const char *sent)
 
 	if (left > 0)
 		return fail(h, FERRY_ESTALLED, ETIMEDOUT,
-		    "%s: of %llu bytes sent the last %u never arrived, and %s said "
-		    "nothing "
-		    "in %.1f s",
-		    sent, (unsigned long long)h->xfer.wire, left, h->host,
+		    "%s: the last %u of %llu bytes sent never arrived, and %s said "
+		    "nothing in %.1f s",
+		    sent, left, (unsigned long long)h->xfer.wire, h->host,
 		    h->timer[FERRY_TIMER_REPLY] / 1000.0);
 	return fail(h, FERRY_ETIMEOUT, ETIMEDOUT,
 	    "%s: the data connection ended after %llu bytes, but %s did not confirm "
