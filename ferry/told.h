@@ -34,8 +34,8 @@ struct told_call {
 	uint16_t port; /* passive: where it listened */
 	double listened;
 	unsigned accepted, rejected;
-	struct sockaddr_storage from;       /* the last caller that it sent away */
-	bool by_address;                    /* ... because of the address */
+	struct sockaddr_storage from; /* the last caller that it sent away */
+	bool by_address;              /* ... because of the address */
 	bool stalled_full; /* it stood still, and only full packets got no answer */
 	struct sockaddr_storage to, source; /* active */
 	bool over;                          /* its call has come to an end */

@@ -604,7 +604,8 @@ test_its_words(void **state)
 		const char *call, *want;
 	} ends[] = {
 	    {CALLED "ETIMEDOUT src=203.0.113.10:20",
-		"from port 20 to 198.51.100.2 port 40000: Connection timed out (ETIMEDOUT)."},
+		"from port 20 to 198.51.100.2 port 40000: Connection timed out "
+		"(ETIMEDOUT)."},
 	    {CALLED "EUNKNOWN", "call to 198.51.100.2 port 40000: another error."},
 	    {CALLED "OK", "port 40000: it was taken (not by you)."},
 	    {CALLED "none", "port 40000: no answer so far."},
