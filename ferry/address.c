@@ -183,6 +183,30 @@ read_ipv4(const char *text, uint32_t *ret, const char **ret_end)
 	return true;
 }
 
+/* A word of hexadecimal digits and colons; *ret_end is behind it. */
+static bool
+read_ipv6(const char *text, struct in6_addr *ret, const char **ret_end)
+{
+	size_t n = strspn(text, "0123456789abcdefABCDEF:");
+	char word[INET6_ADDRSTRLEN];
+
+	*ret_end = text + n;
+	/* the end of a sentence or of "ADDRESS:" */
+	while (n > 2 && text[n - 1] == ':' && text[n - 2] != ':')
+		n--;
+	if (n < 3 || n >= sizeof word || memchr(text, ':', n) == NULL)
+		return false;
+	memcpy(word, text, n);
+	word[n] = '\0';
+	return inet_pton(AF_INET6, word, ret) == 1;
+}
+
+static bool
+begins_word(const char *text, const char *p)
+{
+	return p == text || strchr(" |([\"'=,", p[-1]) != NULL;
+}
+
 size_t
 address_find(const char *text, struct sockaddr_storage *ret, size_t max)
 {
@@ -190,8 +214,17 @@ address_find(const char *text, struct sockaddr_storage *ret, size_t max)
 
 	for (const char *p = text; *p != '\0' && n < max;) {
 		const char *end = p + 1;
+		struct in6_addr six;
 		uint32_t a;
 
+		if (begins_word(text, p) && read_ipv6(p, &six, &end)) {
+			ret[n] = (struct sockaddr_storage){0};
+			ret[n].ss_family = AF_INET6;
+			((struct sockaddr_in6 *)&ret[n++])->sin6_addr = six;
+			p = end;
+			continue;
+		}
+		end = p + 1;
 		if (*p >= '0' && *p <= '9') {
 			end = p + strspn(p, "0123456789");
 			if (read_ipv4(p, &a, &end)) {

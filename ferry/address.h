@@ -37,8 +37,8 @@ bool address_is_inner(const struct sockaddr_storage *a);
 /* Does it stand for an IPv4 address (64:ff9b::/96, RFC 6052)? */
 bool address_is_translated(const struct sockaddr_storage *a);
 
-/* The IPv4 addresses in a text, "192.0.2.1" or "192,0,2,1,...", at most max: how many
- * were found. */
+/* The addresses in a text, "192.0.2.1", "192,0,2,1,..." or "2001:db8::1", at most max:
+ * how many were found. */
 size_t address_find(const char *text, struct sockaddr_storage *ret, size_t max);
 
 #endif

@@ -65,6 +65,11 @@ struct checkup {
 	const char *host;      /* as the user named it */
 	uint16_t port;         /* of the command connection */
 	bool outer_given;      /* active mode named an address that is not our own */
+	bool clear_wanted;     /* no encryption, even if it is offered */
+	/* the ports that the user named for the server's calls, or 0 */
+	uint16_t active_low, active_high;
+	struct visit away; /* to an address of the other family, without a session */
+	bool has_away;
 	bool announced_is_his; /* another address of the host's name stands in a 227 */
 	double seconds;
 	struct visit visits[VISITS_MAX];

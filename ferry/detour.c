@@ -85,6 +85,80 @@ change_family(struct detour *d, struct session *s, const struct target *t, int r
 	return false;
 }
 
+/* ---------------------------------------------------------------- another way */
+
+static bool
+is_left(const struct detour *d, const struct session *s, enum ferry_mode way)
+{
+	return (d->failed & (1u << way)) == 0 && !memory_failed(&s->memory, way);
+}
+
+/* From behind an address translation nobody is called. */
+static bool
+may_be_called(const struct session *s)
+{
+	return s->active_allowed &&
+	       (s->opt->active_address != NULL || !address_is_inner(&s->own) ||
+		   address_is_inner(&s->peer));
+}
+
+/* The first that was not tried yet, or FERRY_MODE_AUTO. */
+static enum ferry_mode
+next_way(const struct detour *d, const struct session *s)
+{
+	static const enum ferry_mode order[] = {
+	    FERRY_MODE_EPSV, FERRY_MODE_PASV, FERRY_MODE_PORT, FERRY_MODE_EPRT};
+
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		bool six = s->peer.ss_family != AF_INET;
+		bool active = order[i] == FERRY_MODE_PORT || order[i] == FERRY_MODE_EPRT;
+
+		if (six && (order[i] == FERRY_MODE_PASV || order[i] == FERRY_MODE_PORT))
+			continue;
+		if (is_left(d, s, order[i]) && (!active || may_be_called(s)))
+			return order[i];
+	}
+	return FERRY_MODE_AUTO;
+}
+
+/* Did the session end, or stop, at the way that was tried last? */
+static bool
+ended_there(const struct session *s, int rc)
+{
+	if (!memory_failed(&s->memory, s->memory.now))
+		return false;
+	if (rc == -FERRY_EDATA)
+		return s->view.data_bytes > 0;
+	return (rc == -FERRY_ETIMEOUT || rc == -FERRY_ECLOSED) &&
+	       !ferry_is_logged_in(s->h);
+}
+
+static bool
+try_next_way(struct detour *d, struct session *s, const struct target *t, int rc)
+{
+	_cleanup_free_ char *why = session_error(s, rc);
+	enum ferry_mode way, from = s->memory.now;
+	struct way seen = s->memory.seen;
+
+	if (!ended_there(s, rc) || (d->failed & (1u << from)) != 0)
+		return false;
+	d->failed |= 1u << from;
+	way = next_way(d, s);
+	if (way == FERRY_MODE_AUTO)
+		return false;
+	if (!ferry_is_logged_in(s->h)) {
+		if (s->opt->password_fd >= 0 || session_open(s, t) < 0) {
+			session_fail(s, rc, "%s", why == NULL ? "" : why);
+			return false;
+		}
+		memory_carry(&s->memory, &seen);
+	}
+	(void)ferry_set_first_way(s->h, way, "");
+	return true;
+}
+
+/* ---------------------------------------------------------------- active mode */
+
 /* Does the person agree that the server calls this machine? before: why one asks. */
 static bool
 ask_consent(struct session *s, const struct target *t, const char *before)
@@ -135,7 +209,11 @@ be_called(struct detour *d, struct session *s, const struct target *t, int rc)
 bool
 detour_find(struct detour *d, struct session *s, const struct target *t, int rc)
 {
-	if (rc != -FERRY_EDATA || s->mode != FERRY_MODE_AUTO)
+	if (s->mode != FERRY_MODE_AUTO)
+		return false;
+	if (try_next_way(d, s, t, rc))
+		return true;
+	if (rc != -FERRY_EDATA)
 		return false;
 	return change_family(d, s, t, rc) || be_called(d, s, t, rc);
 }

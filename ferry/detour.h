@@ -1,8 +1,10 @@
 /*
  * When no data connection came about in automatic mode: what else there is to try, for
- * the commands that are one line in a shell. The server's addresses of the other family
- * first, since a firewall may be open for one only; then, if the person at the terminal
- * agrees, active mode. Never waits for a call without that consent.
+ * the commands that are one line in a shell. First the ways that were not tried because
+ * the command connection broke or fell silent at one, or because somebody else took the
+ * call and bytes of the file were moved. Then the server's addresses of the other family,
+ * since a firewall may be open for one only; then, if the person at the terminal agrees,
+ * active mode. Never waits for a call without that consent.
  */
 #ifndef FERRY_DETOUR_H
 #define FERRY_DETOUR_H
@@ -11,6 +13,7 @@
 
 /* What was tried already in this run of the program; zero at the start. */
 struct detour {
+	unsigned failed; /* ways that ended a session, or an operation: bits by mode */
 	bool has_changed_family;
 	bool has_asked;
 };

@@ -114,6 +114,38 @@ is_container(const struct sockaddr_storage *a)
 	       second <= 31;
 }
 
+/* The answer in clear names another address, and the encrypted one that of the server. Or
+ * it is ours, as the server sees it. */
+static bool
+is_meddled(const struct work *w, const struct attempt *a)
+{
+	if (a->tls || a->sent.ss_family == AF_UNSPEC || address_same(&a->sent, &a->peer))
+		return false;
+	if (address_same(&a->sent, &w->d->seen))
+		return true;
+	for (size_t i = 0; i < w->c->n_trials; i++) {
+		const struct attempt *other = &w->c->trials[i].a;
+
+		if (other->tls && matrix_way(other) == WAY_PASV &&
+		    address_same(&other->sent, &a->peer))
+			return true;
+	}
+	return false;
+}
+
+static void
+judge_meddled(struct work *w, const struct attempt *a)
+{
+	char sent[ADDRESS_TEXT_MAX];
+	struct finding *f = matrix_found(w, VERDICT_M06, VERDICT_CERTAIN,
+	    "In clear the answer to PASV names %s, which is not what the server said: "
+	    "something on the way puts it there.",
+	    address_text(&a->sent, sent));
+
+	if (f != NULL)
+		f->weight = WEIGHT_ODDITY;
+}
+
 /* What QEMU's user networking gives its guest. */
 static bool
 is_guest(const struct sockaddr_storage *a)
@@ -133,6 +165,10 @@ judge_announced(struct work *w, const struct attempt *a)
 
 	if (matrix_way(a) != WAY_PASV)
 		return;
+	if (is_meddled(w, a)) {
+		judge_meddled(w, a);
+		return;
+	}
 	address_text(&a->sent, sent);
 	address_text(&a->peer, peer);
 	verdict_judge(a, 1, &v);
@@ -176,6 +212,44 @@ judge_oddities(struct work *w)
 	    matrix_example(w, &any, WAY_PASV, OUTCOME_DECLINED)->a.words);
 	if (f != NULL && e.of[OUTCOME_DECLINED] == e.n)
 		f->weight = WEIGHT_PASSIVE;
+}
+
+/* ---------------------------------------------------------------- what else differs */
+
+/* A name that leads to two addresses, and only one of them answers. */
+static void
+judge_away(struct work *w, const struct visit *home)
+{
+	const struct visit *v = &w->c->away;
+	bool six = home->family == AF_INET;
+	struct finding *f;
+
+	if (!w->c->has_away || v->stage != VISIT_NOWHERE)
+		return;
+	f = matrix_found(w,
+	    v->sys_errno == ECONNREFUSED                     ? VERDICT_C03
+	    : v->sys_errno == ETIMEDOUT || v->sys_errno == 0 ? VERDICT_C02
+							     : VERDICT_C04,
+	    VERDICT_CERTAIN,
+	    "The name has an %s address too, and there port %u does not answer: %s. Over "
+	    "%s it does. ferry tries both; other programs may wait, or give up.",
+	    six ? "IPv6" : "IPv4", w->c->port, v->words, six ? "IPv4" : "IPv6");
+	if (f != NULL)
+		f->weight = WEIGHT_ODDITY;
+}
+
+static void
+judge_encryption(struct work *w, const struct visit *home)
+{
+	struct finding *f;
+
+	if (home->tls || !home->tls_offered || w->c->clear_wanted)
+		return;
+	f = matrix_found(w, VERDICT_T08, VERDICT_CERTAIN,
+	    "The server's features offer encryption, and AUTH TLS was refused all the "
+	    "same: something between may be hiding it.");
+	if (f != NULL)
+		f->weight = WEIGHT_ODDITY;
 }
 
 /* ---------------------------------------------------------------- left alone */
@@ -309,6 +383,8 @@ diagnose(const struct checkup *c, struct diagnosis *ret)
 		matrix_judge_active(&w);
 		matrix_judge_transfers(&w);
 		judge_oddities(&w);
+		judge_away(&w, home);
+		judge_encryption(&w, home);
 		for (size_t i = 0; i < c->n_visits; i++)
 			judge_idle(&w, &c->visits[i]);
 		ret->passive_works = matrix_passive_state(&w, &own) == STATE_WORKS ||

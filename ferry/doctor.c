@@ -159,7 +159,9 @@ compare_families(struct doctor *d)
 		return;
 	}
 	if (!doctor_visit_begin(d, home_security(d), other, d->c.port)) {
-		if (doctor_visit_now(d)->result == -FERRY_ERESOLVE)
+		d->c.away = *doctor_visit_now(d);
+		d->c.has_away = d->c.away.result != -FERRY_ERESOLVE;
+		if (!d->c.has_away)
 			d->c.n_visits--;
 		else
 			forget_visit(d, other == AF_INET6
@@ -311,6 +313,9 @@ settle_consent(struct doctor *d)
 	    d->given->allow_plaintext || (is_anonymous(&d->login) && !wants_tls);
 	d->may_listen = d->given->active_allowed || ask_consent(d);
 	d->c.outer_given = d->given->active_address != NULL;
+	d->c.clear_wanted = d->given->tls == FERRY_TLS_NEVER;
+	d->c.active_low = d->given->active_low;
+	d->c.active_high = d->given->active_high;
 	if (!d->may_listen)
 		doctor_untested(d,
 		    "active mode: it opens a port on this machine for the server's call; "

@@ -303,6 +303,13 @@ local_sink_write(const void *data, size_t n, void *user)
 }
 
 bool
+local_sink_rewind(struct local_sink *s, uint64_t offset)
+{
+	return s->stream == NULL && ftruncate(s->fd, (off_t)offset) == 0 &&
+	       lseek(s->fd, (off_t)offset, SEEK_SET) >= 0;
+}
+
+bool
 local_sink_has_part(const struct local_sink *s)
 {
 	struct stat st;

@@ -50,6 +50,8 @@ int local_sink_write(const void *data, size_t n, void *user);
  * resume, unless it is empty. 0 or -FERRY_ELOCAL with sink->error. Everything is closed
  * and freed. */
 int local_sink_close(struct local_sink *sink, bool complete);
+/* Forgets all bytes behind the first offset ones. false: they have gone out already. */
+bool local_sink_rewind(struct local_sink *sink, uint64_t offset);
 /* Does a part of an incomplete download lie there? Ask before local_sink_close(). */
 bool local_sink_has_part(const struct local_sink *sink);
 

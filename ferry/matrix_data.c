@@ -8,7 +8,8 @@
 
 /* ---------------------------------------------------------------- words of servers */
 
-enum whose_words { OF_PASSIVE = 1, OF_ACTIVE = 2, OF_BOTH = 3 };
+/* Over IPv6 a firewall on the way has such words too. */
+enum whose_words { OF_PASSIVE = 1, OF_ACTIVE = 6, OF_ACTIVE_IPV4 = 2, OF_BOTH = 7 };
 
 static const struct {
 	const char *words;
@@ -32,7 +33,7 @@ static const struct {
     {"ports below 1024", OF_ACTIVE, VERDICT_A10},
     {"ports < 1024", OF_ACTIVE, VERDICT_A10},
     {"privileged port", OF_ACTIVE, VERDICT_A10},
-    {"permission denied", OF_ACTIVE, VERDICT_A06},
+    {"permission denied", OF_ACTIVE_IPV4, VERDICT_A06},
     {"may not call from port", OF_ACTIVE, VERDICT_A06},
     {"unable to service port", OF_ACTIVE, VERDICT_A06},
     {"disabled", OF_ACTIVE, VERDICT_A09},
@@ -43,7 +44,9 @@ static const struct {
 bool
 matrix_judge_words(struct work *w, const struct attempt *a)
 {
-	unsigned whose = attempt_is_active(a) ? OF_ACTIVE : OF_PASSIVE;
+	unsigned whose = !attempt_is_active(a)           ? OF_PASSIVE
+			 : a->peer.ss_family == AF_INET6 ? OF_ACTIVE & ~OF_ACTIVE_IPV4
+							 : OF_ACTIVE_IPV4;
 	enum outcome outcome = attempt_outcome(a);
 
 	if (outcome != OUTCOME_DECLINED && outcome != OUTCOME_DENIED &&
@@ -70,6 +73,13 @@ some_get_through(const struct work *w)
 
 	return e.of[OUTCOME_WORKS] + s.of[OUTCOME_WORKS] >
 	       e.of[OUTCOME_DENIED] + s.of[OUTCOME_DENIED];
+}
+
+/* The call was taken and came to nothing, and the server knows nothing of it. */
+static bool
+is_hollow(const struct attempt *a)
+{
+	return a->answer < 400;
 }
 
 /* The second call reached the server from another address than the first: who replaced
@@ -132,6 +142,13 @@ judge_denied(struct work *w, const struct trial *t)
 	unsigned port = address_port(&a->used), lost = taken_unheard(w);
 	struct verdict v;
 
+	if (is_hollow(a)) {
+		matrix_found(w, VERDICT_P25, VERDICT_LIKELY,
+		    "Your call to port %u was taken, and ended at once without a byte, "
+		    "while the server went on to wait for it.",
+		    (unsigned)address_port(&a->used));
+		return;
+	}
 	if (matrix_judge_words(w, a))
 		return;
 	verdict_judge(a, 1, &v);

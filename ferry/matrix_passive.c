@@ -35,17 +35,48 @@ is_unanswered(const struct work *w, const struct pick *p)
 	return e.of[OUTCOME_UNANSWERED] + s.of[OUTCOME_UNANSWERED] > 0;
 }
 
+/* The trial that was not answered, if the same command was in the same session before. */
+static const struct trial *
+broke_later(const struct work *w, const struct pick *p)
+{
+	const struct trial *before = NULL;
+
+	for (size_t i = 0; i < w->c->n_trials; i++) {
+		const struct trial *t = &w->c->trials[i];
+
+		if (!matrix_matches(w->c, t, p) || attempt_is_active(&t->a))
+			continue;
+		if (attempt_outcome(&t->a) == OUTCOME_UNANSWERED)
+			return before != NULL && before->visit == t->visit &&
+				       before->a.mode == t->a.mode
+				   ? before
+				   : NULL;
+		before = t;
+	}
+	return NULL;
+}
+
 static void
 judge_unanswered(struct work *w, const struct pick *p)
 {
+	const struct trial *before = broke_later(w, p);
 	struct tally pasv = matrix_count(w, p, WAY_PASV);
 	struct pick tls = {.family = p->family, .port = p->port, .tls = 1};
 	bool other = tally_through(&pasv) > 0 ||
 		     (p->tls == 0 && matrix_passive_state(w, &tls) == STATE_WORKS);
 
+	if (before != NULL && attempt_outcome(&before->a) == OUTCOME_SILENT) {
+		matrix_found(w, VERDICT_L01, VERDICT_LIKELY,
+		    "The command connection was left alone for %.1f s, while a call to a "
+		    "passive port went without an answer, and then it was dead: a router "
+		    "on "
+		    "the way forgets silent connections so soon.",
+		    before->a.seconds);
+		return;
+	}
 	matrix_found(w, VERDICT_M05, other ? VERDICT_CERTAIN : VERDICT_LIKELY,
-	    "The command connection froze at EPSV or PASV, which the server answers in "
-	    "other sessions%s.",
+	    "The command connection froze or broke at EPSV or PASV, which the server "
+	    "answers in other sessions%s.",
 	    other ? "; asked in another way it works" : " at most");
 }
 
@@ -142,9 +173,13 @@ judge_blind_helper(struct work *w, const struct pick *clear, const struct pick *
 static void
 judge_meddler(struct work *w, const struct pick *clear)
 {
+	struct tally e = matrix_count(w, clear, WAY_EPSV),
+		     s = matrix_count(w, clear, WAY_PASV);
+
 	if (is_unanswered(w, clear))
 		judge_unanswered(w, clear);
-	else
+	else if (e.of[OUTCOME_DENIED] + s.of[OUTCOME_DENIED] ==
+		 0) /* the server says why */
 		matrix_found(w, VERDICT_M06, VERDICT_LIKELY,
 		    "Passive mode works where the session is encrypted, and not in "
 		    "clear.");

@@ -7,6 +7,7 @@
 #include "address.h"
 #include "own.h"
 
+#define MANY_CALLS 8   /* it is no chance that just the first of so many got through */
 #define SLOW_DIAL 0.9  /* such a call was repeated: the first packet was lost */
 #define QUICK_DIAL 0.5 /* ... if others take less than this */
 #define ABSENT_SECONDS 2.5
@@ -220,12 +221,14 @@ judge_shut_kind(struct work *w, const struct pick *p, enum outcome outcome)
 static bool
 judge_second_connection(struct work *w, const struct visit *v)
 {
-	if (v == NULL || v->hops.command[0].kind != HOP_SILENT)
+	enum hop_kind kind = v == NULL ? HOP_UNKNOWN : v->hops.command[0].kind;
+
+	if (kind != HOP_SILENT && kind != HOP_REFUSED && kind != HOP_REJECTED)
 		return false;
 	matrix_found(w, VERDICT_L05, VERDICT_LIKELY,
 	    "While one command connection is open, a second call to the very same port "
-	    "%u gets no answer either: the firewall counts connections of one address.",
-	    v->port);
+	    "%u %s: the firewall counts connections of one address.",
+	    v->port, kind == HOP_SILENT ? "gets no answer either" : "is refused too");
 	return true;
 }
 
@@ -359,6 +362,15 @@ judge_losses(struct work *w, const struct samples *s)
 		f->weight = WEIGHT_ODDITY;
 }
 
+static void
+judge_used_up(struct work *w, const struct samples *s)
+{
+	matrix_found(w, VERDICT_L05, VERDICT_LIKELY,
+	    "The first calls to passive ports got through at once, and later ones late "
+	    "or never, whatever the port: %u of %u in all.",
+	    s->good, s->good + s->bad);
+}
+
 void
 matrix_judge_partly(struct work *w, const struct pick *p)
 {
@@ -373,7 +385,9 @@ matrix_judge_partly(struct work *w, const struct pick *p)
 	block = is_block(&s, true) || is_block(&s, false);
 	if (judge_second_connection(w, v))
 		return;
-	if (has_losses(&s) && !is_used_up(&s, true, 3))
+	if (s.n >= MANY_CALLS && s.good <= 2 && is_used_up(&s, false, 1))
+		judge_used_up(w, &s);
+	else if (has_losses(&s) && !is_used_up(&s, true, 3))
 		judge_losses(w, &s);
 	else if (block && !has_losses(&s))
 		matrix_found(w, VERDICT_P14,
@@ -382,10 +396,7 @@ matrix_judge_partly(struct work *w, const struct pick *p)
 		    "%u. Those to ports %u to %u did not.",
 		    s.good, s.good + s.bad, good_low, good_high, bad_low, bad_high);
 	else if (is_used_up(&s, true, 2))
-		matrix_found(w, VERDICT_L05, VERDICT_LIKELY,
-		    "The first calls to passive ports got through at once, and later "
-		    "ones late or never, whatever the port: %u of %u in all.",
-		    s.good, s.good + s.bad);
+		judge_used_up(w, &s);
 	else
 		matrix_found(w, VERDICT_H06, VERDICT_LIKELY,
 		    "%u of %u calls to passive ports got through, and the numbers of the "

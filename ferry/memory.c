@@ -138,6 +138,19 @@ memory_event(struct memory *m, const struct ferry_event *ev)
 		m->seen.failed[ev->mode] = way_how_of(ev);
 }
 
+bool
+memory_failed(const struct memory *m, enum ferry_mode way)
+{
+	return m->seen.failed[way] != HOW_NONE;
+}
+
+void
+memory_carry(struct memory *m, const struct way *seen)
+{
+	for (int i = 0; i <= FERRY_MODE_PORT; i++)
+		m->seen.failed[i] = seen->failed[i];
+}
+
 static void
 store(struct memory *m, const struct way_key *key, const struct way *way)
 {

@@ -39,6 +39,11 @@ void memory_event(struct memory *m, const struct ferry_event *ev);
 /* An operation ended so. */
 void memory_settle(struct memory *m, int result);
 
+/* Was this way tried in this session, and did it fail? */
+bool memory_failed(const struct memory *m, enum ferry_mode way);
+/* The session follows one that broke, in which these ways failed. */
+void memory_carry(struct memory *m, const struct way *seen);
+
 /* Does the file say that only the other family works? */
 bool memory_is_elsewhere(const struct memory *m);
 /* Does it say that only active mode works? */

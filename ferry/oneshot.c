@@ -330,7 +330,7 @@ get_from(struct work *w, size_t first)
 		return;
 	/* not tried: a new session may serve it, or tell why it cannot */
 	if (n > 1 && rc != -FERRY_EABORTED &&
-	    (rc != -FERRY_EDATA || detour_find(&w->detour, &w->s, &one->t, rc)))
+	    (detour_find(&w->detour, &w->s, &one->t, rc) || rc != -FERRY_EDATA))
 		rc = work_open(w, &one->t);
 	if (rc == 0) {
 		const struct download d = download_of(w, one);

@@ -28,6 +28,7 @@ struct pen {
 	remedy_cb *cb;
 	void *user;
 	const struct visit *visit; /* or NULL */
+	unsigned call_low, call_high; /* the ports for the server's calls */
 	bool v6;
 	const char *ip;                /* "ip" or "ip6", as nftables says */
 	const char *tables;            /* "iptables" or "ip6tables" */
@@ -107,6 +108,8 @@ sharpen(struct pen *p)
 		address_text(&d->server_inner, p->inner);
 	if (d->seen.ss_family != AF_UNSPEC)
 		address_text(&d->seen, p->seen);
+	p->call_low = p->c->active_high != 0 ? p->c->active_low : ACTIVE_LOW;
+	p->call_high = p->c->active_high != 0 ? p->c->active_high : ACTIVE_HIGH;
 	p->low = d->range_low > 0 ? d->range_low : LOW;
 	p->high = d->range_low > 0 ? d->range_high : HIGH;
 	write_range(p->low, p->high, '-', p->range, sizeof p->range);
@@ -172,6 +175,26 @@ give_host_firewall(const struct pen *p)
 	give(p, ADMIN, SERVER, "firewalld", false,
 	    "firewall-cmd --permanent --add-port=%s/tcp && firewall-cmd --reload",
 	    p->range);
+}
+
+/* The same over IPv6. What a translation of prefixes shows is no address of the router's,
+ * so here it has to be named. */
+static void
+give_dnat_ipv6(const struct pen *p, const char *who, const char *place, const char *table,
+    const char *only, unsigned low, unsigned high, const char *to)
+{
+	give(p, who, place, "nftables", true,
+	    "nft add table ip6 %s\n"
+	    "nft 'add chain ip6 %s inward { type nat hook prerouting priority dstnat; "
+	    "}'\n"
+	    "nft add rule ip6 %s inward ip6 daddr %s tcp dport %u-%u dnat to %s\n"
+	    "nft insert rule inet filter forward ct status dnat accept",
+	    table, table, table, only, low, high, to);
+	give(p, who, place, "iptables", true,
+	    "ip6tables -t nat -I PREROUTING -p tcp -d %s --dport %u:%u -j DNAT "
+	    "--to-destination %s\n"
+	    "ip6tables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
+	    only, low, high, to);
 }
 
 /* Calls to a router's own address go on to a machine behind it: for nftables by the name
@@ -305,8 +328,25 @@ use_pasv(const struct pen *p)
 }
 
 static void
+use_active(const struct pen *p)
+{
+	if (p->f->weight != WEIGHT_PASSIVE) {
+		say(p, YOU, "ferry uses EPSV, where the server knows that.");
+		return;
+	}
+	if (p->d->active_works)
+		say(p, YOU, "Active mode works: ferry get --active URL.");
+	say(p, ADMIN, "If passive mode was switched off, switch it on:");
+	give(p, ADMIN, SERVER, "ferryd and vsftpd", false, "pasv_enable=YES");
+}
+
+static void
 try_tls(const struct pen *p)
 {
+	if (p->f->code == VERDICT_M05 && p->d->passive_works)
+		say(p, YOU,
+		    "ferry finds the way that is left by itself and remembers it; "
+		    "ferry get --mode pasv URL saves the wait.");
 	say(p, YOU,
 	    "Encryption hides the commands from whatever meddles with them: ferry get "
 	    "--tls URL, where the server has it.");
@@ -366,7 +406,7 @@ static void
 give_active(const struct pen *p, bool outer)
 {
 	give(p, YOU, OWN, "ferry", false,
-	    "ferry get --active --active-ports %d-%d%s%s URL", ACTIVE_LOW, ACTIVE_HIGH,
+	    "ferry get --active --active-ports %u-%u%s%s URL", p->call_low, p->call_high,
 	    outer ? " --active-address " : "", outer ? p->seen : "");
 }
 
@@ -394,19 +434,19 @@ open_inward(const struct pen *p)
 		    "active mode is a must, let the server's calls in:");
 	give_active(p, false);
 	give(p, YOU, OWN, "nftables", false,
-	    "nft insert rule inet filter input %s saddr %s tcp dport %d-%d ct state new "
+	    "nft insert rule inet filter input %s saddr %s tcp dport %u-%u ct state new "
 	    "accept",
-	    p->ip, p->server, ACTIVE_LOW, ACTIVE_HIGH);
-	give(p, YOU, OWN, "ufw", false, "ufw allow proto tcp from %s to any port %d:%d",
-	    p->server, ACTIVE_LOW, ACTIVE_HIGH);
+	    p->ip, p->server, p->call_low, p->call_high);
+	give(p, YOU, OWN, "ufw", false, "ufw allow proto tcp from %s to any port %u:%u",
+	    p->server, p->call_low, p->call_high);
 	give(p, YOU, OWN, "firewalld", false,
 	    "firewall-cmd --permanent --add-rich-rule='rule family=%s source address=%s "
-	    "port port=%d-%d protocol=tcp accept' && firewall-cmd --reload",
-	    p->v6 ? "ipv6" : "ipv4", p->server, ACTIVE_LOW, ACTIVE_HIGH);
+	    "port port=%u-%u protocol=tcp accept' && firewall-cmd --reload",
+	    p->v6 ? "ipv6" : "ipv4", p->server, p->call_low, p->call_high);
 	give(p, YOU, OWN_ROUTER, "nftables", false,
-	    "nft insert rule inet filter forward %s saddr %s tcp dport %d-%d ct state "
+	    "nft insert rule inet filter forward %s saddr %s tcp dport %u-%u ct state "
 	    "new accept",
-	    p->ip, p->server, ACTIVE_LOW, ACTIVE_HIGH);
+	    p->ip, p->server, p->call_low, p->call_high);
 	if (p->f->certainty == VERDICT_CERTAIN)
 		return;
 	say(p, ADMIN,
@@ -433,8 +473,16 @@ forward_inward(const struct pen *p)
 		    "active mode is a must, name your router's address and forward ports "
 		    "in the router:");
 	give_active(p, true);
-	give_dnat(
-	    p, YOU, OWN_ROUTER, "ferry_active", "", ACTIVE_LOW, ACTIVE_HIGH, p->own);
+	say(p, YOU,
+	    "If that is not the address of your own router, your provider translates too "
+	    "(CGNAT, two routers in a row): each of them has to forward, or no mode but "
+	    "passive mode is possible.");
+	if (p->v6)
+		give_dnat_ipv6(p, YOU, OWN_ROUTER, "ferry_active", p->seen, p->call_low,
+		    p->call_high, p->own);
+	else
+		give_dnat(p, YOU, OWN_ROUTER, "ferry_active", "", p->call_low,
+		    p->call_high, p->own);
 }
 
 static void
@@ -482,8 +530,11 @@ keep_source(const struct pen *p)
 static void
 announce(const struct pen *p)
 {
-	const char *address =
-	    p->v6 || address_is_inner(&p->visit->peer) ? "PUBLIC-ADDRESS" : p->server;
+	const struct visit *v = p->v6 ? visit_over(p->c, AF_INET) : p->visit;
+	char text[ADDRESS_TEXT_MAX];
+	const char *address = v == NULL || address_is_inner(&v->peer)
+				  ? "PUBLIC-ADDRESS"
+				  : address_text(&v->peer, text);
 
 	say(p, YOU,
 	    "ferry calls the right address by itself; in other programs EPSV helps.");
@@ -496,8 +547,9 @@ announce_inside(const struct pen *p)
 {
 	say(p, ADMIN,
 	    "Inside its own network the server should not announce its public address, "
-	    "unless the router leads such calls back in (hairpin NAT): run a second one "
-	    "without pasv_address for the inside, or tell the programs to use EPSV.");
+	    "unless the router leads such calls back in (hairpin NAT). Where it has no "
+	    "option for that, the programs should use EPSV.");
+	give(p, ADMIN, SERVER, "ferryd", false, "pasv_own_for_private=YES");
 }
 
 static void
@@ -544,6 +596,20 @@ resume(const struct pen *p)
 	    "of sessions is short, make it longer; only if nothing else helps, do "
 	    "without:");
 	give(p, ADMIN, SERVER, "ferryd and vsftpd", false, "require_ssl_reuse=NO");
+}
+
+static void
+encrypt(const struct pen *p)
+{
+	if (p->f->weight == WEIGHT_ODDITY)
+		say(p, YOU,
+		    "--tls never goes on in clear. Ask the server's administrator and "
+		    "your own whether a firewall that reads along forbids AUTH TLS.");
+	else
+		say(p, YOU,
+		    "If its administrator confirms the certificate: --accept-new, --pin "
+		    "or "
+		    "--cacert.");
 }
 
 static void
@@ -610,6 +676,7 @@ static const struct {
     {VERDICT_P20, no_helper, NULL},
     {VERDICT_T01, no_helper, NULL},
     {VERDICT_P22, use_pasv, NULL},
+    {VERDICT_P23, use_active, NULL},
     {VERDICT_M05, try_tls, NULL},
     {VERDICT_M06, try_tls, NULL},
     {VERDICT_L05, let_more_in, NULL},
@@ -646,6 +713,7 @@ static const struct {
     {VERDICT_L02, serve_longer, NULL},
     {VERDICT_L03, mtu, NULL},
     {VERDICT_T03, resume, NULL},
+    {VERDICT_T08, encrypt, NULL},
     {VERDICT_C02, command_port, NULL},
     {VERDICT_C03, command_port, NULL},
     {VERDICT_C04, command_port, NULL},
@@ -663,7 +731,6 @@ static const struct {
     {VERDICT_P09, NULL,
 	"Its administrator should know that the answer is not as RFC 959 and RFC 2428 "
 	"want it."},
-    {VERDICT_P23, NULL, "ferry uses EPSV, where the server knows that."},
     {VERDICT_T05, NULL, "Its administrator should allow PROT P, which ferry uses."},
     {VERDICT_T06, NULL, "Its administrator should allow data connections without ALPN."},
     {VERDICT_T07, NULL,
@@ -674,9 +741,6 @@ static const struct {
 	"passive ports too, or on none."},
     {VERDICT_M08, NULL,
 	"Use passive mode with EPSV, which is the default: nothing needs to change."},
-    {VERDICT_T08, NULL,
-	"If its administrator confirms the certificate: --accept-new, --pin or "
-	"--cacert."},
     {VERDICT_V02, NULL, "ferry goes on over IPv4; other programs: option -4."},
 };
 

@@ -158,6 +158,10 @@ on_event(const struct ferry_event *ev, void *user)
 {
 	struct session *s = user;
 
+	if (ev->kind == FERRY_EV_CONNECTED && ev->channel == FERRY_CONTROL) {
+		s->own = ev->local;
+		s->peer = ev->remote;
+	}
 	memory_event(&s->memory, ev);
 	view_event(ev, &s->view);
 }

@@ -30,6 +30,8 @@ struct session {
 					password */
 	struct trust trust;          /* what is known of the server */
 	struct memory memory;        /* which way worked before */
+	/* ends of the command connection, or of the last one */
+	struct sockaddr_storage own, peer;
 	bool stopping;               /* ^C was typed once in this operation */
 	bool drops_at_once;          /* the first ^C ends the connection too */
 	const char *prompt_password; /* text of the question */

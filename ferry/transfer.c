@@ -46,6 +46,21 @@ fetch_mtime(struct session *s, const struct download *d, struct local_sink *sink
 		sink->mtime = mtime;
 }
 
+/* There was no data connection with the server: what came, came from somebody else, and
+ * must not be gone on with. What has left us cannot be taken back, so then it is not
+ * tried again. */
+static int
+drop_foreign(struct session *s, struct local_sink *sink, uint64_t offset)
+{
+	_cleanup_free_ char *why = NULL;
+
+	if (s->view.data_bytes == 0 || local_sink_rewind(sink, offset))
+		return -FERRY_EDATA;
+	why = session_error(s, -FERRY_EDATA);
+	return session_fail(s, -FERRY_ESHORT, "%s; what came was not the server's",
+	    why == NULL ? "" : why);
+}
+
 static int
 download_into(
     struct session *s, const struct download *d, struct local_sink *sink, uint64_t offset)
@@ -61,7 +76,7 @@ download_into(
 	view_end(&s->view);
 	if (rc == 0)
 		fetch_mtime(s, d, sink);
-	return rc;
+	return rc == -FERRY_EDATA ? drop_foreign(s, sink, offset) : rc;
 }
 
 /* The part stays: say how to go on with it. */
@@ -260,7 +275,10 @@ upload_from(struct session *s, const struct upload *u, struct local_source *src)
 	view_end(&s->view);
 	if (rc == -FERRY_ELOCAL && *src->error != '\0')
 		fail_local(s, rc, u->local, src->error);
-	return rc;
+	/* what was read from a pipe cannot be read again */
+	return rc == -FERRY_EDATA && src->size < 0 && s->view.data_bytes > 0
+		   ? -FERRY_ESHORT
+		   : rc;
 }
 
 int

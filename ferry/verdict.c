@@ -130,6 +130,9 @@ outcome_of_open(const struct attempt *a)
 {
 	if (a->answer == 425 || a->answer == 426 || a->answer == 521 || a->answer == 522)
 		return OUTCOME_DENIED;
+	/* somebody hung up at once, and it was not the server */
+	if (a->done && a->bytes == 0 && a->result == -FERRY_EDATA)
+		return OUTCOME_DENIED;
 	if (!a->done && a->bytes == 0 && a->result == -FERRY_ESTALLED)
 		return OUTCOME_STALLED;
 	/* we had seen enough (ELOCAL), or something else went wrong */
@@ -195,7 +198,8 @@ judge_transfer(const struct attempt *a, struct verdict *v)
 		return;
 	if (a->done && (a->result == -FERRY_ETIMEOUT || a->result == -FERRY_ECLOSED))
 		find(v, VERDICT_L01, VERDICT_LIKELY);
-	if (!a->done && a->bytes == 0 && a->result == -FERRY_ESTALLED)
+	/* what we sent went into the void, or what we were to get never came */
+	if ((a->done || a->bytes == 0) && a->result == -FERRY_ESTALLED)
 		find(v, VERDICT_L03, VERDICT_LIKELY);
 }
 
@@ -382,7 +386,8 @@ draw_transfer_advice(const struct verdict *v, struct draw *d)
 		    "that says so is filtered.");
 		draw_advice(d, "Admin, do:",
 		    "let ICMP \"fragmentation needed\" pass, or clamp the MSS in the "
-		    "router; on a Linux server: sysctl net.ipv4.tcp_mtu_probing=1.");
+		    "router; on the sender, if it runs Linux: sysctl "
+		    "net.ipv4.tcp_mtu_probing=1.");
 	}
 }
 

@@ -95,6 +95,7 @@ on_connected(struct view *v, const struct ferry_event *ev)
 static void
 on_progress(struct view *v, const struct ferry_event *ev)
 {
+	v->data_bytes = ev->bytes;
 	if (!v->hash) {
 		progress_update(&v->progress, ev->bytes, ev->size, ev->time);
 		return;

@@ -52,7 +52,8 @@ way_how_of(const struct ferry_event *ev)
 		return ev->error == FERRY_EREFUSED || ev->error == FERRY_EUNSUPPORTED ||
 			       ev->error == FERRY_ETEMPORARY
 			   ? HOW_DENIED
-			   : HOW_OTHER;
+		       : ev->error == FERRY_ETIMEOUT ? HOW_SILENT
+						     : HOW_OTHER;
 	case ETIMEDOUT:
 		return HOW_SILENT;
 	case ECONNREFUSED:

@@ -105,16 +105,20 @@ likely(enum failure_code code)
 }
 
 static struct failure_verdict
-judge_dialled(int error)
+judge_dialled(const struct failure *f)
 {
-	switch (error) {
+	switch (f->error) {
 	case ECONNREFUSED:
 	case EHOSTUNREACH:
 	case ENETUNREACH:
 	case ENOPROTOOPT:
 	case ECONNRESET:
 		return likely(CODE_A03);
-	case EACCES: /* ICMPv6 says so too */
+	case EACCES:
+		/* so says ICMPv6, in a packet from anywhere on the way */
+		if (f->peer.family == AF_INET6)
+			return likely(CODE_A03);
+		return likely(CODE_A07);
 	case EPERM:
 		return likely(CODE_A07);
 	case EADDRINUSE:
@@ -150,7 +154,7 @@ failure_judge(const struct failure *f)
 	case FAILURE_FULL:
 		return certain(CODE_P15);
 	case FAILURE_DIALLED:
-		return judge_dialled(f->error);
+		return judge_dialled(f);
 	case FAILURE_BIND:
 		return certain(CODE_A06);
 	case FAILURE_NAMED:

@@ -28,6 +28,9 @@
 #define STRANGERS_LOGGED 10
 /* Milliseconds. */
 #define HOLD_MAX 16
+/* When a stranger has called, the client most likely has, through another address of its
+ * own: then it is told soon, and need not wait for accept_timeout to hear why. */
+#define STRANGER_MS 5000
 
 static void
 data_enter(struct session *s, enum data_state state)
@@ -361,6 +364,18 @@ may_prove_itself(const struct session *s)
 	return conf_trusts_resumed(s->conf) && s->private;
 }
 
+static void on_nobody_came(uv_timer_t *timer);
+
+static void
+await_call(struct session *s)
+{
+	uint64_t wait = s->conf->accept_timeout * 1000;
+
+	if (s->data.strangers > 0 && wait > STRANGER_MS)
+		wait = STRANGER_MS;
+	uv_timer_start(&s->data.timer, on_nobody_came, wait, 0);
+}
+
 static void
 stranger(struct session *s, const struct endpoint *peer)
 {
@@ -368,7 +383,10 @@ stranger(struct session *s, const struct endpoint *peer)
 
 	diagnosis_rejected(s, peer, "address");
 	s->data.stranger = *peer;
-	if (s->data.strangers++ >= STRANGERS_LOGGED)
+	if (s->data.strangers++ == 0 && s->data.wanted &&
+	    uv_timer_get_due_in(&s->data.timer) > STRANGER_MS)
+		await_call(s);
+	if (s->data.strangers > STRANGERS_LOGGED)
 		return;
 	endpoint_format(peer, text);
 	log_event(LOG_NOTICE, s->id, "stranger peer=%s port=%u: closed unread", text,
@@ -536,6 +554,7 @@ on_nobody_came(uv_timer_t *timer)
 	const struct conf *conf = s->conf;
 	enum failure_cause why = why_nobody_came(&s->data);
 	char text[384], peer[ENDPOINT_TEXT_MAX];
+	uint64_t took = uv_now(s->worker->loop) - s->data.listened_at;
 
 	endpoint_format_address(&s->peer, peer);
 	if (why == FAILURE_UNPROVED)
@@ -553,7 +572,7 @@ on_nobody_came(uv_timer_t *timer)
 		snprintf(text, sizeof(text),
 		    "Nobody came to my port %u in %llu s from %s; I refused calls from "
 		    "other addresses (%u). Is there a NAT with several on your side?",
-		    s->data.target.port, (unsigned long long)conf->accept_timeout, peer,
+		    s->data.target.port, (unsigned long long)(took + 500) / 1000, peer,
 		    s->data.strangers);
 	else
 		snprintf(text, sizeof(text),
@@ -771,7 +790,7 @@ data_begin(struct session *s)
 	case DATA_SECURING: /* its end hands it over */
 		break;
 	case DATA_LISTENING:
-		uv_timer_start(&d->timer, on_nobody_came, conf->accept_timeout * 1000, 0);
+		await_call(s);
 		break;
 	case DATA_ADDRESSED:
 		uv_timer_start(

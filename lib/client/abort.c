@@ -54,6 +54,11 @@ calm(struct ferry *h)
 		return x->calm_result;
 	if (h->op.aborting)
 		return fail_aborted(h);
+	if (h->xfer.data_end) {
+		transfer_restart(h);
+		return ladder_failed(h, FERRY_ECLOSED, 0,
+		    "it was closed at once, and the server said nothing of it");
+	}
 	snprintf(text, sizeof(text), "nobody called our port %u in %.1f s",
 	    h->data.local.port, h->timer[FERRY_TIMER_ACCEPT] / 1000.0);
 	transfer_restart(h);

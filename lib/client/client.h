@@ -40,7 +40,12 @@
 #define KNOWN_CONNECT_MS 8000  /* the same for a way that is known to work from here */
 #define CALM_MS 35000       /* to be in step again after ABOR: servers dial for 30 s */
 #define CALM_GRACE_MS 2000  /* for each reply to ABOR, before NOOP is sent as a mark */
+#define QUIT_MS 5000        /* for a word of goodbye */
 #define ABORT_REPLY_MS 5000 /* for the reply under way when ferry_abort() comes */
+#define WAY_REPLY_MS 20000  /* to EPSV in automatic mode: a router may swallow it */
+#define FOREIGN_DOWNLOAD_MAX (64u << 10) /* bytes of one who is not the server */
+#define FOREIGN_UPLOAD_MAX (4u << 20)    /* and that such a one takes */
+#define HOLLOW_MS 10000     /* for the final reply, when no data connection lasted */
 #define PROGRESS_MS 50      /* between two progress events */
 #define MANY_WINDOW 32 /* files of ferry_get_many() that are asked for ahead of time */
 
@@ -90,6 +95,7 @@ struct control {
 	bool broken;          /* what comes is not FTP any more: close it */
 	bool corked;          /* commands are collected: nothing is sent yet */
 	msec deadline;        /* for the next reply */
+	msec since;           /* when the wait for it began */
 	struct buf sent;      /* the last command as it may be shown */
 	struct buf goodbye;   /* text of a 421 */
 };
@@ -191,6 +197,7 @@ struct transfer {
 	int final;       /* code of the final reply, or 0 */
 	msec began;
 	msec stall;    /* deadline for the next byte */
+	msec hollow;   /* deadline for the final reply, when nothing came or broke */
 	msec progress; /* when the last progress event was sent */
 	/* XFER_CALM */
 	bool calm_next_rung; /* then go on with the ladder */
@@ -430,6 +437,8 @@ void control_flush(struct ferry *h);
 int control_next(struct ferry *h, bool *ret_got, int *ret_errno);
 /* Starts and stops the wait for a reply. */
 void control_await(struct ferry *h);
+/* Not longer than that, if there is a limit at all. */
+void control_hurry(struct ferry *h, unsigned ms);
 void control_rest(struct ferry *h);
 bool control_has_input(const struct ferry *h);
 /* What to poll for. */
@@ -453,6 +462,8 @@ ssize_t data_recv(struct ferry *h, void *p, size_t n);
 ssize_t data_send(struct ferry *h, const void *p, size_t n);
 /* The end of an upload, as the server shall see it. 0 or FERRY_AGAIN. */
 int data_finish(struct ferry *h);
+/* Bytes of an upload at its end which the other side has not confirmed. */
+unsigned data_unsent(const struct ferry *h);
 /* What to poll for instead of the usual. */
 short data_events(const struct ferry *h, short usual);
 /* error: positive code or 0. reset: the peer shall see a failure, not an end of file. */
@@ -469,6 +480,12 @@ int ladder_reply(struct ferry *h);
 int ladder_work(struct ferry *h, bool *ret_moved);
 /* The present way failed; text says why. Goes on with the next one, if there is one. */
 int ladder_failed(struct ferry *h, int error, int sys_errno, const char *text);
+/* The same, and there is no next one in this operation: what the caller gave or got
+ * cannot be taken back. */
+int ladder_over(struct ferry *h, int error, int sys_errno, const char *text);
+/* The command connection is lost, by this error. If it happened while the answer to EPSV
+ * or the like was awaited, that way is told to have failed. */
+void ladder_lost(struct ferry *h, int error);
 /* Does the mode that the caller has set include this way? */
 bool ladder_allows(const struct ferry *h, enum ferry_mode mode);
 void ladder_worked(struct ferry *h);

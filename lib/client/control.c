@@ -268,7 +268,17 @@ control_flush(struct ferry *h)
 void
 control_await(struct ferry *h)
 {
+	h->control.since = now_ms();
 	h->control.deadline = deadline_in(h->timer[FERRY_TIMER_REPLY]);
+}
+
+void
+control_hurry(struct ferry *h, unsigned ms)
+{
+	msec soon = now_ms() + ms;
+
+	if (h->control.deadline > soon)
+		h->control.deadline = soon;
 }
 
 void

@@ -5,8 +5,10 @@
  */
 #include "client.h"
 
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
@@ -373,4 +375,15 @@ data_close(struct ferry *h, int error, bool reset)
 	d->deadline = 0;
 	if (was_open)
 		data_event(h, FERRY_EV_CLOSED, error, 0);
+}
+
+unsigned
+data_unsent(const struct ferry *h)
+{
+	int left = 0;
+
+	if (h->data.fd < 0 || ioctl(h->data.fd, SIOCOUTQ, &left) < 0 || left < 1)
+		return 0;
+	/* the end of the stream counts for one */
+	return (unsigned)left - 1;
 }

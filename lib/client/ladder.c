@@ -237,8 +237,8 @@ verdict(struct ferry *h)
 	    advice(h));
 }
 
-int
-ladder_failed(struct ferry *h, int error, int sys_errno, const char *text)
+static void
+way_failed(struct ferry *h, int error, int sys_errno, const char *text)
 {
 	struct ladder *l = &h->ladder;
 
@@ -256,7 +256,33 @@ ladder_failed(struct ferry *h, int error, int sys_errno, const char *text)
 		      });
 	if (h->has_worked && h->worked == l->now)
 		ladder_forget(h);
+}
+
+int
+ladder_failed(struct ferry *h, int error, int sys_errno, const char *text)
+{
+	way_failed(h, error, sys_errno, text);
 	return ladder_next(h);
+}
+
+int
+ladder_over(struct ferry *h, int error, int sys_errno, const char *text)
+{
+	way_failed(h, error, sys_errno, text);
+	return verdict(h);
+}
+
+void
+ladder_lost(struct ferry *h, int error)
+{
+	char text[80] = "the command connection broke";
+
+	if (h->xfer.state != XFER_LADDER || h->data.fd >= 0)
+		return;
+	if (error == FERRY_ETIMEOUT)
+		snprintf(text, sizeof(text), "the command was not answered in %.1f s",
+		    (double)(now_ms() - h->control.since) / 1000);
+	way_failed(h, error, 0, text);
 }
 
 static int
@@ -401,6 +427,7 @@ static int
 begin_rung(struct ferry *h, enum ferry_mode mode)
 {
 	struct ladder *l = &h->ladder;
+	int r;
 
 	l->now = mode;
 	event_emit(h, (struct ferry_event){
@@ -409,9 +436,12 @@ begin_rung(struct ferry *h, enum ferry_mode mode)
 			  .mode = mode,
 			  .text = is_known_way(h) ? h->first_why : NULL,
 		      });
-	if (mode_is_active(mode))
-		return send_port(h, mode);
-	return op_send(h, h->op.state, mode_name(mode), NULL);
+	r = mode_is_active(mode) ? send_port(h, mode)
+				 : op_send(h, h->op.state, mode_name(mode), NULL);
+	/* firewalls are known that swallow EPSV, or its answer */
+	if (r == FERRY_AGAIN && h->mode == FERRY_MODE_AUTO)
+		control_hurry(h, WAY_REPLY_MS);
+	return r;
 }
 
 int

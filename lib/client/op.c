@@ -274,6 +274,25 @@ step_control(struct ferry *h, bool *ret_moved)
 	return FERRY_AGAIN;
 }
 
+/* All was sent and the server says nothing: has it come there? */
+static int
+fail_late_end(struct ferry *h, const char *sent)
+{
+	unsigned left = h->xfer.upload ? data_unsent(h) : 0;
+
+	if (left > 0)
+		return fail(h, FERRY_ESTALLED, ETIMEDOUT,
+		    "%s: the last %u of %llu bytes sent never arrived, and %s said "
+		    "nothing in %.1f s",
+		    sent, left, (unsigned long long)h->xfer.wire, h->host,
+		    h->timer[FERRY_TIMER_REPLY] / 1000.0);
+	return fail(h, FERRY_ETIMEOUT, ETIMEDOUT,
+	    "%s: the data connection ended after %llu bytes, but %s did not confirm "
+	    "it in %.1f s",
+	    sent, (unsigned long long)h->xfer.bytes, h->host,
+	    h->timer[FERRY_TIMER_REPLY] / 1000.0);
+}
+
 static int
 fail_late_reply(struct ferry *h)
 {
@@ -284,16 +303,12 @@ fail_late_reply(struct ferry *h)
 		return fail_memory(h);
 	if (h->op.aborting)
 		return fail_aborted(h);
+	ladder_lost(h, FERRY_ETIMEOUT);
 	if (h->xfer.data_end)
-		return fail(h, FERRY_ETIMEOUT, ETIMEDOUT,
-		    "%s: the data connection ended after %llu bytes, but %s did not "
-		    "confirm "
-		    "it in %.1f s",
-		    sent, (unsigned long long)h->xfer.bytes, h->host,
-		    h->timer[FERRY_TIMER_REPLY] / 1000.0);
+		return fail_late_end(h, sent);
 	return fail(h, FERRY_ETIMEOUT, ETIMEDOUT, "%s (%s) did not answer %s in %.1f s",
 	    h->host, say_place(&h->control.remote, place), *sent ? sent : "the call",
-	    h->timer[FERRY_TIMER_REPLY] / 1000.0);
+	    (double)(now_ms() - h->control.since) / 1000);
 }
 
 static int
@@ -555,6 +570,7 @@ wait_data(struct ferry *h, struct waits *w)
 		wait_fd(w, d->fd, data_events(h, POLLOUT));
 	wait_until(w, d->deadline);
 	wait_until(w, x->stall);
+	wait_until(w, x->hollow);
 	wait_until(w, x->calm_end);
 }
 

@@ -103,6 +103,28 @@ progress(struct ferry *h)
 	move_event(h, FERRY_EV_PROGRESS);
 }
 
+/* Nothing came, or it broke while we sent. */
+static bool
+is_hollow(const struct ferry *h)
+{
+	const struct transfer *x = &h->xfer;
+
+	if (x->final || x->reused || x->tls_why[0] || many_pipelines(h))
+		return false;
+	return x->upload ? x->data_errno != 0 : x->bytes == 0 && x->size != 0;
+}
+
+static void
+await_final(struct ferry *h)
+{
+	unsigned reply = h->timer[FERRY_TIMER_REPLY] / 4 * 3;
+
+	control_await(h);
+	if (is_hollow(h))
+		h->xfer.hollow =
+		    now_ms() + (reply && reply < HOLLOW_MS ? reply : HOLLOW_MS);
+}
+
 /* The data connection has done its work, or broke: from now on the final reply is
  * awaited. */
 static void
@@ -117,7 +139,7 @@ data_over(struct ferry *h, int sys_errno)
 	move_event(h, FERRY_EV_PROGRESS);
 	move_event(h, FERRY_EV_DATA_END);
 	if (!x->final)
-		control_await(h);
+		await_final(h);
 }
 
 static int

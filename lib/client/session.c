@@ -511,9 +511,13 @@ ferry_login(struct ferry *h, const char *user, const char *password, const char 
 static int
 quit_begin(struct ferry *h)
 {
+	int r;
+
 	if (h->control.fd < 0)
 		return 0;
-	return op_send(h, 0, "QUIT", NULL);
+	r = op_send(h, 0, "QUIT", NULL);
+	control_hurry(h, QUIT_MS); /* a router may have forgotten the connection */
+	return r;
 }
 
 /* Whatever the server says: we go. */

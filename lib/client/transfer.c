@@ -32,7 +32,7 @@ transfer_restart(struct ferry *h)
 	x->data_errno = 0;
 	x->tls_why[0] = '\0';
 	x->final = 0;
-	x->stall = 0;
+	x->stall = x->hollow = 0;
 	coding_fresh(h);
 	transfer_set_state(h, XFER_LADDER);
 }
@@ -309,6 +309,8 @@ reply_425(struct ferry *h)
 		text = NULL;
 		return fail_memory(h);
 	}
+	if (h->xfer.bytes > 0)
+		return ladder_over(h, FERRY_ETEMPORARY, 0, text);
 	h->ladder.no_call = mode_is_active(h->ladder.now);
 	transfer_restart(h);
 	return ladder_failed(h, FERRY_ETEMPORARY, 0, text);
@@ -323,6 +325,16 @@ open_again(struct ferry *h)
 	return ladder_next(h);
 }
 
+/* Nobody came, the server says, so what moved all the same moved between us and somebody
+ * else. Much of it makes that unlikely: the number was chosen badly for a connection that
+ * broke. */
+static bool
+has_no_connection(const struct transfer *x)
+{
+	return x->final == 425 &&
+	       x->bytes <= (x->upload ? FOREIGN_UPLOAD_MAX : FOREIGN_DOWNLOAD_MAX);
+}
+
 static int
 refused(struct ferry *h)
 {
@@ -331,7 +343,7 @@ refused(struct ferry *h)
 
 	if (no_data && x->reused && x->bytes == 0 && !many_pipelines(h))
 		return open_again(h);
-	if (x->final == 425 && x->bytes == 0 && !many_pipelines(h))
+	if (has_no_connection(x) && !many_pipelines(h))
 		return reply_425(h);
 	/* MODE B: a file that failed in the middle has an end all the same, and then the
 	 * connection is of use again */
@@ -544,6 +556,20 @@ await_call(struct ferry *h, bool *ret_moved)
 	return abort_begin(h, -FERRY_EDATA, true);
 }
 
+/* The data connection ended at once, and the server says nothing of it: it may still wait
+ * for us, because somebody on the way took our call and hung up. */
+static int
+fail_hollow(struct ferry *h)
+{
+	static const char text[] =
+	    "it was closed at once, and the server said nothing of it";
+
+	h->xfer.hollow = 0;
+	if (h->xfer.bytes == 0)
+		return abort_begin(h, -FERRY_EDATA, true);
+	return abort_begin(h, ladder_over(h, FERRY_ECLOSED, 0, text), false);
+}
+
 /* The transfer command went out before it stood. The way has worked before, so its failure
  * is this transfer's and not the way's. */
 static int
@@ -584,6 +610,8 @@ run_work(struct ferry *h, bool *ret_moved)
 		return abort_begin(h, r, false);
 	if (x->data_end && x->final)
 		return transfer_judge(h);
+	if (x->data_end && deadline_over(x->hollow))
+		return fail_hollow(h);
 	return r;
 }
 
@@ -611,6 +639,7 @@ transfer_lost(struct ferry *h)
 {
 	const struct transfer *x = &h->xfer;
 
+	ladder_lost(h, FERRY_ECLOSED);
 	if (x->state == XFER_RUN && x->final)
 		return FERRY_AGAIN;
 	if (x->state == XFER_CALM && !x->calm_next_rung)

@@ -66,6 +66,13 @@ MORE = [
     more("at port 2100, closed range", "P12", port=2100, server=only_to("2100", "reject with tcp reset")),
     more("the lower half of the range is open", "P14", server=only_to("21, 50000-50499", "reject with tcp reset")),
     more("the middle of the range is open", "P14", server=only_to("21, 50300-50699", "reject with tcp reset")),
+    more("one connection per address, others are refused", "L05",
+         server=Router(forward=[KEEP, 'iifname "in0" accept', "ct count over 1 reject with tcp reset"])),
+    more("passive mode is switched off", "P23", options={"pasv_enable": "NO"}),
+    more("IPv6 behind NAT", "A01", families=(6,),
+         client=Router(snat=['meta nfproto ipv6 oifname "wan0" masquerade'])),
+    more("IPv6, the client's firewall forbids calls", "A03", families=(6,),
+         client=only_outward("reject with icmpv6 admin-prohibited")),
     more("every other call is refused", "H06", server=alternately("reject with tcp reset")),
     more("three calls and no more", "L05",
          server=Router(forward=[KEEP, 'iifname "in0" accept', "tcp dport 21 accept",
@@ -403,6 +410,15 @@ def test_a_proxy_that_takes_every_call(story):
     finally:
         box.close()
     assert [f["code"] for f in result["findings"]] == ["P25"] and result["exit"] == 4, result
+
+
+def test_a_name_with_an_address_that_is_silent(story):
+    """ferry gets through over IPv4; other programs may not, so it is told."""
+    one = story(more("half dual stack", "", families=(4, 6), named=True,
+                     server=Router(forward=["meta nfproto ipv6 reject with tcp reset"])))
+    result = one.doctor()
+    assert result["verdict"]["code"] == "C03" and result["exit"] == 13, result
+    assert "has an IPv6 address too" in result["findings"][0]["evidence"], result
 
 
 def test_nothing_listens_without_consent(story):

@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from harness import certs, ftp, net, netclients
+from harness import alg, certs, ftp, net, netclients
 from harness.server import wait_until
 from harness.terminal import Terminal
 from networks import KEEP, MASQUERADE, RANGE, only_outward, only_to
@@ -220,6 +220,18 @@ def test_a_link_that_takes_small_packets_only(place):
     assert not run.arrived and run.status == 8, run
     assert codes(run) == ["L03 likely"], run
     assert "tcp_mtu_probing=1" in run.out, run
+
+
+def test_a_link_that_takes_small_packets_only_on_the_way_up(place):
+    """An upload is not "all there but the server's word": not a byte of it has arrived."""
+    p = place(**SMALL_LINK, options={"write_enable": "YES", "anon_upload_enable": "YES"})
+    p.world.client_router.batch("link set wan0 mtu 1300")
+    with p.world.client:
+        done = subprocess.run([FERRY, "put", "--no-memory", "--explain", "-T", "2", "-", f"ftp://{p.world.target}/new"],
+                              input=p.content, capture_output=True, timeout=60, env={"HOME": str(p.home)})
+    said = flat(done.stdout.decode() + done.stderr.decode())
+    assert done.returncode == 8 and "L03 likely" in said and "L01" not in said, said
+    assert f"the last {len(p.content)} of {len(p.content)} bytes sent never arrived" in said, said
 
 
 @pytest.mark.parametrize("cure", ["mtu-probing", "mss-clamp"])
@@ -510,9 +522,100 @@ def test_a_file_of_ways_that_is_odd_does_no_harm(place, odd):
         assert re.fullmatch(LINE + "PASV EPSV:refused\n", p.remembered), p.remembered
 
 
-# ---- what a server can do about the client's NAT ----
+# ---- routers that read along ----
+
+def begins(word, then=None):
+    """What a gateway does: the lines that begin so become this, the others stay."""
+    return lambda line: then if line.upper().startswith(word) else line
+
+
+GATEWAYS = {
+    "swallows-EPSV": {"command": begins(b"EPSV")},
+    "swallows-229": {"reply": begins(b"229")},
+    "cuts-at-EPSV": {"command": begins(b"EPSV", alg.CUT)},
+}
+
+
+@pytest.fixture
+def gateway(place):
+    """A function that makes a place with such a router in front of the client."""
+    with contextlib.ExitStack() as stack:
+        def make(change, **kwargs):
+            if lacks := net.lacks(alg.RULES):
+                pytest.skip(f"this kernel cannot do TPROXY: {lacks}")
+            p = place(families=(4,), **kwargs)
+            stack.callback(alg.Gateway(p.world.client_router, **change).close)
+            return p
+        yield make
+
+
+@pytest.mark.parametrize("name", GATEWAYS)
+def test_a_way_that_ends_the_session(gateway, name):
+    """The command connection is lost at EPSV. Another one gets the file by PASV, and the next run knows."""
+    p = gateway(GATEWAYS[name])
+    run = p.ferry("D", "-T", "2", memory=True)
+    assert run.arrived and run.verbs == ["EPSV", "PASV"], run
+    assert re.search(r"^ferry: PASV was used, because this did not work: EPSV \(the command ", run.err, re.M), run
+    run = p.ferry("D", "-T", "2", memory=True)
+    assert run.arrived and run.verbs == ["PASV"], run
+
+
+def test_every_passive_way_ends_the_session(gateway):
+    p = gateway({"command": lambda line: None if line[:4].upper() in (b"EPSV", b"PASV") else line})
+    run = p.ferry("D", "-T", "1", "--allow-active")
+    assert run.arrived and run.verbs == ["EPSV", "PASV", "PORT"], run
+    run = p.ferry("D", "-T", "1")
+    assert not run.arrived and run.status == 8 and run.verbs == ["EPSV", "PASV"], run
+
+
+# ---- somebody else takes the call ----
 
 POOL = [f'oifname "wan0" tcp dport 21 snat ip to {net.CLIENT_ROUTER}', f'oifname "wan0" snat ip to {net.CLIENT_ROUTER_2}']
+
+
+@pytest.fixture
+def wrong_machine(place):
+    """The passive ports lead to the server's command port, which greets whoever calls."""
+    return place(families=(4,), server_hidden=True,
+                 options={"write_enable": "YES", "anon_upload_enable": "YES", "accept_timeout": 1,
+                          "pasv_address": net.SERVER_ROUTER},
+                 server=net.rule_set(dnat=[f'iifname "wan0" tcp dport 21 dnat ip to {net.SERVER_INNER}',
+                                           f'iifname "wan0" tcp dport {RANGE} dnat ip to {net.SERVER_INNER}:21'],
+                                     snat=[MASQUERADE]))
+
+
+def test_what_a_stranger_sends_is_not_the_file(wrong_machine):
+    p = wrong_machine
+    run = p.ferry("D", "--allow-active")
+    assert run.arrived and run.verbs == ["EPSV", "PASV", "PORT"], run
+    assert "the server said 425 Nobody came to my port" in run.err, run
+    run = p.ferry("D")
+    assert run.status == 4 and run.verbs == ["EPSV", "PASV"], run
+    # nothing of it is left that -c could go on with
+    assert not [f for f in p.home.iterdir() if f.name.endswith("-part")], run
+    assert "what came is kept" not in run.err, run
+
+
+def test_what_a_stranger_takes_is_sent_again(wrong_machine):
+    p = wrong_machine
+    (p.home / "up").write_bytes(p.content)
+    with p.world.client:
+        done = subprocess.run([FERRY, "put", "--no-memory", "--allow-active", p.home / "up", f"ftp://{p.world.target}/new"],
+                              capture_output=True, text=True, timeout=60, env={"HOME": str(p.home)})
+    assert done.returncode == 0 and "PORT was used, because this did not work: EPSV" in done.stderr, done
+    assert (p.server.root / "new").read_bytes() == p.content
+
+
+def test_one_who_comes_from_another_address_is_told_soon(place):
+    """... and not after accept_timeout: it has called already, as a stranger."""
+    p = place(families=(4,), client_hidden=True, client=only_outward(snat=POOL).rules(), options={"accept_timeout": 3600})
+    run = p.ferry("E", "-T", "30")
+    assert run.status == 4, run
+    assert "I refused calls from other addresses (1)" in flat(run.err), run
+
+
+# ---- what a server can do about the client's NAT ----
+
 ONE_PORT = {"pasv_min_port": 50000, "pasv_max_port": 50000}
 
 

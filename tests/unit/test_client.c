@@ -40,6 +40,27 @@ connects_and_quits(void **state)
 	world_end(&w);
 }
 
+/* A router may have forgotten the connection; a slow reply is waited for longer. */
+static void
+goodbye_is_not_waited_for_long(void **state)
+{
+	struct pollfd fds[4];
+	struct world w;
+	int timeout;
+
+	world_start(&w, state, "S: 220 ready\nC: QUIT\nend\n");
+	world_connect(&w);
+	ferry_set_timer(w.h, FERRY_TIMER_REPLY, 60000);
+	ferry_set_blocking(w.h, false);
+	assert_int_equal(ferry_quit(w.h), FERRY_AGAIN);
+	do {
+		assert_int_equal(ferry_step(w.h), FERRY_AGAIN);
+		(void)ferry_poll(w.h, fds, 4, &timeout);
+	} while (timeout == 0);
+	assert_in_range(timeout, 1, 5001);
+	world_end(&w);
+}
+
 static void
 connects_over_ipv6(void **state)
 {
@@ -810,6 +831,7 @@ main(void)
 	    BOTH(endless_telnet),
 	    BOTH(closed_with_words),
 	    cmocka_unit_test(closed_while_idle),
+	    BOTH(goodbye_is_not_waited_for_long),
 	    BOTH(connects_again),
 	    cmocka_unit_test(aborts_command),
 	    BOTH(one_at_a_time),

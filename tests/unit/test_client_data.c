@@ -422,6 +422,45 @@ only_strangers(void **state)
 	world_end(&w);
 }
 
+/* Somebody takes the call and hangs up, and the server waits on: that is not waited for.
+ */
+static void
+hung_up_at_once(void **state)
+{
+	struct world w;
+	struct sink s;
+
+	start(&w, state,
+	    PLAIN_SCRIPT TYPE_I
+	    "C: EPSV\nlisten\nS: 229 (|||%P|)\naccept\nC: RETR f\nS: 150 here\neof\n"
+	    "C: \\377\\364\\377\\362ABOR\nS: 426 aborted\nS: 226 done\n"
+	    "C: PASV\nlisten\nS: 227 ok (127,0,0,1,%Q)\naccept\n" RETR_SCRIPT);
+	ferry_set_timer(w.h, FERRY_TIMER_REPLY, 2000);
+	assert_int_equal(get(&w, &s), 0);
+	assert_string_equal(s.text, "hello");
+	assert_logged(&w, "mode-failed mode=2 it was closed at once");
+	world_end(&w);
+}
+
+/* The command connection ends at EPSV: the caller learns at which way, for the next
+ * session. */
+static void
+lost_at_a_way(void **state)
+{
+	struct world w;
+	struct sink s;
+
+	start(&w, state, PLAIN_SCRIPT TYPE_I "C: EPSV\nclose\n");
+	assert_int_equal(get(&w, &s), -FERRY_ECLOSED);
+	assert_logged(&w, "mode-failed mode=2 the command connection broke");
+	world_end(&w);
+	start(&w, state, PLAIN_SCRIPT TYPE_I "C: EPSV\nend\n");
+	ferry_set_timer(w.h, FERRY_TIMER_REPLY, 100);
+	assert_int_equal(get(&w, &s), -FERRY_ETIMEOUT);
+	assert_logged(&w, "mode-failed mode=2 the command was not answered in 0.");
+	world_end(&w);
+}
+
 /* An early refusal ends the wait for the call. */
 static void
 early_refusal(void **state)
@@ -553,6 +592,8 @@ main(void)
 	    BOTH(active_on_ipv6),
 	    BOTH(strangers),
 	    BOTH(only_strangers),
+	    BOTH(hung_up_at_once),
+	    BOTH(lost_at_a_way),
 	    BOTH(early_refusal),
 	    BOTH(active_as_last_resort),
 	    BOTH(active_ports),

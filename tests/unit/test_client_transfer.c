@@ -129,8 +129,12 @@ static const struct {
 	"450 busy"},
     {"C: SIZE f\nS: 550 no\n" DATA "C: RETR f\nS: 502 no RETR\ngone\n",
 	-FERRY_EUNSUPPORTED, "does not support RETR f: 502"},
-    /* 425 after bytes have moved is the result */
-    {"C: SIZE f\nS: 213 50\n" DATA "C: RETR f\nS: 150 here\nfill 5\neof\nS: 425 broke\n",
+    /* 425 after a few bytes: they were not the server's */
+    {"C: SIZE f\nS: 213 50\n" DATA "C: RETR f\nS: 150 here\nfill 5\neof\nS: 425 no\n",
+	-FERRY_EDATA, "tried EPSV (the server said 425 no)"},
+    /* after many it is the result */
+    {"C: SIZE f\nS: 213 90000\n" DATA
+     "C: RETR f\nS: 150 here\nfill 80000\neof\nS: 425 broke\n",
 	-FERRY_ETEMPORARY, "425 broke"},
     /* the data connection breaks */
     {"C: SIZE f\nS: 550 no\n" DATA "C: RETR f\nS: 150 here\nreset\nS: 226 done\n",

@@ -35,13 +35,14 @@ struct row {
 	const char *want;
 	const char *own;   /* NULL: OUTER */
 	const char *peer;  /* NULL: SERVER */
-	const char *sent;  /* in 227; NULL: the peer */
+	const char *sent;  /* in 227, of those with * if there are any; NULL: the peer */
 	const char *words; /* with D, 5, N, F, G */
 	/* hops of the first visit: those between, then what became of the calls: "p"
 	 * passed,
 	 * "~", "R", "X1" rejected by the first of those between. NULL: not measured */
 	const char *between, *calls;
-	bool outer_given, his, limited;
+	bool outer_given, his, limited, limit_refuses, offers_tls;
+	int away; /* errno of a call to the other family's address; 0: there is none */
 	const char *stranger;
 	/* What a ferryd says, as it says it; "@" is the port of the attempt. call is said
 	 * of those that failed and is none's word for the others. */
@@ -72,6 +73,7 @@ static const struct row rows[] = {
     {"row 5: no reply to EPSV, good under TLS", "4t E+ E+; 4c E0", "M05!"},
     {"row 5: no reply to EPSV, PASV works", "4c E0; 4c P+", "M05!"},
     {"row 5: no reply to EPSV, and no more is known", "4c E0", "M05?"},
+    {"row 5: not answered after a long wait", "4c E~ E0; 4c P~", "P11? L01?"},
     {"row 6: only 21 is forwarded", "4c ER ER PR A+; 4t ER ER A+", "P12?"},
     {"row 7: a private address in 227", "4c E+ P+; 4t E+", "P01!", .sent = PRIVATE},
     {"row 8: an ALG rewrites 227, the range is shut", "4t ER E~; 4c E+ P+", "T01!"},
@@ -116,6 +118,9 @@ static const struct row rows[] = {
     {"wrong setting", "4c E5 P5", "P08! P23!", .words = "500 OOPS: invalid pasv_address"},
     {"no address", "4c EG P+", "P09!", .words = "229 Entering Extended Passive Mode 50001"},
     {"stopped", "4c EU", "C06?"},
+    {"a proxy hangs up and the server waits on", "4c EH PH", "P25?"},
+    {"in clear somebody rewrites 227", "4t E+ P+; 4c E+ P+*", "M06!", .sent = "198.51.100.1"},
+    {"limit: the first call only", "4c E+@50500 ER@50001 ER@50900 ER@50300 ER@50600 ER@50400 PR@50700 PR@50800", "L05?"},
     {"a proxy takes the calls", "4c ED PD", "P25?", .words = "425 Nobody came to my port 50001 in 20 s."},
     {"TLS only: it may be a helper too", "4t E~ E~ P~", "P11? T01?"},
     {"TLS only, at our router", "4t E~ E~ P~", "P21!", .between = "198.51.100.1 192.0.2.2", .calls = "p~~"},
@@ -125,6 +130,12 @@ static const struct row rows[] = {
     {"session reuse, in other words", "4t ED", "T03?", .words = "425 Unable to build data connection: Operation not permitted"},
     {"PROT", "4t ED", "T05!", .words = "521 Data connection cannot be opened with this PROT setting."},
     {"ALPN", "4t ED", "T06!", .words = "425 No or wrong ALPN on data connection"},
+    {"the second connection is refused", "4c ER ER PR", "L05?", .limit_refuses = true,
+     .between = "10.0.0.1 10.1.1.1", .calls = "ppR"},
+    {"the other family's address is silent", "4c E+ P+", "C02!", .away = ETIMEDOUT},
+    {"... refused", "4c E+ P+", "C03!", .away = ECONNREFUSED},
+    {"... rejected", "6c E+", "C04!", .away = EHOSTUNREACH},
+    {"AUTH is offered and refused", "4c E+ P+", "T08!", .offers_tls = true},
     {"all encrypted ones are cut", "4t EC EC PC; 4c E+ P+", "T07?"},
     {"some encrypted ones are cut", "4t EC EC E+ P+", ""},
     {"one encrypted one is cut", "4t EC E+ P+", ""},
@@ -163,6 +174,10 @@ static const struct row rows[] = {
     {"the outer address will not do", "4c E+ A5", "A13?", .own = INNER, .outer_given = true, .words = "500 Illegal PORT command."},
     {"not done for oneself", "4c E+ A5", "A09!", .own = "127.0.0.1", .peer = "127.0.0.1", .words = "500 No."},
     {"not done", "4c E+ A5", "A09!", .words = "501 Active mode is disabled"},
+    {"IPv6 NAT on our side", "6c E+ A5", "A01!", .own = "2001:db8:1::2", .peer = "2001:db8:2::2",
+     .words = "500 EPRT names 2001:db8:1::2 but you come from 2001:db8:77::2 (NAT?). Use passive mode."},
+    {"a firewall's words over IPv6", "6c E+ AF", "A03?", .own = "2001:db8:1::2", .peer = "2001:db8:2::2",
+     .words = "425 I could not reach 2001:db8:1::2 port 40000: permission denied."},
     {"port 20", "4c E+ AF", "A06!", .words = "425 Unable to build data connection: Permission denied"},
     {"a stranger", "4c E+ AN", "A14!", .words = "425 Failed to establish connection.", .stranger = "203.0.113.11"},
     {"IPv4 in disguise", "6c E+ AN", "M08!", .own = "2001:db8:1::2", .peer = "64:ff9b::203.0.113.10", .words = FAILED_CALL},
@@ -351,6 +366,11 @@ set_outcome(struct attempt *a, char outcome, const struct row *r)
 		a->result = -FERRY_EDATA;
 		say_words(a, r->words);
 		break;
+	case 'H':
+		a->open = a->done = true;
+		a->answer = 150;
+		a->result = -FERRY_EDATA;
+		break;
 	case 'U':
 		a->open = true;
 		a->result = -FERRY_ETIMEOUT;
@@ -446,7 +466,7 @@ add_trial(struct checkup *c, const char *token, const struct row *r)
 	}
 	if (*token == 'P') {
 		a->sent = v->peer;
-		if (r->sent != NULL)
+		if (r->sent != NULL && !strchr(r->seen, '*') == !strchr(token, '*'))
 			address(r->sent, &a->sent);
 	}
 	if (r->stranger != NULL && attempt_is_active(a))
@@ -465,6 +485,7 @@ add_visit(struct checkup *c, const char *token, const struct row *r)
 	*v = (struct visit){.family = v6 ? AF_INET6 : AF_INET,
 	    .tls = token[1] == 't',
 	    .port = token[2] == '\0' ? 21 : (uint16_t)atoi(token + 2),
+	    .tls_offered = r->offers_tls,
 	    .stage = VISIT_LOGGED_IN};
 	address(v6 ? "2001:db8:1::2" : r->own != NULL ? r->own : OUTER, &v->own);
 	address(r->peer != NULL && (strchr(r->peer, ':') != NULL) == v6 ? r->peer
@@ -493,7 +514,9 @@ read_hops(struct hops *h, const struct row *r)
 			address(w, &hop->who);
 	}
 	h->command[++h->distance].kind = HOP_OPEN;
-	h->command[0].kind = r->limited ? HOP_SILENT : HOP_OPEN;
+	h->command[0].kind = r->limit_refuses ? HOP_REFUSED
+			     : r->limited     ? HOP_SILENT
+					      : HOP_OPEN;
 	for (unsigned i = 1; *p != '\0'; p++, i++) {
 		struct hop *hop = &h->data[i];
 
@@ -525,6 +548,9 @@ read_row(const struct row *r, struct checkup *c)
 	c->port = c->visits[0].port;
 	c->outer_given = r->outer_given;
 	c->announced_is_his = r->his;
+	c->has_away = r->away != 0;
+	c->away = (struct visit){
+	    .stage = VISIT_NOWHERE, .result = -FERRY_ECONNECT, .sys_errno = r->away};
 	if (r->between != NULL)
 		read_hops(&c->visits[0].hops, r);
 }

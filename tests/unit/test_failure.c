@@ -43,6 +43,7 @@ static const struct {
     {"protocol unreachable", FAILURE_DIALLED, ENOPROTOOPT, OUTER, NULL, "A03?"},
     {"not permitted", FAILURE_DIALLED, EPERM, OUTER, NULL, "A07?"},
     {"prohibited", FAILURE_DIALLED, EACCES, OUTER, NULL, "A07?"},
+    {"prohibited, over IPv6", FAILURE_DIALLED, EACCES, "2a00::7", NULL, "A03?"},
     {"the pair of ports is taken", FAILURE_DIALLED, EADDRNOTAVAIL, OUTER, NULL, "A08?"},
     {"... or in use", FAILURE_DIALLED, EADDRINUSE, OUTER, NULL, "A08?"},
     {"another error", FAILURE_DIALLED, ENOMEM, OUTER, NULL, "A02?"},
