@@ -216,7 +216,9 @@ enum {
 static bool
 has_brought(const struct fuzz *f, const struct wire *w, bool compare)
 {
-	return w->whole && (!compare || wire_sum_same(&f->taken, &w->said));
+	bool secure = w->secure || is_secure(f);
+
+	return wire_has_brought(w, secure, compare ? &f->taken : NULL);
 }
 
 static bool

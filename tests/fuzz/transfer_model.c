@@ -40,25 +40,27 @@ transfer_model_init(struct transfer_model *m, const struct world *w,
 /* ---- uploads ---- */
 
 /* Could this connection have brought the whole file? In MODE B the file says itself where
- * it ends. */
+ * it ends. Whether it was under TLS the session knows, and not the client, who may do a
+ * handshake that nobody wants. */
 static bool
-is_whole(const struct transfer_model *m, const struct wire *w, const struct transfer *t)
+is_whole(const struct transfer_model *m, const struct wire *w, const struct session *s)
 {
-	bool forgiven = w->secure && !w->whole && m->forgiving;
+	const struct transfer *t = s->transfer;
+	bool forgiven = s->private && w->secure && !w->whole && m->forgiving;
 
 	if (t->mode == CODING_BLOCK || forgiven)
 		return true;
 	if (t->mode != CODING_STREAM || t->ascii)
-		return w->whole;
+		return wire_has_brought(w, s->private, NULL);
 	struct wire_sum stored = sum_of_file(m->w->stored, 0);
-	return w->whole && wire_sum_same(&stored, &w->said);
+	return wire_has_brought(w, s->private, &stored);
 }
 
 /* The agent has been told that an upload is complete. */
 static void
-check_upload(const struct transfer_model *m, const struct transfer *t)
+check_upload(const struct transfer_model *m, const struct session *s)
 {
-	if (!is_whole(m, &m->far->data, t) && !is_whole(m, &m->far->last, t))
+	if (!is_whole(m, &m->far->data, s) && !is_whole(m, &m->far->last, s))
 		fail_msg("an upload is complete that is not what was sent");
 }
 
@@ -92,7 +94,7 @@ transfer_model_answer(struct transfer_model *m, const struct session *s, bool wi
 	const struct transfer *t = s != NULL ? s->transfer : NULL;
 
 	if (t != NULL && m->w->commits != m->commits)
-		check_upload(m, t);
+		check_upload(m, s);
 	m->commits = m->w->commits;
 	if (t != NULL && t->kind == TRANSFER_FILE && with_file)
 		note_opened(m, t);
