@@ -432,7 +432,7 @@ wire_hear(struct wire *w, size_t n, wire_sink *sink, void *user)
 			break;
 		}
 		n -= (size_t)got;
-		w->came += (size_t)got;
+		wire_sum_add(&w->came, raw, (size_t)got);
 		if (w->ssl == NULL) {
 			told(w, raw, (size_t)got, sink, user);
 		} else {

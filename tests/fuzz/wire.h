@@ -49,8 +49,7 @@ struct wire {
 	bool ended;       /* it has left */
 	/* what may be said about it */
 	struct wire_sum said, heard; /* plain text */
-	struct wire_sum gone;        /* as it was on the wire */
-	uint64_t came;               /* bytes on the wire */
+	struct wire_sum gone, came;  /* as it was on the wire */
 	bool spoiled;  /* something is lost, changed or put in: TLS must find it out */
 	bool odd;      /* all is signed, but need not be liked */
 	bool whole;    /* everything said, and the end of it, left unspoiled */
