@@ -161,7 +161,7 @@ far_data_reset(struct far *f)
 	if (f->data.fd < 0)
 		return;
 	memnet_reset(f->data.fd);
-	f->data.spoiled = true;
+	f->data.spoiled = f->data.reset = true;
 	wire_close(&f->data);
 }
 

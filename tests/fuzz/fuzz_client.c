@@ -186,7 +186,7 @@ turn_data(struct fuzz *f)
 	if (!wire_is_shaking(d) || d->broken)
 		return moved;
 	first = first_byte(d);
-	assert(first == 0 || d->came > 0 || first == SSL3_RT_HANDSHAKE);
+	assert(first == 0 || d->came.n > 0 || first == SSL3_RT_HANDSHAKE);
 	return wire_hear(d, 16384, on_data, f) || moved;
 }
 
@@ -216,7 +216,9 @@ enum {
 static bool
 has_brought(const struct fuzz *f, const struct wire *w, bool compare)
 {
-	return w->whole && (!compare || wire_sum_same(&f->taken, &w->said));
+	bool secure = w->secure || is_secure(f);
+
+	return wire_has_brought(w, secure, compare ? &f->taken : NULL);
 }
 
 static bool

@@ -363,8 +363,8 @@ check_nothing_forgotten(struct fuzz *f)
 	if (s->state == SESSION_READY && all_said && !model_is_answered(&f->model))
 		fail_msg("a command is forgotten");
 	if (s->state == SESSION_TRANSFER && s->transfer->pump != NULL &&
-	    s->transfer->kind == TRANSFER_UPLOAD && d->whole && is_served(d) &&
-	    !f->slow)
+	    s->transfer->kind == TRANSFER_UPLOAD &&
+	    wire_has_brought(d, s->private, NULL) && is_served(d) && !f->slow)
 		fail_msg("an upload is forgotten");
 }
 

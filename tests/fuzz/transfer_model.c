@@ -40,25 +40,27 @@ transfer_model_init(struct transfer_model *m, const struct world *w,
 /* ---- uploads ---- */
 
 /* Could this connection have brought the whole file? In MODE B the file says itself where
- * it ends. */
+ * it ends. Whether it was under TLS the session knows, and not the client, who may do a
+ * handshake that nobody wants. */
 static bool
-is_whole(const struct transfer_model *m, const struct wire *w, const struct transfer *t)
+is_whole(const struct transfer_model *m, const struct wire *w, const struct session *s)
 {
-	bool forgiven = w->secure && !w->whole && m->forgiving;
+	const struct transfer *t = s->transfer;
+	bool forgiven = s->private && w->secure && !w->whole && m->forgiving;
 
 	if (t->mode == CODING_BLOCK || forgiven)
 		return true;
 	if (t->mode != CODING_STREAM || t->ascii)
-		return w->whole;
+		return wire_has_brought(w, s->private, NULL);
 	struct wire_sum stored = sum_of_file(m->w->stored, 0);
-	return w->whole && wire_sum_same(&stored, &w->said);
+	return wire_has_brought(w, s->private, &stored);
 }
 
 /* The agent has been told that an upload is complete. */
 static void
-check_upload(const struct transfer_model *m, const struct transfer *t)
+check_upload(const struct transfer_model *m, const struct session *s)
 {
-	if (!is_whole(m, &m->far->data, t) && !is_whole(m, &m->far->last, t))
+	if (!is_whole(m, &m->far->data, s) && !is_whole(m, &m->far->last, s))
 		fail_msg("an upload is complete that is not what was sent");
 }
 
@@ -73,12 +75,16 @@ file_of(const struct world *w, const char *path)
 }
 
 static void
-note_opened(struct transfer_model *m, const struct transfer *t)
+note_opened(struct transfer_model *m, const struct session *s)
 {
-	const struct world_file *file = file_of(m->w, m->w->asked_path);
+	const struct transfer *t = s->transfer;
+	bool listing = t->kind == TRANSFER_LISTING;
+	const struct world_file *file = listing ? NULL : file_of(m->w, m->w->asked_path);
 
 	m->opened[0] = m->opened[1];
 	m->opened[1] = (struct opened){
+	    .listing = listing,
+	    .secure = s->private,
 	    .block = t->mode == CODING_BLOCK,
 	    .plain = !t->ascii && t->mode == CODING_STREAM && !t->ranged,
 	    .fd = file != NULL ? file->fd : -1,
@@ -92,35 +98,37 @@ transfer_model_answer(struct transfer_model *m, const struct session *s, bool wi
 	const struct transfer *t = s != NULL ? s->transfer : NULL;
 
 	if (t != NULL && m->w->commits != m->commits)
-		check_upload(m, t);
+		check_upload(m, s);
 	m->commits = m->w->commits;
-	if (t != NULL && t->kind == TRANSFER_FILE && with_file)
-		note_opened(m, t);
+	if (t != NULL && with_file &&
+	    (t->kind == TRANSFER_FILE || t->kind == TRANSFER_LISTING))
+		note_opened(m, s);
 }
 
 /* ---- downloads ---- */
 
 /* A client that plays tricks on TLS need not understand what comes. */
 static bool
-is_tricky(const struct wire *w)
+is_tricky(const struct wire *w, bool secure)
 {
-	return w->odd || w->spoiled;
+	return (secure && w->odd) || w->spoiled;
 }
 
 /* Its end came, in order. */
 static bool
-has_ended(const struct wire *w)
+has_ended(const struct wire *w, bool secure)
 {
-	return is_tricky(w) || !w->secure || w->notified;
+	return !secure || is_tricky(w, secure) || (w->secure && w->notified);
 }
 
 static bool
 has_arrived(const struct opened *o, const struct wire *w)
 {
-	if (!o->plain || is_tricky(w))
-		return has_ended(w);
+	if (!o->plain || is_tricky(w, o->secure))
+		return has_ended(w, o->secure);
 	struct wire_sum sum = sum_of_file(o->fd, (off_t)o->offset);
-	return wire_sum_same(&w->heard, &sum) && has_ended(w);
+	return wire_sum_same(o->secure ? &w->heard : &w->came, &sum) &&
+	       has_ended(w, o->secure);
 }
 
 /* The server says that the client has the file: then it has, to the end. */
@@ -141,10 +149,14 @@ check_download(const struct transfer_model *m)
 static void
 check_listing(const struct transfer_model *m)
 {
-	const struct wire *last = &m->far->last;
+	for (size_t i = 0; i < ARRAY_LEN(m->opened); i++) {
+		const struct opened *o = &m->opened[i];
 
-	if (!has_ended(&m->far->data) && !(last->secure && has_ended(last)))
-		fail_msg("a listing is complete and has no end");
+		if (o->listing && (has_ended(&m->far->data, o->secure) ||
+				      has_ended(&m->far->last, o->secure)))
+			return;
+	}
+	fail_msg("a listing is complete and has no end");
 }
 
 void

@@ -14,11 +14,13 @@ struct far;
 struct session;
 struct world;
 
-/* A file that the agent has opened to be sent. */
+/* A file, or a listing, that the agent has opened to be sent. */
 struct opened {
-	bool plain; /* it arrives as it is */
-	bool block; /* ... or in MODE B, and says itself where it ends */
-	int fd;     /* or -1 */
+	bool listing;
+	bool secure; /* it is sent under TLS, whatever the client does */
+	bool plain;  /* it arrives as it is */
+	bool block;  /* ... or in MODE B, and says itself where it ends */
+	int fd;      /* or -1 */
 	uint64_t offset;
 };
 

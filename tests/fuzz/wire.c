@@ -72,6 +72,7 @@ wire_close(struct wire *w)
 	/* In clear a close is an end like any other. */
 	if (w->fd >= 0 && w->ssl == NULL && buf_len(&w->out) == 0 && !w->spoiled)
 		w->whole = true;
+	w->shut |= w->fd >= 0 && !w->reset;
 	drop_tls(w);
 	buf_free(&w->plain);
 	buf_free(&w->out);
@@ -301,8 +302,8 @@ may_leave(const struct wire *w)
 static void
 left(struct wire *w, size_t n)
 {
+	wire_sum_add(&w->gone, buf_data(&w->out), n);
 	buf_consume(&w->out, n);
-	w->gone += n;
 	if (w->held)
 		w->let -= n;
 	if (w->pieces > 0)
@@ -320,8 +321,18 @@ leave(struct wire *w)
 	if (!w->ended)
 		return false;
 	w->ended = false;
+	w->shut = true;
 	shutdown(w->fd, SHUT_WR);
 	return true;
+}
+
+bool
+wire_has_brought(const struct wire *w, bool secure, const struct wire_sum *file)
+{
+	const struct wire_sum *sent = secure ? &w->said : &w->gone;
+	bool has_ended = secure ? w->secure && w->whole : w->shut;
+
+	return has_ended && (file == NULL || wire_sum_same(file, sent));
 }
 
 bool
@@ -421,7 +432,7 @@ wire_hear(struct wire *w, size_t n, wire_sink *sink, void *user)
 			break;
 		}
 		n -= (size_t)got;
-		w->came += (size_t)got;
+		wire_sum_add(&w->came, raw, (size_t)got);
 		if (w->ssl == NULL) {
 			told(w, raw, (size_t)got, sink, user);
 		} else {

@@ -49,10 +49,12 @@ struct wire {
 	bool ended;       /* it has left */
 	/* what may be said about it */
 	struct wire_sum said, heard; /* plain text */
-	uint64_t came, gone;         /* bytes as they were on the wire */
+	struct wire_sum gone, came;  /* as it was on the wire */
 	bool spoiled;  /* something is lost, changed or put in: TLS must find it out */
 	bool odd;      /* all is signed, but need not be liked */
 	bool whole;    /* everything said, and the end of it, left unspoiled */
+	bool reset;    /* it ends without an end */
+	bool shut;     /* the end of the connection has left, behind all that is gone */
 	bool broken;   /* TLS failed on this side */
 	bool notified; /* the other side has ended TLS in order */
 	bool over;     /* the other side has closed */
@@ -77,6 +79,10 @@ void wire_say(struct wire *w, const void *p, size_t n);
 bool wire_hear(struct wire *w, size_t n, wire_sink *sink, void *user);
 /* Back to clear, when both sides have ended TLS; what has come behind goes to sink. */
 void wire_clear(struct wire *w, wire_sink *sink, void *user);
+/* Could the other side, which took it for TLS or for clear text, have heard just this
+ * file (NULL: any) and the end of it? To who listens in clear all that has left is the
+ * file, also a handshake or the first half of what should have been said. */
+bool wire_has_brought(const struct wire *w, bool secure, const struct wire_sum *file);
 /* Sends what may leave now, and goes on with the handshake. False when nothing moved. */
 bool wire_turn(struct wire *w);
 /* The end of TLS, with (finish) or without the end of the connection behind it. */

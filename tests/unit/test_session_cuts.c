@@ -199,13 +199,13 @@ store(struct cuts *c, size_t most, uint64_t *ret_gone)
 	wire_say(&c->data, "hello", 5);
 	wire_finish(&c->data);
 	say(c, "STOR x\r\n");
-	UNTIL(c, c->data.gone == most || buf_len(&c->heard) > 0 || c->data.over);
-	if (c->data.gone == most)
+	UNTIL(c, c->data.gone.n == most || buf_len(&c->heard) > 0 || c->data.over);
+	if (c->data.gone.n == most)
 		wire_cut(&c->data, 0);
 	do {
 		code = hear(c, line);
 	} while (code < 200);
-	*ret_gone = c->data.gone;
+	*ret_gone = c->data.gone.n;
 	return code;
 }
 
@@ -257,7 +257,7 @@ converse(struct cuts *c, size_t first, struct buf *same)
 		assert_int_equal(
 		    buf_append(same, buf_data(&c->heard), buf_len(&c->heard)), 0);
 	assert_string_equal(buf_cstr(&c->heard), buf_cstr(same));
-	return c->control.gone;
+	return c->control.gone.n;
 }
 
 static void
@@ -283,13 +283,13 @@ test_commands(void **state)
 	for (size_t most = 0; !whole; most++) {
 		memset(c->w->asked_path, 0, sizeof(c->w->asked_path));
 		login(c);
-		uint64_t before = c->control.gone;
+		uint64_t before = c->control.gone.n;
 		c->control.held = true;
 		c->control.let = most;
 		say(c, "DELE f\r\n");
 		UNTIL(c, c->control.let == 0);
 		whole = buf_len(&c->control.out) == 0;
-		assert_int_equal(c->control.gone - before, most);
+		assert_int_equal(c->control.gone.n - before, most);
 		wire_cut(&c->control, 0);
 		UNTIL(c, c->control.over);
 		assert_int_equal(strcmp(c->w->asked_path, "/home/f") == 0, whole);
