@@ -134,15 +134,22 @@ conn_rearm(struct conn *c)
 	if (c->wire == WIRE_SECURE && (c->want & CONN_READABLE) != 0 &&
 	    tls_has_more(c->tls))
 		nudge_in(c, 0);
-	if (events == c->armed)
+	/* What is not wanted now will be again, mostly before it comes: conn_disarm(). */
+	if (events == c->armed || events == 0)
 		return;
-	if (events == 0)
-		uv_poll_stop(&c->poll);
-	else if (conn_watch(c))
+	if (conn_watch(c))
 		uv_poll_start(&c->poll, events, conn_ready);
 	else
 		nudge_in(c, UNWATCHED_PAUSE);
 	c->armed = c->watched ? events : 0;
+}
+
+/* Something came, and nobody wants it. */
+static void
+conn_disarm(struct conn *c)
+{
+	uv_poll_stop(&c->poll);
+	c->armed = 0;
 }
 
 struct conn *
@@ -566,6 +573,8 @@ conn_happened(struct conn *c, int events)
 
 	if (told != 0)
 		c->cb(c, told, c->user);
+	else if (c->armed != 0 && events_of(c) == 0)
+		conn_disarm(c);
 	if (!c->closed)
 		conn_rearm(c);
 }

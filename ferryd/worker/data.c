@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <ferry/ferry.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -66,7 +67,7 @@ forget(struct session *s)
 	}
 	diagnosis_end(s);
 	d->conn = NULL;
-	d->wanted = false;
+	d->wanted = d->prompt = false;
 	d->strangers = d->unproved = d->headerless = 0;
 	if (d->state != DATA_NONE)
 		data_enter(s, DATA_NONE);
@@ -300,6 +301,12 @@ data_keep(struct session *s)
 {
 	struct data *d = &s->data;
 
+	const int on = 1;
+
+	/* The next file's end must not wait until what stands before it is confirmed. */
+	if (!d->prompt)
+		setsockopt(conn_fd(d->conn), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	d->prompt = true;
 	d->wanted = false;
 	conn_set_owner(d->conn, on_kept, s);
 	conn_want(d->conn, CONN_READABLE);

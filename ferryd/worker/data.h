@@ -47,6 +47,7 @@ enum data_state {
 struct data {
 	enum data_state state;
 	bool wanted;            /* a transfer waits for the connection */
+	bool prompt;            /* kept, and Nagle's algorithm is off */
 	bool active;            /* we dial */
 	bool ticketless;        /* under TLS: it brings no ticket of its own */
 	bool from_port;         /* dialled from the active source port */
