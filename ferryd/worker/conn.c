@@ -356,6 +356,12 @@ conn_finish(struct conn *c)
 		shutdown(c->fd, SHUT_WR);
 }
 
+bool
+conn_owes_end(const struct conn *c)
+{
+	return c->ending || (c->wire == WIRE_SECURE && !c->forgiving && !c->over);
+}
+
 size_t
 conn_unconfirmed(const struct conn *c)
 {
@@ -363,8 +369,7 @@ conn_unconfirmed(const struct conn *c)
 
 	if (ioctl(c->fd, SIOCOUTQ, &n) < 0 || n < 0)
 		n = 0;
-	bool owing = c->wire == WIRE_SECURE && !c->forgiving && !c->over;
-	return (size_t)n + c->ending + owing;
+	return (size_t)n + conn_owes_end(c);
 }
 
 int

@@ -89,6 +89,8 @@ void conn_finish(struct conn *c);
 /* Bytes (and the end) that the peer's system has not confirmed yet; under TLS, unless
  * forgiven, also the peer's own end. */
 size_t conn_unconfirmed(const struct conn *c);
+/* Is the peer to end TLS, and has not? Or have we not been able to? */
+bool conn_owes_end(const struct conn *c);
 /* The errno waiting on the socket or found while writing; 0: none. Asking takes it. */
 int conn_error(struct conn *c);
 

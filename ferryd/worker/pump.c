@@ -274,7 +274,7 @@ drain_on(struct pump *p)
 		return;
 	}
 	size_t left = conn_unconfirmed(c);
-	if (left == 0 || (p->bytes <= FIRST_FLIGHT && conn_tls(c) == NULL)) {
+	if (left == 0 || (p->bytes <= FIRST_FLIGHT && !conn_owes_end(c))) {
 		pump_finish(p, PUMP_DONE, 0);
 		return;
 	}
