@@ -7,12 +7,17 @@
 #include "interrupt.h"
 #include "own.h"
 
-#define ADAPTIVE_MAX 8 /* sessions that nobody asked for by number */
-#define ADAPTIVE_FIRST                                                                   \
-	4 /* to begin with, when one has done something and more is left                 \
-	   */
+#define ADAPTIVE_MAX 32 /* sessions that nobody asked for by number */
+/* To begin with, when one has done something and more is left; or when it has not done
+ * anything for so long, since the server is far away. */
+#define ADAPTIVE_NEAR 4
+#define ADAPTIVE_FAR 8
+#define FAR_SECONDS 0.03
 #define LOOK_SECONDS 0.15
+#define LOOK_LONGEST 2.0
+#define LOOK_DEEDS 2   /* of each session, or what one sees is chance */
 #define GROWTH 1.12    /* so much faster, or it was no use */
+#define GROWTH_MANY 1.3 /* the same for more than ADAPTIVE_FAR */
 #define MISSES_MAX 2   /* looks that saw no growth */
 #define RETRY_LOOKS 10 /* more of them, until one more is tried again */
 #define REOPEN_MAX 10
@@ -92,16 +97,16 @@ lanes_open(struct lanes *ls, const struct options *opt, const struct target *t)
 		return rc;
 	l->s.may_ask = true; /* the others ask for nothing: what was said is kept */
 	ls->settled = opt->sessions != 0 || most_allowed(ls) == 1;
-	ls->goal = ls->before = ls->settled ? most_allowed(ls) : ADAPTIVE_FIRST;
+	ls->goal = ls->before = ls->settled ? most_allowed(ls) : ADAPTIVE_NEAR;
 	return first_open(ls, l);
 }
 
-/* As the first one was: encrypted if it was, and with the same key. */
+/* As the first one was: in clear, or encrypted and with the same key. */
 static int
 lane_connect(struct lanes *ls, struct lane *l)
 {
-	enum ferry_tls tls = ls->opt->tls;
 	bool secret = *ls->fingerprint != '\0';
+	enum ferry_tls tls = FERRY_TLS_NEVER;
 	int rc = lane_make(ls, l);
 
 	if (rc < 0)
@@ -189,10 +194,13 @@ lane_begin(struct lanes *ls, struct lane *l)
 static void
 lane_result(struct lanes *ls, struct lane *l, int rc)
 {
+	const struct lane *first = &ls->lane[0];
 	enum lane_state was = l->state;
 
 	if (was == LANE_CONNECTING && rc == 0) {
 		l->state = LANE_LOGIN;
+		if (l != first && first->in)
+			ferry_copy_features(l->s.h, first->s.h);
 		rc = ferry_login(
 		    l->s.h, ls->login.user, ls->login.password, ls->login.account);
 		if (rc == FERRY_AGAIN)
@@ -244,7 +252,7 @@ stop(struct lanes *ls)
 static unsigned
 raised(const struct lanes *ls)
 {
-	unsigned n = ls->goal + (ls->goal + 1) / 2;
+	unsigned n = 2 * ls->goal;
 
 	return n < most_allowed(ls) ? n : most_allowed(ls);
 }
@@ -264,7 +272,9 @@ any_is_new(const struct lanes *ls)
 static void
 judge(struct lanes *ls, double rate)
 {
-	if (rate > ls->best * GROWTH) {
+	double growth = ls->goal > ADAPTIVE_FAR ? GROWTH_MANY : GROWTH;
+
+	if (rate > ls->best * growth) {
 		ls->before = ls->goal;
 		ls->best = rate;
 		ls->misses = 0;
@@ -278,6 +288,15 @@ judge(struct lanes *ls, double rate)
 	}
 }
 
+/* Enough to see how fast it is? */
+static bool
+has_seen_enough(const struct lanes *ls, double seconds, uint64_t deeds)
+{
+	if (seconds < LOOK_SECONDS)
+		return false;
+	return deeds >= LOOK_DEEDS * ls->goal || seconds > LOOK_LONGEST;
+}
+
 static void
 look(struct lanes *ls)
 {
@@ -285,7 +304,8 @@ look(struct lanes *ls)
 	uint64_t score = ls->work->score(ls->user);
 	bool is_new = any_is_new(ls);
 
-	if (ls->settled || (!is_new && t - ls->looked < LOOK_SECONDS))
+	if (ls->settled ||
+	    (!is_new && !has_seen_enough(ls, t - ls->looked, score - ls->scored)))
 		return;
 	if (!is_new && ls->looked > 0)
 		judge(ls, (double)(score - ls->scored) / (t - ls->looked));
@@ -294,11 +314,23 @@ look(struct lanes *ls)
 	ls->scored = score;
 }
 
+/* Near by a few files are done before the second session is there. */
+static bool
+waits_for_first(struct lanes *ls)
+{
+	if (ls->settled || count_open(ls) == 0 || ls->work->score(ls->user) > 0)
+		return false;
+	if (monotonic() - ls->began < FAR_SECONDS)
+		return true;
+	if (ls->goal < ADAPTIVE_FAR)
+		ls->goal = ls->before = ADAPTIVE_FAR;
+	return false;
+}
+
 static void
 open_more(struct lanes *ls)
 {
-	/* a few files are done before the second session is there */
-	if (!ls->settled && count_open(ls) > 0 && ls->work->score(ls->user) == 0)
+	if (waits_for_first(ls))
 		return;
 	for (unsigned i = 0; i < ls->goal; i++) {
 		struct lane *l = &ls->lane[i];
@@ -397,6 +429,7 @@ lanes_run(struct lanes *ls, const struct lanes_work *work, void *user)
 {
 	ls->work = work;
 	ls->user = user;
+	ls->began = monotonic();
 	do {
 		if (!ls->stopping) {
 			look(ls);

@@ -5,7 +5,7 @@
  * key.
  *
  * How many: as many as were asked for, or more as long as that makes it faster, up to
- * eight. A server that refuses one more, or sends one away (421), has as many as it
+ * 32. A server that refuses one more, or sends one away (421), has as many as it
  * wants.
  */
 #ifndef FERRY_LANES_H
@@ -62,6 +62,7 @@ struct lanes {
 	char fingerprint[65]; /* of the server's key, or "" */
 	int result;           /* what ended it before its end */
 	char *why;            /* its sentence, or NULL */
+	double began;
 	/* the last look at the speed */
 	double looked;
 	uint64_t scored;
