@@ -18,8 +18,8 @@ enum exitcode mirror_put(const struct options *opt, int n, char **args);
 
 #define MIRROR_TRIES 2       /* of one file */
 #define MIRROR_BATCH_MAX 256 /* files that one session is given at once */
-#define MIRROR_BATCH_BYTES                                                               \
-	8388608 /* so that it does not keep what the others could do */
+#define MIRROR_BATCH_BYTES 8388608 /* so that it does not keep what the others could do  \
+				    */
 
 /* One that failed: told at the end. */
 struct failure {

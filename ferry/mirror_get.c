@@ -422,7 +422,8 @@ gather(struct fetch *f)
 	struct plan_item item;
 
 	f->n = 0;
-	while (f->n < most && bytes < MIRROR_BATCH_BYTES && plan_take(&m->plan.files, &item)) {
+	while (f->n < most && bytes < MIRROR_BATCH_BYTES &&
+	       plan_take(&m->plan.files, &item)) {
 		enum local_state here = m->opt->resume ? look(f, &item) : HERE_NOT;
 		if (here == HERE_WHOLE) {
 			m->skipped++;
