@@ -309,6 +309,23 @@ many_is_stray(struct ferry *h, int code)
 	return true;
 }
 
+/* The same for the first file, where nothing else is to be settled before. */
+static int
+send_first_questions(struct ferry *h)
+{
+	enum ferry_coding coding;
+	int r;
+
+	if (!many_goes_ahead(h) || h->control.waiting > 0 || h->type != h->xfer.type ||
+	    coding_differs(h, &coding))
+		return 0;
+	h->control.corked = true;
+	r = send_questions(h, head(h));
+	h->control.corked = false;
+	control_flush(h);
+	return r;
+}
+
 /* ---------------------------------------------------------------- one after the other */
 
 /* The head is asked for from the beginning: MODE, SIZE, a data connection. */
@@ -323,6 +340,8 @@ begin_head(struct ferry *h)
 	h->many.sent = h->many.head;
 	transfer_next(h);
 	take_facts(h);
+	if (r >= 0)
+		r = send_first_questions(h);
 	return r < 0 ? r : transfer_begin(h);
 }
 

@@ -668,6 +668,31 @@ many_ahead_with_times(void **state)
 	in_step(&w);
 }
 
+/* In the next batch even the first file's questions go together. */
+static void
+many_ahead_again(void **state)
+{
+	static const int64_t mtimes[FILES] = {INT64_MIN, 61, 62};
+	struct harvest v = {.ahead = true, .mtimes = mtimes}, again = v;
+	struct world w;
+
+	start(&w, state, FERRY_CODING_STREAM,
+	    FEATURES TYPE_I
+	    "C: MDTM a\nS: 213 19700101000100\n" FIRST_A ASK_B
+	    "S: 150 b\neof\nS: 226 done\n" LISTEN "accept\n" GET_C
+	    "C: MDTM a\nC: EPSV\nS: 550 no\n" LISTEN "C: RETR a\nC: EPSV\naccept\n"
+	    "S: 150 a\nsend abc\neof\nS: 226 done\n" LISTEN
+	    "C: RETR b\nC: EPSV\naccept\nS: 150 b\neof\nS: 226 done\n" LISTEN
+	    "accept\n" GET_C IN_STEP);
+	assert_int_equal(get_many(&w, &v, true), 0);
+	check_all_good(&v);
+	assert_int_equal(v.mtime[0], 60);
+	assert_int_equal(get_many(&w, &again, true), 0);
+	check_all_good(&again);
+	assert_int_equal(again.mtime[0], INT64_MIN);
+	in_step(&w);
+}
+
 /* A file that is not there: the next one's connection is asked for all the same. */
 static void
 many_ahead_of_a_refusal(void **state)
@@ -898,6 +923,7 @@ main(void)
 	    BOTH(many_with_facts),
 	    BOTH(many_ahead),
 	    BOTH(many_ahead_with_times),
+	    BOTH(many_ahead_again),
 	    BOTH(many_ahead_of_a_refusal),
 	    BOTH(many_ahead_out_of_order),
 	    BOTH(many_ahead_of_a_closed_port),
