@@ -7,6 +7,8 @@ which is shown and sets the exit status.
 """
 import argparse
 import contextlib
+import itertools
+import json
 import os
 import pathlib
 import resource
@@ -20,11 +22,15 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "tests"))
 
 import measure  # noqa: E402
+import places  # noqa: E402
 import report  # noqa: E402
 import rows  # noqa: E402
 import servers  # noqa: E402
 
-LIMITS = {"sendfile": "send", "recv+write": "write", "splice": "splice", "connect": "connect"}
+# What bench-limits calls them.
+LIMITS = {"sendfile": "send", "recv+write": "write", "splice": "splice", "connect": "connect", "SSL_write": "tls-send",
+          "SSL_write 256 KiB": "tls-batch", "SSL_read+write": "tls-write", "full handshakes": "handshakes",
+          "resumed handshakes": "resumed", "AES-128-GCM": "gcm", "getdents": "getdents", "getdents+statx": "statx"}
 PAIRS = 2000
 
 
@@ -33,21 +39,32 @@ def arguments():
     p = argparse.ArgumentParser(prog="./dev bench", description="Measures ferryd and its peers side by side.")
     p.add_argument("--quick", action="store_true", help="short rounds, fewer of them, less than three minutes")
     p.add_argument("--json", action="store_true", help="print everything as JSON at the end instead of a table")
+    p.add_argument("--markdown", action="store_true", help="print the tables of docs/PERFORMANCE.md at the end")
+    p.add_argument("--from", dest="saved", type=argparse.FileType(), metavar="FILE",
+                   help="measure nothing: the tables of what --json printed")
     p.add_argument("--only", action="append", metavar="ROW", choices=names,
                    help="this row (may be given again): " + ", ".join(names))
     p.add_argument("--servers", type=lambda s: s.split(","), metavar="A,B",
                    help="these servers: " + ", ".join(servers.NAMES))
     p.add_argument("--rounds", type=int, help="rounds (5; 2 with --quick)")
-    p.add_argument("--seconds", type=float, help="length of a measurement (1.5; 0.3 with --quick)")
+    p.add_argument("--seconds", type=float, help="length of a measurement (1.5; 0.2 with --quick)")
     p.add_argument("--most", type=int, help="operations of a session, for a test of this program itself")
     p.add_argument("--build", type=pathlib.Path, default=TOP / "build", help=argparse.SUPPRESS)
     args = p.parse_args()
     args.rounds = args.rounds or (2 if args.quick else 5)
-    args.seconds = args.seconds or (0.3 if args.quick else 1.5)
+    args.seconds = args.seconds or (0.2 if args.quick else 1.5)
     unknown = set(args.servers or ()) - set(servers.NAMES)
     if unknown:
         p.error(f"no such server: {', '.join(sorted(unknown))}")
     return args
+
+
+def chosen_rows(args):
+    """Those asked for, and those that they are compared with."""
+    if args.only:
+        names = set(args.only) | {row.against for row in rows.ROWS if row.name in args.only}
+        return [row for row in rows.ROWS if row.name in names]
+    return [row for row in rows.ROWS if not (args.quick and row.slow)]
 
 
 class Bench:
@@ -56,13 +73,13 @@ class Bench:
         self.build, self.seconds, self.most = args.build.resolve(), args.seconds, args.most
         self.installed = TOP / ".dev" / "peers"
         self.root = directory / "tree"
-        self.rows = [row for row in rows.ROWS if row.name in args.only] if args.only else \
-            [row for row in rows.ROWS if not (args.quick and row.slow)]
-        self.servers = {}
-        self.fresh = {}  # the memory that each had when it had started
+        self.rows = chosen_rows(args)
+        self.certificate = places.make_certificate(directory)
+        self.ranges = itertools.count()  # of passive ports
+        self.places = {}
 
     def say(self, text):
-        print(text, file=sys.stderr if self.args.json else sys.stdout, flush=True)
+        print(text, file=sys.stderr if self.args.json or self.args.markdown else sys.stdout, flush=True)
 
     def make_tree(self):
         self.root.mkdir()
@@ -78,8 +95,7 @@ class Bench:
 
     def uploads(self, server):
         """Where a server's sessions store: its own directory, a name for each session."""
-        name = next(n for n, s in self.servers.items() if s is server)
-        directory = getattr(server, "root", self.root) / f"up-{name}"
+        directory = server.root / f"up-{server.name}"
         if not directory.is_dir():
             directory.mkdir()
             directory.chmod(0o777)
@@ -91,15 +107,21 @@ class Bench:
         root.chmod(0o755)
         return root
 
-    def start(self, ends):
-        wanted = self.args.servers or servers.NAMES
-        for number, name in enumerate(servers.NAMES):
-            if name not in wanted or not any(name in row.servers for row in self.rows):
-                continue
-            server = servers.make(name, self.directory, self.build, self.installed, number)
-            self.servers[name] = server.serve(self.disk(ends) if "-disk" in name else self.root)
-            ends.callback(server.stop)
-            self.fresh[server] = measure.pss_kib(server.pid)
+    def place(self, row, ends):
+        """Where a row is measured; its servers are started with the first row that needs them."""
+        if row.place not in self.places:
+            here = {name for other in self.rows if other.place == row.place for name in other.servers}
+            wanted = [name for name in servers.NAMES if name in here and name in (self.args.servers or servers.NAMES)]
+            try:
+                self.places[row.place] = places.Place(row.place, self).start(ends, wanted)
+            except places.Unavailable as e:
+                self.places[row.place] = e
+        return self.places[row.place]
+
+    def limit_path(self, name):
+        if name == "sendfile":
+            return self.root / rows.file_name(256 * rows.MIB)
+        return self.root / rows.MANY if name.startswith("getdents") else self.directory / "limit"
 
     def limits(self, row):
         found = {}
@@ -107,15 +129,14 @@ class Bench:
             if name == "socket pair":
                 found[name] = measure.bare_pair_kib(PAIRS)
                 continue
-            path = self.root / rows.file_name(256 * rows.MIB) if name == "sendfile" else self.directory / "limit"
-            found[name] = measure.limit(self.build, LIMITS[name], path, self.seconds / 2)
+            found[name] = measure.limit(self.build, LIMITS[name], self.limit_path(name), self.seconds / 2)
         return found
 
-    def round(self, row, samples, errors, limits):
+    def round(self, row, place, samples, errors, limits):
         """One turn for everybody."""
         for name, value in self.limits(row).items():
             limits.setdefault(name, []).append(value)
-        for name, server in self.servers.items():
+        for name, server in place.servers.items():
             if name not in row.servers or name in errors:
                 continue
             try:
@@ -123,25 +144,33 @@ class Bench:
             except measure.Failed as e:
                 errors[name] = str(e)
 
-    def measure(self, row):
-        samples, errors, limits = {}, {}, {}
+    def measure(self, row, place):
+        samples, limits = {}, {}
+        errors = {name: text for name, text in place.errors.items() if name in row.servers}
         for _ in range(1 if self.args.quick and row.long else self.args.rounds):
-            self.round(row, samples, errors, limits)
+            self.round(row, place, samples, errors, limits)
         found = {name: report.summary(s) for name, s in samples.items() if name not in errors}
         found.update({name: {"error": text} for name, text in errors.items()})
         return {"title": row.title, "unit": row.unit, "limits": {n: statistics.median(v) for n, v in limits.items()},
-                "servers": {name: found[name] for name in self.servers if name in found}}
+                "servers": {name: found[name] for name in servers.NAMES if name in found}}
 
-    def run(self):
+    def run(self, ends):
         found = {"machine": report.machine(), "rounds": self.args.rounds, "seconds": self.seconds,
-                 "versions": {n: servers.version(n, self.build, self.installed) for n in self.servers}, "rows": {}}
+                 "versions": {n: servers.version(n, self.build, self.installed) for n in self.wanted()}, "rows": {}}
         self.say(report.head(found))
         for row in self.rows:
-            found["rows"][row.name] = self.measure(row)
-            self.say("\n" + report.row_text(row, found["rows"][row.name]))
-        if self.args.json:
-            print(report.as_json(found))
-        return any("error" in s for row in found["rows"].values() for s in row["servers"].values())
+            place = self.place(row, ends)
+            if isinstance(place, places.Unavailable):
+                found["rows"][row.name] = {"title": row.title, "unit": row.unit, "skipped": str(place)}
+            else:
+                found["rows"][row.name] = self.measure(row, place)
+            self.say("\n" + report.row_text(row, found["rows"]))
+        return found
+
+    def wanted(self):
+        """The servers that any row needs."""
+        return [name for name in servers.NAMES if name in (self.args.servers or servers.NAMES)
+                and any(name in row.servers for row in self.rows)]
 
 
 def raise_limits():
@@ -149,8 +178,18 @@ def raise_limits():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def show(args, found):
+    if args.markdown or args.saved:
+        print(report.markdown([row for row in rows.ROWS if row.name in found["rows"]], found))
+    elif args.json:
+        print(report.as_json(found))
+
+
 def main():
     args = arguments()
+    if args.saved:
+        show(args, json.load(args.saved))
+        return 0
     # Told to end: as after Ctrl-C, no server and no file stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     raise_limits()
@@ -159,8 +198,9 @@ def main():
         with contextlib.ExitStack() as ends:
             bench = Bench(args, directory)
             bench.make_tree()
-            bench.start(ends)
-            return 1 if bench.run() else 0
+            found = bench.run(ends)
+        show(args, found)
+        return 1 if report.has_errors(found) else 0
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -6,6 +6,12 @@
  *   write FILE SECONDS     MB/s of recv + write into FILE, 256 KiB at a time
  *   splice FILE SECONDS    MB/s of splice from the socket into FILE
  *   connect - SECONDS      connections a second, made, accepted and closed
+ *   tls-send - SECONDS     MB/s of SSL_write, a record of 16 KiB at a time
+ *   tls-batch - SECONDS    the same, 256 KiB of records sent at once
+ *   tls-write FILE SECONDS MB/s of SSL_read + write into FILE
+ *   handshakes - SECONDS   full TLS handshakes a second; resumed: of resumed ones
+ *   gcm - SECONDS          MB/s of AES-128-GCM on one core
+ *   getdents DIR SECONDS   seconds to read the names in DIR; statx: and to look at each
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -19,55 +25,64 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bare.h"
 #include "tally.h"
 #include "util.h"
 
-#define PIECE (1024 * 1024)
-#define BLOCK (256 * 1024)
 /* Uploads begin their file again after so much. */
 #define FILE_SIZE (256 * 1024 * 1024)
 
-struct link {
-	int listener, near, far; /* far: the end of the process that helps */
-	const char *path;
-	uint64_t until;
-};
-
-static void
+void
 die(const char *what)
 {
 	perror(what);
 	exit(1);
 }
 
-static void
-link_listen(struct link *l, struct sockaddr_in *at)
-{
-	socklen_t n = sizeof(*at);
+/* ---- connections ---- */
 
-	*at = (struct sockaddr_in){
+void
+link_listen(struct link *l)
+{
+	socklen_t n = sizeof(l->at);
+
+	l->at = (struct sockaddr_in){
 	    .sin_family = AF_INET,
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	l->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (l->listener < 0 || bind(l->listener, (struct sockaddr *)at, n) < 0 ||
+	if (l->listener < 0 || bind(l->listener, (struct sockaddr *)&l->at, n) < 0 ||
 	    listen(l->listener, 1024) < 0 ||
-	    getsockname(l->listener, (struct sockaddr *)at, &n) < 0)
+	    getsockname(l->listener, (struct sockaddr *)&l->at, &n) < 0)
 		die("listen");
+}
+
+int
+link_call(const struct link *l)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&l->at, sizeof(l->at)) < 0)
+		die("connect");
+	return fd;
+}
+
+int
+link_accept(const struct link *l)
+{
+	int fd = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		die("accept");
+	return fd;
 }
 
 static void
 link_open(struct link *l)
 {
-	struct sockaddr_in at;
-
-	link_listen(l, &at);
-	l->far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (l->far < 0 || connect(l->far, (struct sockaddr *)&at, sizeof(at)) < 0)
-		die("connect");
-	l->near = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC);
-	if (l->near < 0)
-		die("accept");
+	link_listen(l);
+	l->far = link_call(l);
+	l->near = link_accept(l);
 }
 
 /* ---- the helping process ---- */
@@ -93,7 +108,7 @@ feed(struct link *l)
 	}
 }
 
-static pid_t
+pid_t
 help(struct link *l, void (*fn)(struct link *l))
 {
 	pid_t pid = fork();
@@ -101,13 +116,19 @@ help(struct link *l, void (*fn)(struct link *l))
 	if (pid < 0)
 		die("fork");
 	if (pid == 0) {
-		signal(SIGPIPE, SIG_IGN);
-		close(l->near);
+		fd_closep(&l->near);
 		fn(l);
 		_exit(0);
 	}
-	close(l->far);
+	fd_closep(&l->far);
 	return pid;
+}
+
+void
+help_end(pid_t pid)
+{
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
 }
 
 /* ---- the mechanisms: bytes moved until the time is over ---- */
@@ -132,7 +153,7 @@ run_send(struct link *l)
 	return moved;
 }
 
-static int
+int
 open_target(const struct link *l)
 {
 	int file = open(l->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -142,8 +163,7 @@ open_target(const struct link *l)
 	return file;
 }
 
-/* Begins the file again when it is full. */
-static void
+void
 again(int file)
 {
 	if (lseek(file, 0, SEEK_CUR) < FILE_SIZE)
@@ -195,7 +215,7 @@ run_splice(struct link *l)
 	return moved;
 }
 
-static double
+double
 rate_of_bytes(struct link *l, double seconds, uint64_t (*run)(struct link *l),
     void (*helper)(struct link *l))
 {
@@ -208,26 +228,40 @@ rate_of_bytes(struct link *l, double seconds, uint64_t (*run)(struct link *l),
 	uint64_t moved = run(l);
 	double took = (double)(now_ns() - began) / 1e9;
 	close(l->near);
-	kill(pid, SIGTERM);
-	waitpid(pid, NULL, 0);
+	help_end(pid);
 	return (double)moved / took / 1e6;
 }
 
+/* ---- the list ---- */
+
 static double
-rate_of_connections(struct link *l, double seconds)
+limit_send(struct link *l, double seconds)
+{
+	return rate_of_bytes(l, seconds, run_send, throw_away);
+}
+
+static double
+limit_write(struct link *l, double seconds)
+{
+	return rate_of_bytes(l, seconds, run_write, feed);
+}
+
+static double
+limit_splice(struct link *l, double seconds)
+{
+	return rate_of_bytes(l, seconds, run_splice, feed);
+}
+
+static double
+limit_connect(struct link *l, double seconds)
 {
 	uint64_t began = now_ns(), made = 0;
-	struct sockaddr_in at;
 
-	link_listen(l, &at);
+	link_listen(l);
 	l->until = began + (uint64_t)(seconds * 1e9);
 	while (now_ns() < l->until) {
-		int far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (far < 0 || connect(far, (struct sockaddr *)&at, sizeof(at)) < 0)
-			die("connect");
-		int near = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (near < 0)
-			die("accept");
+		int far = link_call(l), near = link_accept(l);
+
 		close(near);
 		close(far);
 		made++;
@@ -235,26 +269,49 @@ rate_of_connections(struct link *l, double seconds)
 	return (double)made / ((double)(now_ns() - began) / 1e9);
 }
 
+static const struct {
+	const char *word;
+	double (*measure)(struct link *l, double seconds);
+} limits[] = {
+    {"send", limit_send},
+    {"write", limit_write},
+    {"splice", limit_splice},
+    {"connect", limit_connect},
+    {"tls-send", limit_tls_send},
+    {"tls-batch", limit_tls_batch},
+    {"tls-write", limit_tls_write},
+    {"handshakes", limit_handshakes},
+    {"resumed", limit_resumed},
+    {"gcm", limit_gcm},
+    {"getdents", limit_getdents},
+    {"statx", limit_statx},
+};
+
+static int
+usage(void)
+{
+	fputs("usage: bench-limits WHAT PATH SECONDS\nWHAT is one of", stderr);
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		fprintf(stderr, " %s", limits[i].word);
+	fputs("\n", stderr);
+	return 2;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct link l = {.near = -1, .far = -1};
-	double seconds = argc == 4 ? strtod(argv[3], NULL) : 0, rate;
+	struct link l = {.listener = -1, .near = -1, .far = -1};
+	double seconds = argc == 4 ? strtod(argv[3], NULL) : 0;
 
-	if (seconds <= 0) {
-		fputs("usage: bench-limits send|write|splice|connect FILE SECONDS\n",
-		    stderr);
-		return 2;
-	}
+	if (seconds <= 0)
+		return usage();
 	l.path = argv[2];
-	if (strcmp(argv[1], "send") == 0)
-		rate = rate_of_bytes(&l, seconds, run_send, throw_away);
-	else if (strcmp(argv[1], "write") == 0)
-		rate = rate_of_bytes(&l, seconds, run_write, feed);
-	else if (strcmp(argv[1], "splice") == 0)
-		rate = rate_of_bytes(&l, seconds, run_splice, feed);
-	else
-		rate = rate_of_connections(&l, seconds);
-	printf("%.1f\n", rate);
-	return 0;
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+		if (strcmp(argv[1], limits[i].word) != 0)
+			continue;
+		printf("%.6g\n", limits[i].measure(&l, seconds));
+		return 0;
+	}
+	return usage();
 }

@@ -9,14 +9,14 @@
  *
  * The sessions stay until then, so that the server's processes can be looked at.
  */
-#include <arpa/inet.h>
 #include <ferry/ferry.h>
-#include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "load.h"
@@ -25,27 +25,72 @@
 /* Sessions that log in at the same time. */
 #define ENTERING 32
 /* A server that does not end an operation within this is stuck. */
-#define PATIENCE_NS 20000000000ULL
+#define PATIENCE_NS 10000000000ULL
 #define SIP_PAUSE_MS 20
 
 /* ---- epoll ---- */
 
 void
+watch_poll(struct watch *w, uint32_t events)
+{
+	struct epoll_event e = {.events = events, .data.ptr = w};
+	struct session *s = w->session;
+	int how = w->added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (epoll_ctl(s->load->epoll, how, w->fd, &e) < 0)
+		session_fail(s, "epoll: %s", strerror(errno));
+	w->added = true;
+}
+
+void
+watch_want(struct watch *w, uint32_t events, void (*ready)(struct session *s))
+{
+	w->events = events;
+	w->ready = ready;
+	if (!w->shaking)
+		watch_poll(w, events);
+}
+
+void
 watch_start(struct session *s, struct watch *w, int fd, uint32_t events,
     void (*ready)(struct session *s))
 {
-	struct epoll_event e = {.events = events, .data.ptr = w};
-
-	*w = (struct watch){.session = s, .fd = fd, .ready = ready};
-	if (ready != NULL && epoll_ctl(s->load->epoll, EPOLL_CTL_ADD, fd, &e) < 0)
-		session_fail(s, "epoll: %s", strerror(errno));
+	*w = (struct watch){.session = s, .fd = fd};
+	if (ready != NULL)
+		watch_want(w, events, ready);
 }
 
 void
 watch_stop(struct watch *w)
 {
+	/* Without it OpenSSL thinks ill of the session, and of its ticket. */
+	if (w->ssl != NULL && !w->shaking)
+		SSL_shutdown(w->ssl);
+	SSL_free(w->ssl);
+	w->ssl = NULL;
 	fd_closep(&w->fd); /* closing takes it out of epoll */
+	w->added = w->shaking = false;
 	w->ready = NULL;
+}
+
+ssize_t
+watch_recv(struct watch *w, void *p, size_t n)
+{
+	return w->ssl != NULL ? tls_recv(w, p, n) : recv(w->fd, p, n, MSG_DONTWAIT);
+}
+
+ssize_t
+watch_send(struct watch *w, const void *p, size_t n)
+{
+	return w->ssl != NULL ? tls_send(w, p, n)
+			      : send(w->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void
+watch_fire(struct watch *w)
+{
+	if (w->fd >= 0 && (!w->shaking || tls_shake(w)) && w->ready != NULL)
+		w->ready(w->session);
 }
 
 /* ---- phases ---- */
@@ -82,11 +127,8 @@ serve(struct load *l, uint64_t limit)
 		int n =
 		    epoll_wait(l->epoll, events, EVENTS, l->plan.slow > 0 ? 10 : 1000);
 
-		for (int i = 0; i < n; i++) {
-			struct watch *w = events[i].data.ptr;
-			if (w->fd >= 0 && w->ready != NULL)
-				w->ready(w->session);
-		}
+		for (int i = 0; i < n; i++)
+			watch_fire(events[i].data.ptr);
 		uint64_t now = now_ns();
 		if (l->running && l->plan.slow > 0 &&
 		    now - sipped > SIP_PAUSE_MS * 1000000) {
@@ -177,156 +219,7 @@ talk(struct load *l)
 	tally_print(&l->tally, stdout);
 }
 
-/* ---- command line ---- */
-
-struct choice {
-	const char *word;
-	int value;
-};
-
-static const struct choice deeds[] = {
-    {"retr", DEED_RETR},
-    {"stor", DEED_STOR},
-    {"list", DEED_LIST},
-    {"mlsd", DEED_MLSD},
-    {"login", DEED_LOGIN},
-    {"idle", DEED_IDLE},
-    {NULL, 0},
-};
-
-static const struct choice ways[] = {
-    {"epsv", WAY_EPSV},
-    {"pasv", WAY_PASV},
-    {"eprt", WAY_EPRT},
-    {"port", WAY_PORT},
-    {NULL, 0},
-};
-
-static int
-usage(void)
-{
-	fputs("usage: bench-load --port N --do retr|stor|list|mlsd|login|idle\n"
-	      "  [--way epsv|pasv|eprt|port] [--host ADDRESS] [--user NAME] "
-	      "[--password WORD]\n"
-	      "  [--path PATH] [--size BYTES] [--sessions N] [--seconds S] [--most N]\n"
-	      "  [--slow N --slow-path PATH]\n"
-	      "In PATH, # stands for the session's number.\n",
-	    stderr);
-	return 2;
-}
-
-static int
-choose(const struct choice *c, const char *word)
-{
-	for (; c->word != NULL; c++)
-		if (strcmp(c->word, word) == 0)
-			return c->value;
-	exit(usage());
-}
-
-static uint64_t
-number(const char *text, uint64_t max)
-{
-	uint64_t value;
-
-	if (parse_uint(text, strlen(text), max, &value) < 0)
-		exit(usage());
-	return value;
-}
-
-static void
-set_host(struct plan *p, const char *text)
-{
-	if (inet_pton(AF_INET, text, &p->server.sin_addr) != 1)
-		exit(usage());
-}
-
-static void
-set(struct plan *p, int option, const char *value)
-{
-	switch (option) {
-	case 'h':
-		set_host(p, value);
-		break;
-	case 'P':
-		p->server.sin_port = htons((uint16_t)number(value, 65535));
-		break;
-	case 'd':
-		p->deed = (enum deed)choose(deeds, value);
-		break;
-	case 'w':
-		p->way = (enum way)choose(ways, value);
-		break;
-	case 'u':
-		p->user = value;
-		break;
-	case 'p':
-		p->password = value;
-		break;
-	case 'f':
-		p->path = value;
-		break;
-	case 's':
-		p->size = number(value, INT64_MAX);
-		p->any_size = false;
-		break;
-	case 'n':
-		p->sessions = (unsigned)number(value, 1000000);
-		break;
-	case 't':
-		p->seconds = strtod(value, NULL);
-		break;
-	case 'm':
-		p->most = number(value, UINT64_MAX);
-		break;
-	case 'S':
-		p->slow = (unsigned)number(value, 100000);
-		break;
-	case 'F':
-		p->slow_path = value;
-		break;
-	default:
-		exit(usage());
-	}
-}
-
-static void
-parse(struct plan *p, int argc, char **argv)
-{
-	static const struct option options[] = {
-	    {"host", required_argument, NULL, 'h'},
-	    {"port", required_argument, NULL, 'P'},
-	    {"do", required_argument, NULL, 'd'},
-	    {"way", required_argument, NULL, 'w'},
-	    {"user", required_argument, NULL, 'u'},
-	    {"password", required_argument, NULL, 'p'},
-	    {"path", required_argument, NULL, 'f'},
-	    {"size", required_argument, NULL, 's'},
-	    {"sessions", required_argument, NULL, 'n'},
-	    {"seconds", required_argument, NULL, 't'},
-	    {"most", required_argument, NULL, 'm'},
-	    {"slow", required_argument, NULL, 'S'},
-	    {"slow-path", required_argument, NULL, 'F'},
-	    {NULL, 0, NULL, 0},
-	};
-	int c;
-
-	*p = (struct plan){
-	    .server.sin_family = AF_INET,
-	    .user = "anonymous",
-	    .password = "bench@",
-	    .path = "/",
-	    .slow_path = "/",
-	    .any_size = true,
-	    .sessions = 1,
-	    .seconds = 1,
-	};
-	set_host(p, "127.0.0.1");
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
-		set(p, c, optarg);
-	if (optind != argc || p->server.sin_port == 0)
-		exit(usage());
-}
+/* ---- what all sessions share ---- */
 
 /* Uploads need bytes to send: a memfd of their size. */
 static int
@@ -349,6 +242,16 @@ make_source(const struct plan *p)
 	return fd;
 }
 
+static const uint8_t *
+map_source(const struct load *l)
+{
+	void *p = NULL;
+
+	if (l->plan.deed == DEED_STOR && l->plan.size > 0)
+		p = mmap(NULL, l->plan.size, PROT_READ, MAP_SHARED, l->source, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
 static int
 load_init(struct load *l)
 {
@@ -364,6 +267,9 @@ load_init(struct load *l)
 	l->source = make_source(&l->plan);
 	if (l->sessions == NULL || l->epoll < 0 || l->source < 0)
 		return -FERRY_ESYS;
+	l->bytes = map_source(l);
+	if (l->plan.tls && tls_init(l) < 0)
+		return -FERRY_ESYS;
 	for (unsigned i = 0; i < l->count; i++) {
 		struct session *s = &l->sessions[i];
 
@@ -375,17 +281,30 @@ load_init(struct load *l)
 	return 0;
 }
 
+static void
+load_free(struct load *l)
+{
+	for (unsigned i = 0; i < l->count; i++) {
+		session_close(&l->sessions[i]);
+		block_free(l->sessions[i].block);
+		SSL_SESSION_free(l->sessions[i].ticket);
+	}
+	free(l->sessions);
+	tls_free(l);
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct load load;
 
-	parse(&load.plan, argc, argv);
+	plan_parse(&load.plan, argc, argv);
+	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
 	if (load_init(&load) < 0) {
 		perror("bench-load");
 		return 1;
 	}
 	talk(&load);
-	free(load.sessions);
+	load_free(&load);
 	return load.tally.errors > 0 ? 1 : 0;
 }

@@ -33,8 +33,8 @@ data_ended(struct session *s)
 	session_settle(s);
 }
 
-static void
-moved(struct session *s, size_t n)
+void
+data_moved(struct session *s, size_t n)
 {
 	uint64_t now = now_ns();
 
@@ -47,23 +47,37 @@ moved(struct session *s, size_t n)
 
 /* ---- download ---- */
 
-static void
+static ssize_t
+swallow(struct session *s, size_t most)
+{
+	struct load *l = s->load;
+
+	if (s->data.ssl == NULL)
+		return recv(s->data.fd, NULL, most, MSG_TRUNC | MSG_DONTWAIT);
+	return tls_recv(&s->data, l->scratch, most < SCRATCH_SIZE ? most : SCRATCH_SIZE);
+}
+
+/* False: there is no more for now. */
+static bool
 take(struct session *s, size_t most)
 {
-	ssize_t n = recv(s->data.fd, NULL, most, MSG_TRUNC | MSG_DONTWAIT);
+	ssize_t n = swallow(s, most);
 
-	if (n < 0 && errno != EAGAIN)
-		session_fail(s, "the data connection broke: %s", strerror(errno));
+	if (n > 0)
+		data_moved(s, (size_t)n);
 	else if (n == 0)
 		data_ended(s);
-	else if (n > 0)
-		moved(s, (size_t)n);
+	else if (errno != EAGAIN)
+		session_fail(s, "the data connection broke: %s", strerror(errno));
+	return n > 0;
 }
 
 static void
 download_ready(struct session *s)
 {
-	take(s, PIECE);
+	/* What TLS has read ahead epoll knows nothing of. */
+	while (take(s, PIECE) && s->data.ssl != NULL && SSL_has_pending(s->data.ssl))
+		continue;
 }
 
 void
@@ -75,24 +89,59 @@ data_sip(struct session *s)
 
 /* ---- upload ---- */
 
+static ssize_t
+give(struct session *s, size_t n)
+{
+	off_t at = (off_t)s->moved;
+
+	if (s->data.ssl != NULL)
+		return tls_send(&s->data, s->load->bytes + s->moved, n);
+	return sendfile(s->data.fd, s->load->source, &at, n);
+}
+
+/* Waits for the server's end: with something unread (tickets) our own would be a reset,
+ * which takes with it what is still on its way. */
+static void
+linger_ready(struct session *s)
+{
+	ssize_t n = recv(s->data.fd, s->load->scratch, SCRATCH_SIZE, MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN))
+		watch_stop(&s->data);
+}
+
+static void
+upload_ended(struct session *s)
+{
+	if (s->data.ssl == NULL) {
+		data_ended(s);
+		return;
+	}
+	if (tls_finish(&s->data) < 0) {
+		if (errno != EAGAIN)
+			session_fail(s, "TLS could not be ended: %s", strerror(errno));
+		return;
+	}
+	shutdown(s->data.fd, SHUT_WR);
+	watch_want(&s->data, EPOLLIN, linger_ready);
+	s->ended = true;
+	session_settle(s);
+}
+
 static void
 upload_ready(struct session *s)
 {
 	uint64_t left = s->load->plan.size - s->moved;
-	off_t at = (off_t)s->moved;
-	ssize_t n = 0;
+	ssize_t n = left > 0 ? give(s, left < PIECE ? left : PIECE) : 0;
 
-	if (left > 0)
-		n = sendfile(
-		    s->data.fd, s->load->source, &at, left < PIECE ? left : PIECE);
 	if (n < 0 && errno != EAGAIN) {
 		session_fail(s, "the data connection broke: %s", strerror(errno));
 		return;
 	}
 	if (n > 0)
-		moved(s, (size_t)n);
+		data_moved(s, (size_t)n);
 	if (s->moved == s->load->plan.size)
-		data_ended(s);
+		upload_ended(s);
 }
 
 /* ---- both ---- */
@@ -115,19 +164,23 @@ data_watch(struct session *s, int fd)
 {
 	if (s->slow)
 		watch_start(s, &s->data, fd, 0, NULL);
+	else if (s->load->plan.depth > 0)
+		watch_start(s, &s->data, fd, EPOLLIN, block_ready);
 	else if (!is_upload(s))
 		watch_start(s, &s->data, fd, EPOLLIN, download_ready);
 	else if (s->state == STATE_MOVING)
 		watch_start(s, &s->data, fd, EPOLLOUT, upload_ready);
 	else
-		s->data = (struct watch){.session = s, .fd = fd};
+		watch_start(s, &s->data, fd, 0, NULL);
+	if (s->load->plan.tls && s->data.fd >= 0)
+		tls_start(&s->data, true);
 }
 
 void
 data_begin(struct session *s)
 {
 	if (is_upload(s) && s->data.fd >= 0)
-		watch_start(s, &s->data, s->data.fd, EPOLLOUT, upload_ready);
+		watch_want(&s->data, EPOLLOUT, upload_ready);
 }
 
 static void
@@ -169,6 +222,7 @@ data_place(struct session *s)
 	enum way way = s->load->plan.way;
 
 	s->state = STATE_PLACE;
+	watch_stop(&s->data);
 	if (!is_active(s)) {
 		session_send(s, way == WAY_EPSV ? "EPSV" : "PASV", NULL);
 		return;

@@ -23,6 +23,7 @@ session_close(struct session *s)
 	s->state = STATE_OUT;
 	s->n = 0;
 	s->open = 0;
+	s->settings = 0;
 }
 
 void
@@ -47,31 +48,36 @@ session_fail(struct session *s, const char *fmt, ...)
 /* ---- commands ---- */
 
 void
+session_send_text(struct session *s, const char *text, size_t n)
+{
+	/* Short lines into an empty socket: the kernel takes them whole or is broken. */
+	if (watch_send(&s->control, text, n) != (ssize_t)n)
+		session_fail(s, "%.20s could not be sent: %s", text, strerror(errno));
+}
+
+void
 session_send(struct session *s, const char *verb, const char *arg)
 {
 	char line[512];
 	int n = snprintf(
 	    line, sizeof(line), "%s%s%s\r\n", verb, arg ? " " : "", arg ? arg : "");
 
-	/* One short line into an empty socket: the kernel takes it whole or is broken. */
-	if (n >= (int)sizeof(line) ||
-	    send(s->control.fd, line, (size_t)n, MSG_NOSIGNAL) != n)
-		session_fail(s, "%s could not be sent: %s", verb, strerror(errno));
+	if (n >= (int)sizeof(line))
+		session_fail(s, "%s is too long", verb);
+	else
+		session_send_text(s, line, (size_t)n);
 }
 
-/* The path with this session's number in the place of '#'. */
-static void
-send_with_path(struct session *s, const char *verb, const char *path)
+void
+session_path(const struct session *s, const char *path, char *ret, size_t size)
 {
 	const char *mark = strchr(path, '#');
-	char own[256];
 
 	if (mark == NULL)
-		snprintf(own, sizeof(own), "%s", path);
+		snprintf(ret, size, "%s", path);
 	else
-		snprintf(own, sizeof(own), "%.*s%u%s", (int)(mark - path), path,
-		    s->number, mark + 1);
-	session_send(s, verb, own);
+		snprintf(
+		    ret, size, "%.*s%u%s", (int)(mark - path), path, s->number, mark + 1);
 }
 
 static void
@@ -84,28 +90,32 @@ send_deed(struct session *s)
 	    [DEED_MLSD] = "MLSD",
 	};
 	const struct plan *plan = &s->load->plan;
+	char path[256];
 
 	s->state = STATE_BEGIN;
-	if (s->slow)
-		send_with_path(s, "RETR", plan->slow_path);
-	else
-		send_with_path(s, verbs[plan->deed], plan->path);
+	session_path(s, s->slow ? plan->slow_path : plan->path, path, sizeof(path));
+	session_send(s, s->slow ? "RETR" : verbs[plan->deed], path);
+}
+
+bool
+session_goes_on(const struct session *s, uint64_t begun)
+{
+	const struct load *l = s->load;
+
+	return now_ns() < l->until && (l->plan.most == 0 || begun < l->plan.most);
 }
 
 void
 session_next(struct session *s)
 {
-	const struct plan *plan = &s->load->plan;
-	uint64_t now = now_ns();
-
-	if (now >= s->load->until || (plan->most > 0 && s->done >= plan->most)) {
+	if (!session_goes_on(s, s->done)) {
 		load_arrived(s->load);
 		return;
 	}
-	s->began = now;
+	s->began = now_ns();
 	s->first = s->moved = 0;
 	s->replied = s->ended = false;
-	if (plan->deed == DEED_LOGIN)
+	if (s->load->plan.deed == DEED_LOGIN)
 		session_connect(s);
 	else
 		data_place(s);
@@ -141,7 +151,44 @@ session_settle(struct session *s)
 		count(s);
 }
 
-/* ---- replies ---- */
+/* ---- logging in ---- */
+
+static void
+send_user(struct session *s)
+{
+	s->state = STATE_USER;
+	session_send(s, "USER", s->load->plan.user);
+}
+
+void
+session_secured(struct session *s)
+{
+	send_user(s);
+}
+
+static void
+greeted(struct session *s, int code, const char *text)
+{
+	if (!s->load->plan.tls) {
+		send_user(s);
+		return;
+	}
+	s->state = STATE_AUTH;
+	session_send(s, "AUTH", "TLS");
+}
+
+static void
+secure(struct session *s, int code, const char *text)
+{
+	tls_start(&s->control, s->load->plan.resume);
+}
+
+static void
+send_password(struct session *s, int code, const char *text)
+{
+	s->state = STATE_PASS;
+	session_send(s, "PASS", s->load->plan.password);
+}
 
 static void
 logged_in(struct session *s)
@@ -157,8 +204,66 @@ logged_in(struct session *s)
 	}
 }
 
+/* What transfers need to be told first, one after the other. */
 static void
-began(struct session *s)
+set_next(struct session *s, int code, const char *text)
+{
+	static const struct {
+		const char *verb, *arg;
+		bool tls, block;
+	} settings[] = {
+	    {"PBSZ", "0", .tls = true},
+	    {"PROT", "P", .tls = true},
+	    {"TYPE", "I"},
+	    {"MODE", "B", .block = true},
+	};
+	const struct plan *plan = &s->load->plan;
+
+	s->state = STATE_SETTING;
+	while (s->settings < ARRAY_LEN(settings)) {
+		unsigned i = s->settings++;
+
+		if ((settings[i].tls && !plan->tls) ||
+		    (settings[i].block && plan->depth == 0))
+			continue;
+		session_send(s, settings[i].verb, settings[i].arg);
+		return;
+	}
+	logged_in(s);
+}
+
+static void
+after_password(struct session *s, int code, const char *text)
+{
+	if (s->load->plan.deed == DEED_LOGIN || s->load->plan.deed == DEED_IDLE)
+		logged_in(s);
+	else
+		set_next(s, code, text);
+}
+
+/* ---- operations ---- */
+
+static void
+placed(struct session *s, int code, const char *text)
+{
+	if (!data_dial(s, code, text))
+		return;
+	if (s->load->plan.depth > 0)
+		block_begin(s);
+	else
+		send_deed(s);
+}
+
+static void
+place_again(struct session *s, int code, const char *text)
+{
+	s->load->tally.refused++;
+	data_close(s);
+	data_place(s);
+}
+
+static void
+began(struct session *s, int code, const char *text)
 {
 	s->state = STATE_MOVING;
 	data_begin(s);
@@ -167,57 +272,63 @@ began(struct session *s)
 }
 
 static void
-quitted(struct session *s)
+ended(struct session *s, int code, const char *text)
+{
+	s->replied = true;
+	session_settle(s);
+}
+
+static void
+quitted(struct session *s, int code, const char *text)
 {
 	session_close(s);
 	count(s);
 }
 
 static void
-after_pass(struct session *s)
+lives(struct session *s, int code, const char *text)
 {
-	s->state = STATE_TYPE;
-	if (s->load->plan.deed == DEED_LOGIN || s->load->plan.deed == DEED_IDLE)
-		logged_in(s);
-	else
-		session_send(s, "TYPE", "I");
+	load_arrived(s->load);
 }
 
-/* What each state waits for, and what follows. */
+/* ---- replies ---- */
+
+/* What each state waits for, and what follows. A code of one digit is a class. */
+static const struct step {
+	enum state state;
+	int code;
+	void (*then)(struct session *s, int code, const char *text);
+} steps[] = {
+    {STATE_GREETING, 220, greeted},
+    {STATE_AUTH, 234, secure},
+    {STATE_USER, 331, send_password},
+    {STATE_USER, 230, after_password},
+    {STATE_PASS, 230, after_password},
+    {STATE_SETTING, 200, set_next},
+    {STATE_PLACE, 2, placed},
+    {STATE_PLACE, 425, place_again},
+    {STATE_BEGIN, 1, began},
+    {STATE_MOVING, 226, ended},
+    {STATE_MOVING, 250, ended},
+    {STATE_BLOCK, 1, block_reply},
+    {STATE_BLOCK, 2, block_reply},
+    {STATE_QUIT, 221, quitted},
+    {STATE_NOOP, 200, lives},
+};
+
 static void
 take_reply(struct session *s, int code, const char *text)
 {
-	const struct plan *plan = &s->load->plan;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		const struct step *step = &steps[i];
 
-	if (s->state == STATE_GREETING && code == 220) {
-		s->state = STATE_USER;
-		session_send(s, "USER", plan->user);
-	} else if (s->state == STATE_USER && code == 331) {
-		s->state = STATE_PASS;
-		session_send(s, "PASS", plan->password);
-	} else if ((s->state == STATE_USER || s->state == STATE_PASS) && code == 230) {
-		after_pass(s);
-	} else if (s->state == STATE_TYPE && code == 200) {
-		logged_in(s);
-	} else if (s->state == STATE_PLACE && code / 100 == 2) {
-		if (data_dial(s, code, text))
-			send_deed(s);
-	} else if (s->state == STATE_PLACE && code == 425) {
-		s->load->tally.refused++;
-		data_close(s);
-		data_place(s);
-	} else if (s->state == STATE_BEGIN && code / 100 == 1) {
-		began(s);
-	} else if (s->state == STATE_MOVING && (code == 226 || code == 250)) {
-		s->replied = true;
-		session_settle(s);
-	} else if (s->state == STATE_QUIT && code == 221) {
-		quitted(s);
-	} else if (s->state == STATE_NOOP && code == 200) {
-		load_arrived(s->load);
-	} else {
-		session_fail(s, "%s", text);
+		if (step->state == s->state &&
+		    (step->code == code || step->code == code / 100)) {
+			step->then(s, code, text);
+			return;
+		}
 	}
+	session_fail(s, "%s", text);
 }
 
 /* The code that a line begins with, or 0. */
@@ -251,34 +362,50 @@ take_line(struct session *s, const char *line)
 	take_reply(s, code, line);
 }
 
+/* A line from buf, as far as anybody needs it. */
 static void
-take_lines(struct session *s)
+cut_line(struct session *s, const char *from, size_t n)
 {
-	char *end;
+	char line[sizeof(s->line)];
 
-	while (s->control.fd >= 0 && (end = memchr(s->line, '\n', s->n)) != NULL) {
-		char line[sizeof(s->line)];
-		size_t n = (size_t)(end - s->line);
+	if (n > 0 && from[n - 1] == '\r')
+		n--;
+	if (n >= sizeof(line))
+		n = sizeof(line) - 1;
+	memcpy(line, from, n);
+	line[n] = '\0';
+	take_line(s, line);
+}
 
-		memcpy(line, s->line, n);
-		line[n] = '\0';
-		if (n > 0 && line[n - 1] == '\r')
-			line[n - 1] = '\0';
-		s->n -= n + 1;
-		memmove(s->line, end + 1, s->n);
-		take_line(s, line);
+/* All the lines there; what is begun is kept, and nobody needs what stands in a line so
+ * long that it does not fit. */
+static void
+take_lines(struct session *s, char *at, char *end)
+{
+	unsigned calls = s->calls;
+	char *stop;
+
+	while (at < end && (stop = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		cut_line(s, at, (size_t)(stop - at));
+		/* Closed, or already another connection: the rest is nobody's. */
+		if (s->control.fd < 0 || s->calls != calls)
+			return;
+		at = stop + 1;
 	}
-	/* Nobody needs what stands in a line so long. */
-	if (s->n == sizeof(s->line))
+	s->n = (size_t)(end - at);
+	if (s->n >= sizeof(s->line))
 		s->n = 4;
+	memcpy(s->line, at, s->n);
 }
 
 static void
 control_ready(struct session *s)
 {
-	ssize_t n =
-	    recv(s->control.fd, s->line + s->n, sizeof(s->line) - s->n, MSG_DONTWAIT);
+	char text[8192 + sizeof(s->line)];
+	ssize_t n;
 
+	memcpy(text, s->line, s->n);
+	n = watch_recv(&s->control, text + s->n, sizeof(text) - s->n);
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n <= 0) {
@@ -286,8 +413,10 @@ control_ready(struct session *s)
 		    (int)s->state, n < 0 ? strerror(errno) : "in order");
 		return;
 	}
-	s->n += (size_t)n;
-	take_lines(s);
+	take_lines(s, text, text + s->n + (size_t)n);
+	/* What TLS has read already epoll knows nothing of. */
+	if (s->control.ssl != NULL && SSL_pending(s->control.ssl) > 0)
+		control_ready(s);
 }
 
 void
@@ -298,6 +427,7 @@ session_connect(struct session *s)
 	int on = 1;
 
 	s->state = STATE_GREETING;
+	s->calls++;
 	if (fd >= 0)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (fd < 0 || (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0 &&

@@ -1,15 +1,22 @@
 """What a run costs and yields: the load generator, and /proc of a server's process tree."""
+import contextlib
 import json
 import os
 import pathlib
 import socket
 import subprocess
+import time
 
 from harness.server import children
 
 TICKS = os.sysconf("SC_CLK_TCK")
-# Sockets of the server and of the client, their buffers, the processes that hold them.
-KERNEL_FIELDS = ("Slab", "KernelStack", "PageTables")
+# What a process costs the kernel, beside the objects in its slabs.
+KERNEL_FIELDS = ("KernelStack", "PageTables")
+# Slabs of files and directories: they grow and shrink with what other programs read.
+FILE_SLABS = ("dentry", "inode_cache", "buffer_head", "radix_tree_node", "kernfs", "ext4", "xfs", "btrfs", "overlay",
+              "ovl", "proc_", "shmem", "fuse", "nfs", "jbd2", "zfs")
+# Memory is given back for some time after processes and sockets have ended.
+CALM_TURNS, CALM_SECONDS, CALM_KIB = 40, 0.05, 64
 
 
 class Failed(Exception):
@@ -20,16 +27,25 @@ def tree(pid):
     return [pid] + list(children(pid))
 
 
+def own_seconds(pid, ticks):
+    """CPU time of one process: to the nanosecond of its living threads, to the tick of all it ever had."""
+    total = 0
+    for thread in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        total += int(thread.read_text().split()[0])
+    return max(total / 1e9, ticks / TICKS)
+
+
 def cpu_seconds(pid):
     """CPU time of a process tree: of the living, and of the dead whom they have waited for."""
-    ticks = 0
+    seconds = 0
     for member in tree(pid):
         try:
             fields = pathlib.Path(f"/proc/{member}/stat").read_text().rsplit(") ", 1)[1].split()
+            seconds += own_seconds(member, int(fields[11]) + int(fields[12]))
         except OSError:
             continue
-        ticks += sum(int(n) for n in fields[11:15])
-    return ticks / TICKS
+        seconds += (int(fields[13]) + int(fields[14])) / TICKS
+    return seconds
 
 
 def pss_kib(pid):
@@ -44,20 +60,43 @@ def pss_kib(pid):
     return total
 
 
-def kernel_kib():
+def slab_kib():
+    """The objects in the kernel's slabs, without those of file systems. Without root only their sum is known."""
+    total = 0
+    try:
+        lines = pathlib.Path("/proc/slabinfo").read_text().splitlines()[2:]
+    except OSError:
+        return meminfo_kib(("Slab",))
+    for line in lines:
+        name, active, _, size = line.split()[:4]
+        if not any(word in name for word in FILE_SLABS) or name == "sock_inode_cache":
+            total += int(active) * int(size)
+    return total / 1024
+
+
+def meminfo_kib(names):
     fields = dict(line.split(":", 1) for line in pathlib.Path("/proc/meminfo").read_text().splitlines())
-    return sum(int(fields[name].split()[0]) for name in KERNEL_FIELDS)
+    return sum(int(fields[name].split()[0]) for name in names)
+
+
+def kernel_kib():
+    """Of both ends of all connections, and of the processes that hold them."""
+    return slab_kib() + meminfo_kib(KERNEL_FIELDS)
 
 
 class Load:
-    """One run of bench-load. Use it with `with`: its sessions are logged in then, and stay until the end."""
+    """One run of bench-load against a server. Use it with `with`: its sessions are logged in then, and stay until the
+    end. Options: bench-load's; True: one without a value."""
 
-    def __init__(self, build, **options):
+    def __init__(self, build, server, **options):
         command = [str(build / "bench" / "bench-load")]
+        options = {"host": server.host, "port": server.port, "user": server.user, "password": server.password,
+                   "tls": bool(server.tls), **options}
         for name, value in options.items():
-            if value is not None:
-                command += ["--" + name.replace("_", "-"), str(value)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            if value is not None and value is not False:
+                command += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
+        with server.caller:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):
         try:
@@ -73,7 +112,8 @@ class Load:
         return self
 
     def __exit__(self, *_):
-        self.process.stdin.close()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
         self.process.stdout.close()
         try:
             self.process.wait(30)
@@ -92,38 +132,66 @@ class Load:
         return result
 
     def say(self):
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write("go\n")
+            self.process.stdin.flush()
+        except OSError:
+            raise Failed("the load generator ended") from None
 
     def go(self):
         self.say()
         return self.told()
 
+    def prove(self):
+        """Every idle session answers still, or it is an error."""
+        return self.go()
+
 
 def run(server, build, **options):
     """A whole run against a server: the generator's result, with the server's CPU time as "cpu"."""
-    with Load(build, port=server.port, **options) as load:
+    with Load(build, server, **options) as load:
         before = cpu_seconds(server.pid)
         result = load.go()
         result["cpu"] = cpu_seconds(server.pid) - before
     return result
 
 
+def calm_kernel_kib():
+    """The kernel's memory when what others have just given back has arrived there."""
+    before, calm = kernel_kib(), 0
+    for _ in range(CALM_TURNS):
+        time.sleep(CALM_SECONDS)
+        now = kernel_kib()
+        calm = calm + 1 if before - now < CALM_KIB else 0
+        before = now
+        if calm == 3:
+            break
+    return before
+
+
+def wait_until_gone(pid, processes):
+    """The sessions' processes have ended, so that they are nobody else's burden."""
+    for _ in range(20 * CALM_TURNS):
+        if len(tree(pid)) <= processes:
+            return
+        time.sleep(CALM_SECONDS)
+
+
 def idle(server, build, fresh, sessions, **options):
     """Memory per idle session in KiB: (of the server, of the kernel for both ends). fresh: what the server
     had before its first session. Every session has to answer afterwards."""
-    kernel = kernel_kib()
-    with Load(build, port=server.port, do="idle", sessions=sessions, **options) as load:
+    kernel, processes = calm_kernel_kib(), len(tree(server.pid))
+    with Load(build, server, do="idle", sessions=sessions, **options) as load:
         load.go()
         user, kernel = pss_kib(server.pid) - fresh, kernel_kib() - kernel
-        load.say()
-        load.told()
+        load.prove()
+    wait_until_gone(server.pid, processes)
     return user / sessions, kernel / sessions
 
 
 def bare_pair_kib(count):
     """What the kernel needs for a pair of connected sockets that do nothing."""
-    before = kernel_kib()
+    before = calm_kernel_kib()
     pairs = []
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         for _ in range(count):

@@ -1,8 +1,8 @@
 /*
  * bench-null: what an FTP server would reach that does nothing but talk. It answers at
  * once, takes any login, sends as many bytes as the number at the end of a name says
- * (file-1024), receives and forgets. One process, one epoll loop. For bench.py only: it
- * must never be reachable from outside, and binds to loopback.
+ * (file-1024), receives and forgets. One process, one epoll loop. For bench.py only, at
+ * an address of its choice: it must never be reachable from outside.
  */
 #include <arpa/inet.h>
 #include <ferry/ferry.h>
@@ -41,6 +41,7 @@ struct client {
 };
 
 static int epoll, source;
+static struct in_addr address;
 static struct client *dead;
 
 static void
@@ -183,10 +184,7 @@ begin(struct client *c, bool upload, const char *name)
 static uint16_t
 place(struct client *c)
 {
-	struct sockaddr_in own = {
-	    .sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr = address};
 	socklen_t n = sizeof(own);
 	int fd = c->listener.fd;
 
@@ -211,7 +209,7 @@ say_place(struct client *c, bool extended)
 	struct endpoint ep = {.family = AF_INET, .port = place(c)};
 	char text[ENDPOINT_TEXT_MAX], reply[ENDPOINT_TEXT_MAX + 64];
 
-	ep.v4.s_addr = htonl(INADDR_LOOPBACK);
+	ep.v4 = address;
 	endpoint_format_port(&ep, text);
 	if (extended)
 		snprintf(reply, sizeof(reply), "229 Entering (|||%u|)\r\n", ep.port);
@@ -329,7 +327,7 @@ listen_at(uint16_t port)
 	struct sockaddr_in at = {
 	    .sin_family = AF_INET,
 	    .sin_port = htons(port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	    .sin_addr = address,
 	};
 	struct epoll_event e = {.events = EPOLLIN};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
@@ -351,8 +349,9 @@ main(int argc, char **argv)
 	struct rlimit files;
 	uint64_t port = 0;
 
-	if (argc != 2 || parse_uint(argv[1], strlen(argv[1]), 65535, &port) < 0) {
-		fputs("usage: bench-null PORT\n", stderr);
+	if (argc != 3 || parse_uint(argv[1], strlen(argv[1]), 65535, &port) < 0 ||
+	    inet_pton(AF_INET, argv[2], &address) != 1) {
+		fputs("usage: bench-null PORT ADDRESS\n", stderr);
 		return 2;
 	}
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

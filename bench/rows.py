@@ -32,6 +32,8 @@ class Row:
     cpu_unit: str = ""
     more_is_better: bool = True
     limits: tuple = ()   # names in LIMITS
+    place: str = "near"  # one of places.NAMES
+    against: str = ""    # peers do not have it: the row whose best peer it is compared with
     servers: tuple = EVERYBODY
     slow: bool = False   # left out of --quick
     long: bool = False   # one round has to do for --quick
@@ -46,18 +48,34 @@ FILE_SIZES = (1024, 16384, 64 * MIB, 256 * MIB)
 
 
 def load(bench, server, **options):
-    return measure.run(server, bench.build, **{"user": server.user, "password": server.password,
-                                               "most": bench.most, "seconds": bench.seconds, **options})
+    return measure.run(server, bench.build, **{"most": bench.most, "seconds": bench.seconds, **options})
+
+
+def resumed(result):
+    """The part of all TLS handshakes that resumed a session; nothing in clear."""
+    return {"resumed": result["resumed"] / result["handshakes"]} if result["handshakes"] else {}
 
 
 def bytes_moved(result):
     return {"value": result["window_bytes"] / result["seconds"] / 1e6,
-            "cpu": result["cpu"] / (result["bytes"] / GIB)}
+            "cpu": result["cpu"] / (result["bytes"] / GIB), **resumed(result)}
 
 
-def operations(result):
-    return {"value": result["window_ops"] / result["seconds"], "cpu": result["cpu"] / (result["ops"] / 1000),
-            "p99": result["us"]["p99"], "refused": result["refused"]}
+# With fewer operations of a session in the window it matters how many were under way at its end.
+ENOUGH = 50
+
+
+def rate(result, sessions):
+    """Operations a second: within the window; where those are few, all of them until the last one was over."""
+    if result["window_ops"] >= ENOUGH * sessions:
+        return result["window_ops"] / result["seconds"]
+    return result["ops"] / result["whole_seconds"]
+
+
+def operations(bench, server, **options):
+    result = load(bench, server, **options)
+    return {"value": rate(result, options["sessions"]), "cpu": result["cpu"] / (result["ops"] / 1000),
+            "p99": result["us"]["p99"], "refused": result["refused"], **resumed(result)}
 
 
 def download(size, sessions, way="epsv"):
@@ -77,16 +95,21 @@ def large_upload(sessions, size):
 
 
 def small_download(sessions, size, way="epsv"):
-    return lambda bench, server: operations(load(bench, server, **download(size, sessions, way)))
+    return lambda bench, server: operations(bench, server, **download(size, sessions, way))
 
 
 def small_upload(sessions, size):
-    return lambda bench, server: operations(load(bench, server, **upload(bench, server, size, sessions)))
+    return lambda bench, server: operations(bench, server, **upload(bench, server, size, sessions))
 
 
-def logins(bench, server):
-    return operations(measure.run(server, bench.build, do="login", sessions=8, seconds=bench.seconds,
-                                  most=bench.most, user="anonymous", password="bench@"))
+def block_download(size, depth):
+    """One session, one data connection, so many RETR asked for ahead."""
+    return lambda bench, server: operations(bench, server, **download(size, 1), block=depth)
+
+
+def logins(resume=False):
+    return lambda bench, server: operations(bench, server, do="login", sessions=8, user="anonymous",
+                                            password="bench@", resume=resume)
 
 
 def listing(verb):
@@ -106,23 +129,29 @@ def beside_slow(bench, server):
     return {"value": beside / alone}
 
 
+def beside_idle(idle, **options):
+    """Downloads while so many other sessions do nothing. All of them have to live on."""
+    def ask(bench, server):
+        idle_ones = min(idle, server.sessions_max - options["sessions"])
+        with measure.Load(bench.build, server, do="idle", sessions=idle_ones) as others:
+            others.go()
+            result = operations(bench, server, **options)
+            others.prove()
+        return result
+    return ask
+
+
 def grown(idle):
     """Small downloads by 8 sessions while others do nothing: their CPU time each must not grow."""
     def ask(bench, server):
-        with measure.Load(bench.build, port=server.port, do="idle", sessions=min(idle, server.sessions_max - 8),
-                          user=server.user, password=server.password) as others:
-            others.go()
-            result = operations(load(bench, server, **download(1024, 8)))
-            others.say()
-            others.told()
+        result = beside_idle(idle, **download(1024, 8))(bench, server)
         return {**result, "value": result["cpu"] * 1000}
     return ask
 
 
 def memory(sessions):
     def ask(bench, server):
-        user, kernel = measure.idle(server, bench.build, bench.fresh[server], min(sessions, server.sessions_max),
-                                    user=server.user, password=server.password)
+        user, kernel = measure.idle(server, bench.build, server.fresh_kib, min(sessions, server.sessions_max))
         return {"value": user, "kernel": kernel}
     return ask
 
@@ -130,13 +159,28 @@ def memory(sessions):
 BYTES = {"unit": "MB/s", "cpu_unit": "s per GiB"}
 OPS = {"unit": "/s", "cpu_unit": "s per 1,000"}
 SECONDS = {"unit": "s", "more_is_better": False, "cpu_unit": "s", "servers": but("null")}
-FORKING = ("vsftpd", "proftpd", "pureftpd")
 
-# Memory comes first, while the servers are young.
+# The others have a process for each session and are not asked for thousands.
+MANY_SESSIONS = {"servers": ("null", "pyftpdlib", "ferryd"), "slow": True, "long": True}
+TLS = {"place": "near-tls", "servers": but("null")}
+FAR = {"place": "far", "long": True}
+ONLY_OURS = {"servers": ("ferryd",)}
+
+
+def memory_rows(prefix, title, **more):
+    """With 1,000 sessions; with 10,000 of those who need no process for each."""
+    shared = {"unit": "KiB", "more_is_better": False, "limits": ("socket pair",), **more}
+    few = Row(f"{prefix}memory-1000", f"{title} (PSS), 1,000 of them", measure=memory(1000), long=True, **shared)
+    many = Row(f"{prefix}memory-10000", f"{title} (PSS), 10,000 of them", measure=memory(10_000),
+               **{**shared, **MANY_SESSIONS})
+    if "null" not in few.servers:
+        many.servers = tuple(name for name in many.servers if name != "null")
+    return few, many
+
+
+# In each place memory comes first, while the servers are young.
 ROWS = [
-    *(Row(f"memory-{n}", f"memory of an idle session (PSS), {n:,} of them", "KiB", memory(n), more_is_better=False,
-          limits=("socket pair",), servers=but(*FORKING) if n > 1000 else EVERYBODY, slow=n > 1000, long=True)
-      for n in (1000, 9500)),
+    *memory_rows("", "memory of an idle session"),
     Row("download-1", "download, 1 session", measure=large_download(1, 256 * MIB), limits=("sendfile",), **BYTES),
     Row("download-8", "download, 8 sessions", measure=large_download(8, 64 * MIB), limits=("sendfile",), **BYTES),
     Row("download-64", "download, 64 sessions", measure=large_download(64, 64 * MIB), limits=("sendfile",), **BYTES),
@@ -147,15 +191,50 @@ ROWS = [
     Row("small16-8", "downloads of 16 KiB, 8 sessions", measure=small_download(8, 16384), limits=("connect",), **OPS),
     Row("active-8", "downloads of 16 KiB, 8 sessions, active (PORT)",
         measure=small_download(8, 16384, "port"), limits=("connect",), **OPS),
+    Row("active-eprt-8", "downloads of 16 KiB, 8 sessions, active (EPRT)",
+        measure=small_download(8, 16384, "eprt"), limits=("connect",), slow=True, **OPS),
     Row("small-upload-8", "uploads of 1 KiB, 8 sessions", measure=small_upload(8, 1024), limits=("connect",),
         servers=EVERYBODY + ("ferryd-nosync",), **OPS),
     Row("small-upload-disk", "uploads of 1 KiB, 8 sessions, to a disk", measure=small_upload(8, 1024),
         servers=("ferryd-disk", "ferryd-disk-nosync"), **OPS),
-    Row("logins", "anonymous logins, 8 at once", measure=logins, limits=("connect",), **OPS),
-    Row("list", "LIST of 100,000 entries", measure=listing("list"), long=True, **SECONDS),
-    Row("mlsd", "MLSD of 100,000 entries", measure=listing("mlsd"), long=True,
+    Row("block-1", "downloads of 1 KiB, one block-mode connection", measure=block_download(1024, 64),
+        against="small-1", **ONLY_OURS, **OPS),
+    Row("logins", "anonymous logins, 8 at once", measure=logins(), limits=("connect",), **OPS),
+    Row("list", "LIST of 100,000 entries", measure=listing("list"), long=True, limits=("getdents", "getdents+statx"),
+        **SECONDS),
+    Row("mlsd", "MLSD of 100,000 entries", measure=listing("mlsd"), long=True, limits=("getdents", "getdents+statx"),
         **{**SECONDS, "servers": but("null", "vsftpd")}),
     Row("beside-slow", "one fast reader beside 100 slow ones", "of alone", beside_slow, long=True),
     *(Row(f"grown-{n}", f"CPU of a 1 KiB download beside {n:,} idle sessions", "us", grown(n), more_is_better=False,
-          servers=but(*FORKING) if n > 1000 else EVERYBODY, slow=n > 1000, long=n > 10) for n in (10, 1000, 9500)),
+          **(MANY_SESSIONS if n > 1000 else {"long": n > 10})) for n in (10, 1000, 10_000)),
+    Row("crowd", "downloads of 1 KiB by 1,000 sessions beside 10,000 idle ones",
+        measure=beside_idle(10_000, **download(1024, 1000)), **MANY_SESSIONS, **OPS),
+
+    *memory_rows("tls-", "memory of an idle session under TLS", **TLS),
+    Row("tls-download-1", "FTPS download, 1 session", measure=large_download(1, 256 * MIB),
+        limits=("SSL_write", "SSL_write 256 KiB", "AES-128-GCM"), **TLS, **BYTES),
+    Row("tls-download-8", "FTPS download, 8 sessions", measure=large_download(8, 64 * MIB),
+        limits=("SSL_write", "SSL_write 256 KiB", "AES-128-GCM"), **TLS, **BYTES),
+    Row("tls-upload-1", "FTPS upload, 1 session", measure=large_upload(1, 256 * MIB), limits=("SSL_read+write",),
+        **TLS, **BYTES),
+    Row("tls-upload-8", "FTPS upload, 8 sessions", measure=large_upload(8, 64 * MIB), limits=("SSL_read+write",),
+        **TLS, **BYTES),
+    Row("tls-small-8", "FTPS downloads of 1 KiB, 8 sessions", measure=small_download(8, 1024),
+        limits=("resumed handshakes",), **TLS, **OPS),
+    Row("tls-small-upload-8", "FTPS uploads of 1 KiB, 8 sessions", measure=small_upload(8, 1024),
+        limits=("resumed handshakes",), **TLS, **OPS),
+    Row("tls-logins", "FTPS logins, 8 at once, full handshakes", measure=logins(), limits=("full handshakes",),
+        **TLS, **OPS),
+    Row("tls-logins-resumed", "FTPS logins, 8 at once, resumed handshakes", measure=logins(resume=True),
+        limits=("resumed handshakes",), **TLS, **OPS),
+    Row("tls-block-1", "FTPS downloads of 1 KiB, one block-mode connection", measure=block_download(1024, 64),
+        against="tls-small-8", **{**TLS, **ONLY_OURS}, **OPS),
+
+    Row("far-8", "downloads of 1 KiB, 8 sessions, 20 ms round trip", measure=small_download(8, 1024), **FAR, **OPS),
+    Row("far-block-1", "downloads of 1 KiB, one block-mode connection, 20 ms round trip",
+        measure=block_download(1024, 256), against="far-8", **FAR, **ONLY_OURS, **OPS),
+    Row("far-tls-8", "FTPS downloads of 1 KiB, 8 sessions, 20 ms round trip", measure=small_download(8, 1024),
+        **{**FAR, "place": "far-tls"}, servers=but("null"), **OPS),
+    Row("far-tls-block-1", "FTPS downloads of 1 KiB, one block-mode connection, 20 ms round trip",
+        measure=block_download(1024, 256), against="far-tls-8", **{**FAR, "place": "far-tls"}, **ONLY_OURS, **OPS),
 ]

@@ -21,7 +21,8 @@ ANONYMOUS = "ftp"
 
 
 class Tuned:
-    """What all peers here have in common: the shared tree as their root, logins for both kinds of row."""
+    """What all peers here have in common: the shared tree as their root, logins for both kinds of row. Under TLS
+    everything has to be encrypted, and who can ask for it insists that data connections resume the session."""
     user, password = peers.USER, peers.PASSWORD
     sessions_max = SESSIONS_MAX
 
@@ -66,6 +67,7 @@ tcp_wrappers=NO
 session_support=NO
 max_clients={SESSIONS_MAX}
 max_per_ip={SESSIONS_MAX}
+{"allow_anon_ssl=YES" if self.tls else ""}
 """)
         return command
 
@@ -92,10 +94,11 @@ TCPBacklog 255
 
 
 class Pureftpd(Tuned, peers.Pureftpd):
-    sessions_max = 480  # whatever -c says, the 501st is turned away
-
     def prepare(self):
         command = [word for word in super().prepare() if word != "-E"]
+        # With a range of passive ports it takes half as many sessions as the range has ports, whatever -c says.
+        at = command.index("-p")
+        del command[at:at + 2]
         command += ["-f", "none", "-c", str(SESSIONS_MAX), "-L", "1000000:10"]
         return ["unshare", "-m", "sh", "-c", self.in_namespace(), "sh"] + command
 
@@ -108,7 +111,7 @@ class Pyftpdlib(Tuned, peers.Pyftpdlib):
         script = self.write("serve.py", f"""
 import logging
 from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.handlers import {"TLS_FTPHandler" if self.tls else "FTPHandler"} as FTPHandler
 from pyftpdlib.servers import FTPServer
 logging.basicConfig(level=logging.ERROR)
 users = DummyAuthorizer()
@@ -116,6 +119,8 @@ users.add_user({peers.USER!r}, {peers.PASSWORD!r}, {str(self.root)!r}, perm="elr
 users.add_anonymous({str(self.root)!r})
 FTPHandler.authorizer = users
 FTPHandler.passive_ports = range({low}, {high + 1})
+{f"FTPHandler.certfile = {str(self.pem())!r}" if self.tls else ""}
+FTPHandler.tls_control_required = FTPHandler.tls_data_required = {bool(self.tls)}
 server = FTPServer(({self.host!r}, {self.port}), FTPHandler, backlog=1024)
 server.max_cons = {SESSIONS_MAX}
 server.serve_forever()
@@ -127,6 +132,7 @@ class FerrydTuned(Ferryd):
     """ferryd as it comes, with anonymous writing allowed."""
     user, password = "anonymous", "bench@"
     sessions_max = SESSIONS_MAX
+    host = "127.0.0.1"
 
     def serve(self, root):
         self.root = root
@@ -142,12 +148,14 @@ class Null:
     user, password = "anonymous", "bench@"
     sessions_max = SESSIONS_MAX
     host = "127.0.0.1"
+    tls = None
 
     def __init__(self, build):
         self.build, self.port = build, free_port()
 
-    def serve(self, _):
-        self.process = subprocess.Popen([str(self.build / "bench" / "bench-null"), str(self.port)])
+    def serve(self, root):
+        self.root = root  # where uploads would be
+        self.process = subprocess.Popen([str(self.build / "bench" / "bench-null"), str(self.port), self.host])
         wait_until(lambda: self.process.poll() is not None or peers.Peer.answers(self), "no null server")
         return self
 
@@ -171,20 +179,26 @@ FERRYD = {
 NAMES = ["null"] + list(PEERS) + list(FERRYD)
 
 
-def make(name, directory, build, installed, number):
-    """A server by its name, not started. Its passive ports are out of the kernel's way."""
-    low = 20000 + 1000 * number
+def make(name, directory, build, installed, ports, tls=None):
+    """A server by its name, not started. ports: the range of its passive ports, out of the kernel's way. tls:
+    (certificate, key)."""
     if name == "null":
         return Null(build)
-    directory = directory / name
     directory.mkdir()
     if name in PEERS:
-        return PEERS[name](directory, installed, free_port(), (low, low + 999))
+        return PEERS[name](directory, installed, free_port(), ports, tls)
     options = {"write_enable": "YES", "anon_upload_enable": "YES", "anon_other_write_enable": "YES",
                "anon_umask": "022", "ftp_username": "nobody", "idle_session_timeout": 3600,
-               "pasv_min_port": low, "pasv_max_port": low + 999, "listen_ipv6": "NO",
-               **FERRYD[name]}
-    return FerrydTuned(directory, build, options=options)
+               "pasv_min_port": ports[0], "pasv_max_port": ports[1], "listen_ipv6": "NO",
+               **FERRYD[name], **(encryption(tls) if tls else {})}
+    server = FerrydTuned(directory, build, options=options)
+    server.tls = tls
+    return server
+
+
+def encryption(tls):
+    return {"ssl_enable": "YES", "allow_anon_ssl": "YES", "force_anon_logins_ssl": "YES",
+            "force_anon_data_ssl": "YES", "rsa_cert_file": tls[0], "rsa_private_key_file": tls[1]}
 
 
 def version(name, build, installed):

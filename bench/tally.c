@@ -128,10 +128,14 @@ tally_print(const struct tally *t, FILE *to)
 	fprintf(to, "{\"ops\": %llu, \"bytes\": %llu, \"window_ops\": %llu",
 	    (unsigned long long)t->ops, (unsigned long long)t->bytes,
 	    (unsigned long long)t->window_ops);
-	fprintf(to, ", \"window_bytes\": %llu, \"seconds\": %.6f",
-	    (unsigned long long)t->window_bytes, seconds_of(t));
+	fprintf(to,
+	    ", \"window_bytes\": %llu, \"seconds\": %.6f, \"whole_seconds\": %.6f",
+	    (unsigned long long)t->window_bytes, seconds_of(t),
+	    t->last > t->began ? (double)(t->last - t->began) / 1e9 : 0);
 	print_spread("us", &t->whole, to);
 	print_spread("first_us", &t->first, to);
+	fprintf(to, ", \"handshakes\": %llu, \"resumed\": %llu",
+	    (unsigned long long)t->shaken, (unsigned long long)t->resumed);
 	fprintf(to, ", \"refused\": %llu, \"errors\": %llu, \"said\": [",
 	    (unsigned long long)t->refused, (unsigned long long)t->errors);
 	for (size_t i = 0; i < TALLY_WORDS && i < t->errors; i++) {

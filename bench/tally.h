@@ -25,6 +25,7 @@ struct tally {
 	uint64_t window_ops, window_bytes;
 	uint64_t last;    /* ns: end of the last operation */
 	uint64_t refused; /* a place for the data connection, with 4xx: asked for again */
+	uint64_t shaken, resumed; /* TLS handshakes, and those that resumed a session */
 	uint64_t errors;
 	char words[TALLY_WORDS][160]; /* the first errors */
 	struct spread whole, first;   /* per operation: all of it, until the first byte */
