@@ -73,11 +73,11 @@ def make_rows():
         for upload in (False, True):
             end = ("put" if upload else "get") + ("-tls" if tls else "")
             found.append(Row(f"large-{end}", upload, large=2048, tls=tls, quick=() if tls else (256, 0, 0)))
-            found.append(Row(f"tree-{end}", upload, directories=50, files=100, tls=tls, quick=(0, 10, 50)))
+            found.append(Row(f"tree-{end}", upload, directories=50, files=100, tls=tls, quick=(0, 10, 20 if tls else 50)))
             found.append(Row(f"tree-20ms-{end}", upload, directories=20, files=50, ms=20, tls=tls,
-                             quick=() if tls and upload else (0, 5, 40)))
+                             quick=() if tls and upload else (0, 5, 20 if tls else 40)))
             found.append(Row(f"tree-100ms-{end}", upload, directories=10, files=50, ms=100, tls=tls,
-                             quick=() if tls or upload else (0, 5, 40)))
+                             quick=() if tls or upload else (0, 5, 20)))
     return found
 
 
@@ -216,7 +216,7 @@ class Bench:
         self.build = args.build.resolve()
         self.rows = chosen_rows(args)
         self.versions = {name: clients.version(name, self.build) for name in args.clients or clients.CLIENTS}
-        self.world = far.World(ends, {row.ms for row in self.rows})
+        self.world = far.World(ends, self.build, {row.ms for row in self.rows})
         self.stock = Stock(directory / "stock")
         self.servers, self.count = {}, 0
         for tls in sorted({row.tls for row in self.rows}):
@@ -298,7 +298,7 @@ class Bench:
 
     def measure(self, row):
         samples, errors, bare = {}, {}, []
-        wanted = [c for c in self.versions if clients.can(c, row) and self.versions[c]]
+        wanted = [c for c in self.versions if clients.can(c, row, self.args.quick) and self.versions[c]]
         self.say(f"{row.name}: {row.title()}")
         for _ in range(self.args.rounds):
             if not row.tree and not row.tls:

@@ -68,7 +68,7 @@ def ferry(job):
 def lftp(job, tree, single="get"):
     settings = ["cmd:fail-exit yes", "xfer:log no", "net:connection-limit 0", "net:max-retries 3",
                 "ftp:sync-mode off", "ftp:use-site-utime no", "ftp:use-site-utime2 no", "ftp:use-site-chmod no",
-                "ssl:verify-certificate no", "cmd:save-cwd-history no", "cmd:save-rl-history no",
+                "ssl:verify-certificate no", "cmd:save-cwd-history no", "cmd:save-rl-history no", "ftp:use-mode-z no",
                 *(["ftp:ssl-force yes", "ftp:ssl-protect-data yes"] if job.tls else ["ftp:ssl-allow no"])]
     if job.files:
         deed = f"mirror {'-R ' if job.upload else ''}--no-perms --parallel={tree} " + (
@@ -138,7 +138,7 @@ def rclone(job):
     if job.tls:
         env.update(RCLONE_FTP_EXPLICIT_TLS="true", RCLONE_FTP_DISABLE_TLS13="true")
     ends = [str(job.local), f":ftp:{job.remote}"]
-    return Run(["rclone", "copy" if job.files else "copyto", "-q", "--transfers", str(PARALLEL), "--checkers",
+    return Run(["rclone", "copy" if job.files else "copyto", "-q", "--multi-thread-streams", "0", "--transfers", str(PARALLEL), "--checkers",
                 str(PARALLEL), *(ends if job.upload else reversed(ends))], env=env)
 
 
@@ -151,15 +151,16 @@ class Client:
     tree: bool = True     # measured with trees
     single: bool = True   # with one file
     slow: bool = False    # one file after the other: at a distance a tenth of the files has to do
+    quick: bool = True    # has its turn in --quick, too
 
 
 CLIENTS = {
     "ferry": Client("", ferry),
     "lftp": Client("lftp", lambda job: lftp(job, 1), tree=False),
     "lftp pget": Client("lftp", lambda job: lftp(job, 1, "pget -n 4"), tree=False, upload=False),
-    "lftp -P8": Client("lftp", lambda job: lftp(job, 8), single=False),
+    "lftp -P8": Client("lftp", lambda job: lftp(job, 8), single=False, quick=False),
     "lftp -P16": Client("lftp", lambda job: lftp(job, 16), single=False),
-    "lftp -P32": Client("lftp", lambda job: lftp(job, 32), single=False),
+    "lftp -P32": Client("lftp", lambda job: lftp(job, 32), single=False, quick=False),
     "curl": Client("curl", curl),
     "rclone": Client("rclone", rclone),
     "wget": Client("wget", wget, upload=False, slow=True),
@@ -168,9 +169,11 @@ CLIENTS = {
 }
 
 
-def can(name, row):
+def can(name, row, quick):
     """Has this client a figure in that row?"""
     client = CLIENTS[name]
+    if quick and (not client.quick or (client.slow and (row.ms or row.tls))):
+        return False
     return (client.tls or not row.tls) and (client.upload or not row.upload) and \
         (client.tree if row.tree else client.single)
 

@@ -5,8 +5,9 @@ import errno
 import os
 import socket
 
+from places import Cable
 from harness import peers
-from harness.net import Namespace, Wire
+from harness.net import Namespace
 from harness.server import Ferryd, free_port, wait_until
 
 USER, PASSWORD = peers.USER, peers.PASSWORD
@@ -29,7 +30,8 @@ class Place:
 class World:
     """Places by round trip in milliseconds; 0: beside the servers."""
 
-    def __init__(self, ends, round_trips):
+    def __init__(self, ends, build, round_trips):
+        self.build = build
         self.servers = Namespace()
         ends.callback(self.servers.close)
         self.places = {0: Place(self.servers, "127.0.0.1")}
@@ -37,13 +39,11 @@ class World:
             self.places[ms] = self.connect(ends, number, ms)
 
     def connect(self, ends, number, ms):
-        client, name = Namespace(), f"far{ms}"
+        client, net = Namespace(), f"10.77.{number}"
         ends.callback(client.close)
-        wire = Wire(client, self.servers, name, ms / 2000)
-        ends.callback(wire.close)
-        for namespace, host in ((client, 1), (self.servers, 2)):
-            namespace.batch(f"addr add 10.77.{number}.{host}/24 dev {name}", f"link set {name} up")
-        place = Place(client, f"10.77.{number}.2")
+        cable = Cable(self.build, f"far{ms}", ((client, f"{net}.1"), (self.servers, f"{net}.2")), ms)
+        ends.callback(cable.close)
+        place = Place(client, f"{net}.2")
         with client:
             wait_until(place.is_reached, f"no way over a link of {ms} ms")
         return place

@@ -11,13 +11,14 @@
 /* To begin with, when one has done something and more is left; or when it has not done
  * anything for so long, since the server is far away. */
 #define ADAPTIVE_NEAR 4
-#define ADAPTIVE_FAR 8
+#define ADAPTIVE_FAR 16
+#define ADAPTIVE_FEW 8
 #define FAR_SECONDS 0.03
 #define LOOK_SECONDS 0.15
 #define LOOK_LONGEST 2.0
 #define LOOK_DEEDS 2   /* of each session, or what one sees is chance */
 #define GROWTH 1.12    /* so much faster, or it was no use */
-#define GROWTH_MANY 1.3 /* the same for more than ADAPTIVE_FAR */
+#define GROWTH_MANY 1.3 /* the same for more than ADAPTIVE_FEW */
 #define MISSES_MAX 2   /* looks that saw no growth */
 #define RETRY_LOOKS 10 /* more of them, until one more is tried again */
 #define REOPEN_MAX 10
@@ -272,7 +273,7 @@ any_is_new(const struct lanes *ls)
 static void
 judge(struct lanes *ls, double rate)
 {
-	double growth = ls->goal > ADAPTIVE_FAR ? GROWTH_MANY : GROWTH;
+	double growth = ls->goal > ADAPTIVE_FEW ? GROWTH_MANY : GROWTH;
 
 	if (rate > ls->best * growth) {
 		ls->before = ls->goal;
