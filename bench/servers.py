@@ -157,6 +157,7 @@ class Null:
         self.root = root  # where uploads would be
         self.process = subprocess.Popen([str(self.build / "bench" / "bench-null"), str(self.port), self.host])
         wait_until(lambda: self.process.poll() is not None or peers.Peer.answers(self), "no null server")
+        assert self.process.poll() is None, "the null server has ended"
         return self
 
     @property

@@ -74,10 +74,16 @@ struct session {
 			    login_verdict() */
 };
 
+/* Descriptors of a session in its worker at most: the control connection, the data
+ * connection or the listener for it, a file or listing. */
+#define SESSION_DESCRIPTORS 3
+
 struct worker {
 	struct child child;
 	struct scoreboard board;
 	int board_fd;
+	size_t descriptors; /* what sessions and channels to agents may use in all */
+	size_t links;       /* such channels */
 	size_t slots;
 	struct session **session; /* by slot */
 	size_t sessions;
@@ -132,11 +138,12 @@ struct crew {
 	void *user;
 };
 
-/* Starts auth and the workers; conf is copied. on_closed is told of every session that
+/* Starts auth and the workers, each with so many descriptors for its sessions; conf is
+ * copied. on_closed is told of every session that
  * ends, for the counts. 0, or a negative code after logging why. */
 int crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *programs,
     const struct served *served, struct peers *peers, const struct conf *conf,
-    size_t workers, size_t slots,
+    size_t workers, size_t descriptors,
     void (*on_closed)(struct crew *, const struct session *, void *), void *user);
 
 /* Session numbers go on behind those of `last`, the crew before: no two live sessions
@@ -184,9 +191,24 @@ void crew_kill(struct crew *crew);
 /* Of a crew that is gone and whose timer `restart` is closed: all but the struct. */
 void crew_free(struct crew *crew);
 
-/* ---- between crew.c and login.c ---- */
+/* ---- between crew.c, child.c, placing.c, requests.c and login.c ---- */
 
+/* NULL: it is over, or not this worker's. */
 struct session *worker_session(struct worker *w, uint32_t id);
+/* Are there descriptors in it for so many more sessions and channels to agents? */
+bool worker_can_take(const struct worker *w, size_t sessions, size_t links);
+/* The session is over: what it held is released, and who counts is told. */
+void session_free(struct session *s);
+/* Numbers are 32 bits wide: after the last turn that fits comes the first one. */
+uint32_t worker_turn_after(const struct worker *w, uint32_t turn);
+/* Everything that hung on a worker that died. What it had not taken yet is left in
+ * orphans... */
+void worker_died(struct worker *w, struct agent_sessions *orphans);
+/* ... and goes to other workers. */
+void crew_place_orphans(struct crew *crew, struct agent_sessions *orphans);
+/* The worker (user) says something: the chan_msg_cb of its channel. */
+void worker_message(
+    struct chan *c, const struct msg *m, int *fds, size_t nfds, void *user);
 /* The verdict of auth: find or start the agent, ask it for the grant. */
 void login_verdict(struct crew *crew, const struct msg_master_verdict *v);
 /* The agent's answer: tell the worker. */
@@ -207,9 +229,15 @@ void agent_unlink(struct agent *agent, unsigned worker);
  * about who is logged in. 0 or a negative code; -FERRY_EOF: it has died already. */
 int child_tell(struct child *child, const struct msg *m, int fd);
 
-/* Starts a process and sends it its options and START with nfds descriptors. */
+/* It has broken a rule, or its channel has ended: it is killed, and reaped as ever. */
+void child_end(struct child *child, const char *why);
+
+/* Starts a process and sends it its options and START with nfds descriptors, which are
+ * the child's from here on. */
 int child_start(struct child *child, const struct msg_start *start, const int *fds,
     size_t nfds, chan_msg_cb *on_msg);
+
+void child_close_all(const int *fds, size_t nfds);
 
 /* A child's line for the log. The child escaped foreign text; the log file escapes what
  * is left, since a child that has been taken over may send anything. */

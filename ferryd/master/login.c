@@ -211,15 +211,19 @@ agent_introduce(struct agent *a, struct worker *w)
 
 	if (a->link[w->child.index] != LINK_NONE)
 		return 0;
+	if (w->links > 0 && !worker_can_take(w, 0, 1))
+		return -FERRY_ETOOBIG;
 	r = fdpass_pair(pair);
 	if (r < 0)
 		return r;
 	r = child_tell(&a->child, &m, pair[0]);
-	if (r < 0)
+	if (r < 0) {
 		close(pair[1]);
-	else
-		a->link[w->child.index] = pair[1];
-	return r;
+		return r;
+	}
+	a->link[w->child.index] = pair[1];
+	w->links++;
+	return 0;
 }
 
 void
@@ -227,6 +231,8 @@ agent_unlink(struct agent *a, unsigned worker)
 {
 	if (a->link[worker] >= 0)
 		close(a->link[worker]);
+	if (a->link[worker] != LINK_NONE)
+		a->child.crew->worker[worker].links--;
 	a->link[worker] = LINK_NONE;
 }
 

@@ -35,12 +35,8 @@
 /* At the end: how long transfers may go on, and when the rest is killed. Seconds. */
 #define END_SECONDS 5
 
-/* Descriptors of a worker without sessions (and while a call is taken), and of one
- * session at most: the control connection, the data connection or the listener for it, a
- * file or listing, a channel to an agent of its own. */
+/* Descriptors of a worker without sessions, and while a call is taken. */
 #define WORKER_DESCRIPTORS 32
-#define SESSION_DESCRIPTORS 4
-#define SLOTS_MAX 16384
 
 /* Strangers at the shared passive port that are logged between two looks around. */
 #define STRANGERS_LOGGED 5
@@ -66,7 +62,7 @@ struct master {
 	unsigned strangers;
 	struct peers peers;
 	size_t sessions;
-	size_t slots;
+	size_t descriptors;
 	uv_timer_t pause; /* accepting again */
 	uv_timer_t last;  /* killing what does not end */
 	uv_timer_t look;  /* looking around */
@@ -352,7 +348,7 @@ hire(struct master *m, const struct conf *conf)
 		return r;
 	}
 	r = crew_start(crew, &m->loop, &m->programs, m->plan->served, &m->peers, conf,
-	    worker_count(m->plan->workers), m->slots, session_closed, m);
+	    worker_count(m->plan->workers), m->descriptors, session_closed, m);
 	if (r < 0)
 		crew_kill(crew); /* and it is reaped; the one that worked goes on */
 	else if (!LIST_EMPTY(&m->crews))
@@ -551,8 +547,8 @@ watch_signal(struct master *m, uv_signal_t *handle, uv_signal_cb cb, int signum)
 }
 
 /* As many descriptors as the system lets us have, for us and, inherited, for the workers.
- * Returns how many sessions one worker can have without ever running out of them: a
- * descriptor that does not fit into a worker's table gets lost on its way there. */
+ * Returns how many one worker has for its sessions: a descriptor that does not fit into a
+ * worker's table gets lost on its way there, so that it must never run out of them. */
 static size_t
 raise_descriptors(void)
 {
@@ -562,10 +558,8 @@ raise_descriptors(void)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	if (limit.rlim_cur < WORKER_DESCRIPTORS + SESSION_DESCRIPTORS)
-		return 1;
-	size_t slots = (limit.rlim_cur - WORKER_DESCRIPTORS) / SESSION_DESCRIPTORS;
-	return slots < SLOTS_MAX ? slots : SLOTS_MAX;
+	return limit.rlim_cur > WORKER_DESCRIPTORS ? limit.rlim_cur - WORKER_DESCRIPTORS
+						   : 0;
 }
 
 static void
@@ -606,7 +600,7 @@ master_run(const struct master_plan *plan)
 {
 	static struct master m; /* large, and one per process */
 
-	m = (struct master){.plan = plan, .slots = raise_descriptors()};
+	m = (struct master){.plan = plan, .descriptors = raise_descriptors()};
 	LIST_INIT(&m.crews);
 	peers_init(&m.peers);
 	failures_begin(&m.peers.failures, plan->conf->failures_file);

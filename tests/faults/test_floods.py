@@ -1,7 +1,9 @@
 """More clients than there is room for: each hears why, and the next moment is as good as new."""
 import contextlib
+import json
 import os
 import socket
+import subprocess
 
 from harness import ftp
 from harness.probe import RIGHTS, Baseline, many_descriptors, reset, reset_session, warm_up
@@ -121,6 +123,20 @@ def test_descriptors_run_out(ferryd):
         wait_until(lambda: served(server), "nobody is served after the flood")
     assert first.retrieve("RETR f") == b"data" * 1000
     assert server.children("ferryd-worker") == workers
+
+
+def test_as_many_sessions_as_descriptors_allow(ferryd, build):
+    """1,024 descriptors are three for each of 310 sessions of a worker: so many can transfer at the same time, and
+    that they are all logged in, through one agent, is no reason to refuse one."""
+    many_descriptors()
+    server = limited(ferryd, 1024, tree=lambda root: (root / "f").write_bytes(b"data" * 1000))
+    warm_up(server)
+    sessions = 310 * len(server.children("ferryd-worker"))
+    done = subprocess.run([str(build / "bench" / "bench-load"), "--port", str(server.port), "--do", "retr", "--path",
+                           "f", "--size", "4000", "--sessions", str(sessions), "--most", "3", "--seconds", "60"],
+                          input="go\n\n", capture_output=True, text=True, timeout=60)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["ops"], told["said"]) == (3 * sessions, [])
 
 
 def test_the_agents_descriptors_run_out(ferryd):
