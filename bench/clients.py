@@ -151,6 +151,7 @@ class Client:
     tree: bool = True     # measured with trees
     single: bool = True   # with one file
     slow: bool = False    # one file after the other: at a distance a tenth of the files has to do
+    slow_tls: bool = False  # the same under TLS
     quick: bool = True    # has its turn in --quick, too
 
 
@@ -161,7 +162,7 @@ CLIENTS = {
     "lftp -P8": Client("lftp", lambda job: lftp(job, 8), single=False, quick=False),
     "lftp -P16": Client("lftp", lambda job: lftp(job, 16), single=False),
     "lftp -P32": Client("lftp", lambda job: lftp(job, 32), single=False, quick=False),
-    "curl": Client("curl", curl),
+    "curl": Client("curl", curl, slow_tls=True),
     "rclone": Client("rclone", rclone),
     "wget": Client("wget", wget, upload=False, slow=True),
     "ncftp": Client("ncftp", ncftp, tls=False, slow=True),
@@ -172,7 +173,7 @@ CLIENTS = {
 def can(name, row, quick):
     """Has this client a figure in that row?"""
     client = CLIENTS[name]
-    if quick and (not client.quick or (client.slow and (row.ms or row.tls))):
+    if quick and (not client.quick or (client.slow and row.ms) or ((client.slow or client.slow_tls) and row.tls)):
         return False
     return (client.tls or not row.tls) and (client.upload or not row.upload) and \
         (client.tree if row.tree else client.single)

@@ -7,18 +7,18 @@
 #include "interrupt.h"
 #include "own.h"
 
-#define ADAPTIVE_MAX 32 /* sessions that nobody asked for by number */
-/* To begin with, when one has done something and more is left; or when it has not done
- * anything for so long, since the server is far away. */
-#define ADAPTIVE_NEAR 4
-#define ADAPTIVE_FAR 16
-#define ADAPTIVE_FEW 8
-#define FAR_SECONDS 0.03
+/* Sessions that nobody asked for by number: at first, and at most. A server that is far
+ * away does little for each. */
+#define NEAR_FIRST 4
+#define NEAR_MAX 8
+#define FAR_FIRST 16
+#define FAR_MAX 32
+#define FAR_MICROSECONDS 5000
 #define LOOK_SECONDS 0.15
 #define LOOK_LONGEST 2.0
 #define LOOK_DEEDS 2   /* of each session, or what one sees is chance */
 #define GROWTH 1.12    /* so much faster, or it was no use */
-#define GROWTH_MANY 1.3 /* the same for more than ADAPTIVE_FEW */
+#define GROWTH_MANY 1.3 /* the same for more than NEAR_MAX */
 #define MISSES_MAX 2   /* looks that saw no growth */
 #define RETRY_LOOKS 10 /* more of them, until one more is tried again */
 #define REOPEN_MAX 10
@@ -31,7 +31,9 @@ most_allowed(const struct lanes *ls)
 {
 	if (ls->opt->explain || ls->opt->trace != NULL)
 		return 1;
-	return ls->opt->sessions != 0 ? ls->opt->sessions : ADAPTIVE_MAX;
+	if (ls->opt->sessions != 0)
+		return ls->opt->sessions;
+	return ls->is_far ? FAR_MAX : NEAR_MAX;
 }
 
 /* ---------------------------------------------------------------- open and close */
@@ -79,6 +81,9 @@ first_open(struct lanes *ls, struct lane *l)
 		memcpy(ls->fingerprint, info.fingerprint, sizeof ls->fingerprint);
 	lane_ready(l);
 	l->state = LANE_IDLE;
+	ls->is_far = ferry_round_trip(l->s.h) >= FAR_MICROSECONDS;
+	if (!ls->settled && ls->is_far)
+		ls->goal = ls->before = FAR_FIRST;
 	return 0;
 }
 
@@ -98,7 +103,7 @@ lanes_open(struct lanes *ls, const struct options *opt, const struct target *t)
 		return rc;
 	l->s.may_ask = true; /* the others ask for nothing: what was said is kept */
 	ls->settled = opt->sessions != 0 || most_allowed(ls) == 1;
-	ls->goal = ls->before = ls->settled ? most_allowed(ls) : ADAPTIVE_NEAR;
+	ls->goal = ls->before = ls->settled ? most_allowed(ls) : NEAR_FIRST;
 	return first_open(ls, l);
 }
 
@@ -273,7 +278,7 @@ any_is_new(const struct lanes *ls)
 static void
 judge(struct lanes *ls, double rate)
 {
-	double growth = ls->goal > ADAPTIVE_FEW ? GROWTH_MANY : GROWTH;
+	double growth = ls->goal > NEAR_MAX ? GROWTH_MANY : GROWTH;
 
 	if (rate > ls->best * growth) {
 		ls->before = ls->goal;
@@ -319,13 +324,8 @@ look(struct lanes *ls)
 static bool
 waits_for_first(struct lanes *ls)
 {
-	if (ls->settled || count_open(ls) == 0 || ls->work->score(ls->user) > 0)
-		return false;
-	if (monotonic() - ls->began < FAR_SECONDS)
-		return true;
-	if (ls->goal < ADAPTIVE_FAR)
-		ls->goal = ls->before = ADAPTIVE_FAR;
-	return false;
+	return !ls->settled && !ls->is_far && count_open(ls) > 0 &&
+	       ls->work->score(ls->user) == 0;
 }
 
 static void
@@ -430,7 +430,6 @@ lanes_run(struct lanes *ls, const struct lanes_work *work, void *user)
 {
 	ls->work = work;
 	ls->user = user;
-	ls->began = monotonic();
 	do {
 		if (!ls->stopping) {
 			look(ls);
@@ -446,6 +445,12 @@ lanes_run(struct lanes *ls, const struct lanes_work *work, void *user)
 	return ls->result;
 }
 
+static bool
+shows_talk(const struct options *opt)
+{
+	return opt->explain || opt->trace != NULL || opt->verbose;
+}
+
 int
 lanes_close(struct lanes *ls)
 {
@@ -456,7 +461,8 @@ lanes_close(struct lanes *ls)
 			quit[i] = ferry_is_connected(ls->lane[i].s.h)
 				      ? ferry_quit(ls->lane[i].s.h)
 				      : 0;
-	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+	/* the answer says nothing, except to those who want to see it */
+	for (unsigned i = 0; i < SESSIONS_MAX && shows_talk(ls->opt); i++)
 		if (ls->lane[i].made)
 			session_run(&ls->lane[i].s, quit[i]);
 	rc = ls->lane[0].made ? session_save_trace(&ls->lane[0].s) : 0;

@@ -282,6 +282,9 @@ FERRY_API bool ferry_is_logged_in(const struct ferry *h);
 /* Addresses of the control connection. 0 or -FERRY_ESTATE. */
 FERRY_API int ferry_local_address(const struct ferry *h, struct sockaddr_storage *ret);
 FERRY_API int ferry_remote_address(const struct ferry *h, struct sockaddr_storage *ret);
+/* Microseconds to the server and back: the shortest time that the system has seen on the control
+ * connection, or 0 if it is not known. */
+FERRY_API unsigned ferry_round_trip(const struct ferry *h);
 /* Did FEAT (sent after login) list this feature: "SIZE", "MLST", "REST STREAM"? */
 FERRY_API bool ferry_has_feature(const struct ferry *h, const char *feature);
 /* For a session with the same server as from's, between ferry_connect() and
