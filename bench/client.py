@@ -3,8 +3,8 @@
 Everything lies in memory. Each row is measured in rounds, and in a round every client has its turn with every
 server, so that whatever else the machine does hits all of them. What has arrived is compared with what was
 sent, by sizes and SHA-256; a difference, or an exit status other than 0, makes the figure an error, which is
-shown, and one of ferry's sets the exit status. Beside the large file stands what two bare sockets do in the same rounds:
-sendfile at one end, recv and write at the other.
+shown, and one of ferry's sets the exit status. Beside the large file stands what two bare sockets do in the
+same rounds: sendfile at one end, recv and write at the other.
 """
 import argparse
 import contextlib
@@ -73,7 +73,8 @@ def make_rows():
         for upload in (False, True):
             end = ("put" if upload else "get") + ("-tls" if tls else "")
             found.append(Row(f"large-{end}", upload, large=2048, tls=tls, quick=() if tls else (256, 0, 0)))
-            found.append(Row(f"tree-{end}", upload, directories=50, files=100, tls=tls, quick=(0, 10, 20 if tls else 50)))
+            found.append(Row(f"tree-{end}", upload, directories=50, files=100, tls=tls,
+                             quick=(0, 10, 20 if tls else 50)))
             found.append(Row(f"tree-20ms-{end}", upload, directories=20, files=50, ms=20, tls=tls,
                              quick=() if tls and upload else (0, 5, 10 if tls else 30)))
             found.append(Row(f"tree-100ms-{end}", upload, directories=10, files=50, ms=100, tls=tls,
@@ -86,7 +87,7 @@ ROWS = make_rows()
 
 def arguments():
     p = argparse.ArgumentParser(prog="./dev bench client", description="Measures ferry and other clients in turn.")
-    p.add_argument("--quick", action="store_true", help="one round, fewer rows, less of everything: under three minutes")
+    p.add_argument("--quick", action="store_true", help="one round, fewer rows, less of everything: three minutes")
     p.add_argument("--json", action="store_true", help="print everything as JSON at the end instead of a table")
     p.add_argument("--only", action="append", metavar="ROW", choices=[row.name for row in ROWS],
                    help="this row (may be given again): " + ", ".join(row.name for row in ROWS))

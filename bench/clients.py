@@ -138,8 +138,8 @@ def rclone(job):
     if job.tls:
         env.update(RCLONE_FTP_EXPLICIT_TLS="true", RCLONE_FTP_DISABLE_TLS13="true")
     ends = [str(job.local), f":ftp:{job.remote}"]
-    return Run(["rclone", "copy" if job.files else "copyto", "-q", "--multi-thread-streams", "0", "--transfers", str(PARALLEL), "--checkers",
-                str(PARALLEL), *(ends if job.upload else reversed(ends))], env=env)
+    return Run(["rclone", "copy" if job.files else "copyto", "-q", "--multi-thread-streams", "0",
+                "--transfers", str(PARALLEL), "--checkers", str(PARALLEL), *(ends if job.upload else reversed(ends))], env=env)
 
 
 @dataclasses.dataclass

@@ -462,8 +462,8 @@ lanes_close(struct lanes *ls)
 				      ? ferry_quit(ls->lane[i].s.h)
 				      : 0;
 	/* the answer says nothing, except to those who want to see it */
-	for (unsigned i = 0; i < SESSIONS_MAX && shows_talk(ls->opt); i++)
-		if (ls->lane[i].made)
+	for (unsigned i = 0; i < SESSIONS_MAX; i++)
+		if (ls->lane[i].made && shows_talk(ls->opt))
 			session_run(&ls->lane[i].s, quit[i]);
 	rc = ls->lane[0].made ? session_save_trace(&ls->lane[0].s) : 0;
 	for (unsigned i = 0; i < SESSIONS_MAX; i++)
