@@ -17,7 +17,7 @@ struct link {
 	int listener, near, far; /* far: the end of the process that helps */
 	struct sockaddr_in at;   /* of the listener */
 	const char *path;
-	uint64_t until; /* ns */
+	uint64_t time, began, until; /* ns */
 };
 
 /* ---- limits.c ---- */
@@ -33,6 +33,8 @@ void help_end(pid_t pid);
 /* The file that uploads go to; again() begins it again when it is full. */
 int open_target(const struct link *l);
 void again(int file);
+/* The time begins now: again, when what had to come first is done. */
+void link_begin(struct link *l);
 /* MB/s of run, which moves bytes until the time is over, against a helper. */
 double rate_of_bytes(struct link *l, double seconds, uint64_t (*run)(struct link *l),
     void (*helper)(struct link *l));

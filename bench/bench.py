@@ -3,7 +3,7 @@
 Every server is started once, with one tree of files in memory for all. Each row is measured in rounds, and in
 a round every server has its turn, so that whatever else the machine does hits all of them. The limits of the
 kernel are measured in the same rounds. A wrong reply or a wrong number of bytes makes a measurement an error,
-which is shown and sets the exit status.
+which is shown, and sets the exit status unless it is a peer's.
 """
 import argparse
 import contextlib

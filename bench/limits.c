@@ -85,6 +85,13 @@ link_open(struct link *l)
 	l->near = link_accept(l);
 }
 
+void
+link_begin(struct link *l)
+{
+	l->began = now_ns();
+	l->until = l->began + l->time;
+}
+
 /* ---- the helping process ---- */
 
 static void
@@ -142,7 +149,7 @@ run_send(struct link *l)
 
 	if (file < 0)
 		die(l->path);
-	while (now_ns() < l->until) {
+	while (moved == 0 || now_ns() < l->until) {
 		ssize_t n = sendfile(l->near, file, &at, BLOCK);
 		if (n < 0)
 			die("sendfile");
@@ -179,7 +186,7 @@ run_write(struct link *l)
 	int file = open_target(l);
 	uint64_t moved = 0;
 
-	while (now_ns() < l->until) {
+	while (moved == 0 || now_ns() < l->until) {
 		ssize_t n = recv(l->near, block, sizeof(block), 0);
 		if (n <= 0 || write(file, block, (size_t)n) != n)
 			die("recv and write");
@@ -198,7 +205,7 @@ run_splice(struct link *l)
 	if (pipe2(pipes, O_CLOEXEC) < 0)
 		die("pipe");
 	fcntl(pipes[1], F_SETPIPE_SZ, PIECE);
-	while (now_ns() < l->until) {
+	while (moved == 0 || now_ns() < l->until) {
 		ssize_t n = splice(l->near, NULL, pipes[1], NULL, PIECE, SPLICE_F_MOVE);
 		for (ssize_t left = n; left > 0;) {
 			ssize_t out = splice(
@@ -219,14 +226,12 @@ double
 rate_of_bytes(struct link *l, double seconds, uint64_t (*run)(struct link *l),
     void (*helper)(struct link *l))
 {
-	uint64_t began;
-
 	link_open(l);
+	l->time = (uint64_t)(seconds * 1e9);
 	pid_t pid = help(l, helper);
-	began = now_ns();
-	l->until = began + (uint64_t)(seconds * 1e9);
+	link_begin(l);
 	uint64_t moved = run(l);
-	double took = (double)(now_ns() - began) / 1e9;
+	double took = (double)(now_ns() - l->began) / 1e9;
 	close(l->near);
 	help_end(pid);
 	return (double)moved / took / 1e6;
@@ -259,7 +264,7 @@ limit_connect(struct link *l, double seconds)
 
 	link_listen(l);
 	l->until = began + (uint64_t)(seconds * 1e9);
-	while (now_ns() < l->until) {
+	while (made == 0 || now_ns() < l->until) {
 		int far = link_call(l), near = link_accept(l);
 
 		close(near);

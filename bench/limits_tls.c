@@ -126,7 +126,7 @@ write_records(struct link *l, SSL *ssl)
 	static const uint8_t record[RECORD];
 	uint64_t moved = 0;
 
-	while (now_ns() < l->until) {
+	while (moved == 0 || now_ns() < l->until) {
 		if (SSL_write(ssl, record, sizeof(record)) != (int)sizeof(record))
 			die_tls("SSL_write");
 		moved += sizeof(record);
@@ -134,16 +134,25 @@ write_records(struct link *l, SSL *ssl)
 	return moved;
 }
 
+static SSL *
+serve(struct link *l, SSL_CTX *ctx)
+{
+	SSL *ssl = shake(ctx, l->near, true, NULL);
+
+	link_begin(l);
+	return ssl;
+}
+
 static uint64_t
 run_tls_send(struct link *l)
 {
-	return write_records(l, shake(server_context(), l->near, true, NULL));
+	return write_records(l, serve(l, server_context()));
 }
 
 static uint64_t
 run_tls_batch(struct link *l)
 {
-	SSL *ssl = shake(server_context(), l->near, true, NULL);
+	SSL *ssl = serve(l, server_context());
 
 	gather(ssl, l->near);
 	return write_records(l, ssl);
@@ -159,8 +168,8 @@ run_tls_write(struct link *l)
 
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_default_read_buffer_len(ctx, BLOCK);
-	SSL *ssl = shake(ctx, l->near, true, NULL);
-	while (now_ns() < l->until) {
+	SSL *ssl = serve(l, ctx);
+	while (moved == 0 || now_ns() < l->until) {
 		int n = SSL_read(ssl, block, sizeof(block));
 
 		if (n <= 0 || write(file, block, (size_t)n) != n)
@@ -246,7 +255,7 @@ rate_of_handshakes(struct link *l, double seconds, void (*helper)(struct link *l
 	pid_t pid = help(l, helper);
 	uint64_t began = now_ns();
 	l->until = began + (uint64_t)(seconds * 1e9);
-	while (now_ns() < l->until) {
+	while (made == 0 || now_ns() < l->until) {
 		int fd = link_accept(l);
 		SSL *ssl = shake(ctx, fd, true, NULL);
 
@@ -287,7 +296,7 @@ limit_gcm(struct link *l, double seconds)
 	if (ctx == NULL || !EVP_EncryptInit_ex(ctx, EVP_aes_128_gcm(), NULL, key, iv))
 		die_tls("AES-128-GCM");
 	l->until = began + (uint64_t)(seconds * 1e9);
-	while (now_ns() < l->until) {
+	while (moved == 0 || now_ns() < l->until) {
 		iv[0]++;
 		if (!EVP_EncryptInit_ex(ctx, NULL, NULL, NULL, iv) ||
 		    !EVP_EncryptUpdate(ctx, out, &n, record, RECORD) ||

@@ -16,7 +16,7 @@ KERNEL_FIELDS = ("KernelStack", "PageTables")
 FILE_SLABS = ("dentry", "inode_cache", "buffer_head", "radix_tree_node", "kernfs", "ext4", "xfs", "btrfs", "overlay",
               "ovl", "proc_", "shmem", "fuse", "nfs", "jbd2", "zfs")
 # Memory is given back for some time after processes and sockets have ended.
-CALM_TURNS, CALM_SECONDS, CALM_KIB = 40, 0.05, 64
+CALM_TURNS, CALM_SECONDS, CALM_KIB = 100, 0.05, 32
 
 
 class Failed(Exception):
@@ -164,14 +164,14 @@ def calm_kernel_kib():
         now = kernel_kib()
         calm = calm + 1 if before - now < CALM_KIB else 0
         before = now
-        if calm == 3:
+        if calm == 6:
             break
     return before
 
 
 def wait_until_gone(pid, processes):
     """The sessions' processes have ended, so that they are nobody else's burden."""
-    for _ in range(20 * CALM_TURNS):
+    for _ in range(8 * CALM_TURNS):
         if len(tree(pid)) <= processes:
             return
         time.sleep(CALM_SECONDS)

@@ -31,7 +31,9 @@ def best_peer(row, found):
 
 
 def has_errors(found):
-    return any("error" in s for row in found["rows"].values() for s in row.get("servers", {}).values())
+    """Of ours: what a peer gets wrong is shown, and is no failure of the benchmark."""
+    return any("error" in s for row in found["rows"].values() for name, s in row.get("servers", {}).items()
+               if name in REFERENCES or name.startswith("ferryd"))
 
 
 def machine():

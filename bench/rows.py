@@ -170,7 +170,8 @@ ONLY_OURS = {"servers": ("ferryd",)}
 def memory_rows(prefix, title, **more):
     """With 1,000 sessions; with 10,000 of those who need no process for each."""
     shared = {"unit": "KiB", "more_is_better": False, "limits": ("socket pair",), **more}
-    few = Row(f"{prefix}memory-1000", f"{title} (PSS), 1,000 of them", measure=memory(1000), long=True, **shared)
+    few = Row(f"{prefix}memory-1000", f"{title} (PSS), 1,000 of them", measure=memory(1000),
+              **{"long": True, **shared})
     many = Row(f"{prefix}memory-10000", f"{title} (PSS), 10,000 of them", measure=memory(10_000),
                **{**shared, **MANY_SESSIONS})
     if "null" not in few.servers:
@@ -210,7 +211,8 @@ ROWS = [
     Row("crowd", "downloads of 1 KiB by 1,000 sessions beside 10,000 idle ones",
         measure=beside_idle(10_000, **download(1024, 1000)), **MANY_SESSIONS, **OPS),
 
-    *memory_rows("tls-", "memory of an idle session under TLS", **TLS),
+    # 1,000 logins under TLS take some of them half a minute.
+    *memory_rows("tls-", "memory of an idle session under TLS", slow=True, **TLS),
     Row("tls-download-1", "FTPS download, 1 session", measure=large_download(1, 256 * MIB),
         limits=("SSL_write", "SSL_write 256 KiB", "AES-128-GCM"), **TLS, **BYTES),
     Row("tls-download-8", "FTPS download, 8 sessions", measure=large_download(8, 64 * MIB),

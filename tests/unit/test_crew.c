@@ -156,13 +156,14 @@ no_log(enum log_kind kind, int level, uint32_t session, const char *text, void *
 {
 }
 
+/* Workers with room for four sessions, and for two agents with all of them. */
 static void
 start(struct crew *crew, size_t workers)
 {
 	static const struct programs programs;
 
 	assert_int_equal(crew_start(crew, &w.loop, &programs, NULL, &w.peers, &w.conf,
-			     workers, 4, on_closed, NULL),
+			     workers, 4 * SESSION_DESCRIPTORS + 2, on_closed, NULL),
 	    0);
 }
 
@@ -224,7 +225,7 @@ take(size_t worker, uint32_t session)
 }
 
 static void
-verdict_from(uint32_t session, uint32_t network)
+verdict_of(uint32_t session, uint32_t uid, uint32_t network)
 {
 	struct msg m = {.type = MSG_MASTER_VERDICT};
 
@@ -232,7 +233,7 @@ verdict_from(uint32_t session, uint32_t network)
 	    .session = session,
 	    .user = bytes_of("somebody"),
 	    .account = bytes_of(""),
-	    .uid = 1000,
+	    .uid = uid,
 	    .gid = 1000,
 	    .prefix = bytes_of("/srv"),
 	    .root = bytes_of("/srv"),
@@ -241,6 +242,12 @@ verdict_from(uint32_t session, uint32_t network)
 	};
 	say(nth(ROLE_AUTH, 0), &m);
 	turn();
+}
+
+static void
+verdict_from(uint32_t session, uint32_t network)
+{
+	verdict_of(session, 1000, network);
 }
 
 static void
@@ -601,7 +608,8 @@ test_under_tls_side_by_side(void **state)
 {
 	size_t worker = start_with_one_port(2);
 	uint32_t a = connect_client(&w.crew, worker);
-	uint32_t b = connect_client(&w.crew, worker); /* the same one, though it is busier */
+	uint32_t b =
+	    connect_client(&w.crew, worker); /* the same one, though it is busier */
 
 	expect_call(worker, a, 1, true);
 	expect_call(worker, b, 2, true);
@@ -708,6 +716,31 @@ test_an_agent_that_lost_the_worker_is_introduced_again(void **state)
 	grant(hear(nth(ROLE_AGENT, 0), MSG_AGENT_GRANT)->agent_grant.grant, 0);
 	hear(nth(ROLE_WORKER, 0), MSG_WORKER_GRANT);
 	assert_int_equal(w.box.nfds, 1);
+}
+
+/* A worker's descriptors are for its sessions and for channels to agents: what the one
+ * kind has the other cannot get. */
+static void
+test_agents_and_sessions_share_descriptors(void **state)
+{
+	uint32_t id[4];
+
+	start(&w.crew, 1);
+	for (size_t i = 0; i < ARRAY_LEN(id); i++) {
+		id[i] = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+		take(nth(ROLE_WORKER, 0), id[i]);
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		verdict_of(id[i], 1000 + i, 0);
+		hear(nth(ROLE_AGENT, i), MSG_AGENT_WORKER);
+	}
+	verdict_of(id[2], 1002, 0); /* all are in use */
+	hear_no(nth(ROLE_AGENT, 2), MSG_AGENT_WORKER);
+	assert_int_equal(
+	    hear(nth(ROLE_WORKER, 0), MSG_WORKER_REFUSED)->worker_refused.session, id[2]);
+	die(nth(ROLE_AGENT, 1)); /* one is free again */
+	verdict_of(id[2], 1002, 0);
+	hear(nth(ROLE_AGENT, 2), MSG_AGENT_WORKER);
 }
 
 /* ---- auth ---- */
@@ -906,6 +939,7 @@ main(void)
 	    TEST(test_workers_hear_of_a_new_address),
 	    TEST(test_a_late_answer_harms_nobody),
 	    TEST(test_an_agent_that_lost_the_worker_is_introduced_again),
+	    TEST(test_agents_and_sessions_share_descriptors),
 	    TEST(test_a_new_auth_is_not_told_of_the_last_ones_logins),
 	    TEST(test_numbers_go_on_after_a_reload),
 	    TEST(test_a_proxys_client_counts_at_its_own_address),
