@@ -24,8 +24,28 @@ class Unavailable(Exception):
     """A place that cannot be here, and why."""
 
 
+class Cable:
+    """A cable between two namespaces that takes its time: an interface of that name at both ends."""
+
+    def __init__(self, build, name, ends, round_trip_ms):
+        """ends: ((namespace, address), (namespace, address))."""
+        fds = []
+        for namespace, address in ends:
+            fds.append(tap(namespace, name))
+            namespace.batch(f"link set {name} txqueuelen 10000", f"addr add {address}/24 dev {name}",
+                            f"link set {name} up")
+        self.process = subprocess.Popen([str(build / "bench" / "bench-link"), *map(str, fds), str(round_trip_ms // 2)],
+                                        pass_fds=fds)
+        for fd in fds:
+            os.close(fd)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 class Link:
-    """Two namespaces, `client` and `server`, with a cable between them that takes its time."""
+    """Two namespaces, `client` and `server`, with a cable between them."""
 
     def __init__(self, build, round_trip_ms=ROUND_TRIP_MS):
         if os.geteuid() != 0:
@@ -34,19 +54,12 @@ class Link:
             raise Unavailable("a link with latency needs /dev/net/tun")
         self.stack = contextlib.ExitStack()
         self.client, self.server = Namespace(), Namespace()
-        ends = []
-        for namespace, address in ((self.client, CLIENT), (self.server, SERVER)):
+        for namespace in (self.client, self.server):
             self.stack.callback(namespace.close)
-            ends.append(tap(namespace, "wan0"))
-            namespace.batch("link set wan0 txqueuelen 10000", f"addr add {address}/24 dev wan0", "link set wan0 up")
-        self.process = subprocess.Popen([str(build / "bench" / "bench-link"), *map(str, ends), str(round_trip_ms // 2)],
-                                        pass_fds=ends)
-        for fd in ends:
-            os.close(fd)
+        ends = (self.client, CLIENT), (self.server, SERVER)
+        self.stack.callback(Cable(build, "wan0", ends, round_trip_ms).close)
 
     def close(self):
-        self.process.terminate()
-        self.process.wait()
         self.stack.close()
 
 

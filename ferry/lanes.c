@@ -7,12 +7,18 @@
 #include "interrupt.h"
 #include "own.h"
 
-#define ADAPTIVE_MAX 8 /* sessions that nobody asked for by number */
-#define ADAPTIVE_FIRST                                                                   \
-	4 /* to begin with, when one has done something and more is left                 \
-	   */
+/* Sessions that nobody asked for by number: at first, and at most. A server that is far
+ * away does little for each. */
+#define NEAR_FIRST 4
+#define NEAR_MAX 8
+#define FAR_FIRST 16
+#define FAR_MAX 32
+#define FAR_MICROSECONDS 5000
 #define LOOK_SECONDS 0.15
+#define LOOK_LONGEST 2.0
+#define LOOK_DEEDS 2   /* of each session, or what one sees is chance */
 #define GROWTH 1.12    /* so much faster, or it was no use */
+#define GROWTH_MANY 1.3 /* the same for more than NEAR_MAX */
 #define MISSES_MAX 2   /* looks that saw no growth */
 #define RETRY_LOOKS 10 /* more of them, until one more is tried again */
 #define REOPEN_MAX 10
@@ -25,7 +31,9 @@ most_allowed(const struct lanes *ls)
 {
 	if (ls->opt->explain || ls->opt->trace != NULL)
 		return 1;
-	return ls->opt->sessions != 0 ? ls->opt->sessions : ADAPTIVE_MAX;
+	if (ls->opt->sessions != 0)
+		return ls->opt->sessions;
+	return ls->is_far ? FAR_MAX : NEAR_MAX;
 }
 
 /* ---------------------------------------------------------------- open and close */
@@ -73,6 +81,9 @@ first_open(struct lanes *ls, struct lane *l)
 		memcpy(ls->fingerprint, info.fingerprint, sizeof ls->fingerprint);
 	lane_ready(l);
 	l->state = LANE_IDLE;
+	ls->is_far = ferry_round_trip(l->s.h) >= FAR_MICROSECONDS;
+	if (!ls->settled && ls->is_far)
+		ls->goal = ls->before = FAR_FIRST;
 	return 0;
 }
 
@@ -92,16 +103,16 @@ lanes_open(struct lanes *ls, const struct options *opt, const struct target *t)
 		return rc;
 	l->s.may_ask = true; /* the others ask for nothing: what was said is kept */
 	ls->settled = opt->sessions != 0 || most_allowed(ls) == 1;
-	ls->goal = ls->before = ls->settled ? most_allowed(ls) : ADAPTIVE_FIRST;
+	ls->goal = ls->before = ls->settled ? most_allowed(ls) : NEAR_FIRST;
 	return first_open(ls, l);
 }
 
-/* As the first one was: encrypted if it was, and with the same key. */
+/* As the first one was: in clear, or encrypted and with the same key. */
 static int
 lane_connect(struct lanes *ls, struct lane *l)
 {
-	enum ferry_tls tls = ls->opt->tls;
 	bool secret = *ls->fingerprint != '\0';
+	enum ferry_tls tls = FERRY_TLS_NEVER;
 	int rc = lane_make(ls, l);
 
 	if (rc < 0)
@@ -189,10 +200,13 @@ lane_begin(struct lanes *ls, struct lane *l)
 static void
 lane_result(struct lanes *ls, struct lane *l, int rc)
 {
+	const struct lane *first = &ls->lane[0];
 	enum lane_state was = l->state;
 
 	if (was == LANE_CONNECTING && rc == 0) {
 		l->state = LANE_LOGIN;
+		if (l != first && first->in)
+			ferry_copy_features(l->s.h, first->s.h);
 		rc = ferry_login(
 		    l->s.h, ls->login.user, ls->login.password, ls->login.account);
 		if (rc == FERRY_AGAIN)
@@ -244,7 +258,7 @@ stop(struct lanes *ls)
 static unsigned
 raised(const struct lanes *ls)
 {
-	unsigned n = ls->goal + (ls->goal + 1) / 2;
+	unsigned n = 2 * ls->goal;
 
 	return n < most_allowed(ls) ? n : most_allowed(ls);
 }
@@ -264,7 +278,9 @@ any_is_new(const struct lanes *ls)
 static void
 judge(struct lanes *ls, double rate)
 {
-	if (rate > ls->best * GROWTH) {
+	double growth = ls->goal > NEAR_MAX ? GROWTH_MANY : GROWTH;
+
+	if (rate > ls->best * growth) {
 		ls->before = ls->goal;
 		ls->best = rate;
 		ls->misses = 0;
@@ -278,6 +294,15 @@ judge(struct lanes *ls, double rate)
 	}
 }
 
+/* Enough to see how fast it is? */
+static bool
+has_seen_enough(const struct lanes *ls, double seconds, uint64_t deeds)
+{
+	if (seconds < LOOK_SECONDS)
+		return false;
+	return deeds >= LOOK_DEEDS * ls->goal || seconds > LOOK_LONGEST;
+}
+
 static void
 look(struct lanes *ls)
 {
@@ -285,7 +310,8 @@ look(struct lanes *ls)
 	uint64_t score = ls->work->score(ls->user);
 	bool is_new = any_is_new(ls);
 
-	if (ls->settled || (!is_new && t - ls->looked < LOOK_SECONDS))
+	if (ls->settled ||
+	    (!is_new && !has_seen_enough(ls, t - ls->looked, score - ls->scored)))
 		return;
 	if (!is_new && ls->looked > 0)
 		judge(ls, (double)(score - ls->scored) / (t - ls->looked));
@@ -294,11 +320,18 @@ look(struct lanes *ls)
 	ls->scored = score;
 }
 
+/* Near by a few files are done before the second session is there. */
+static bool
+waits_for_first(struct lanes *ls)
+{
+	return !ls->settled && !ls->is_far && count_open(ls) > 0 &&
+	       ls->work->score(ls->user) == 0;
+}
+
 static void
 open_more(struct lanes *ls)
 {
-	/* a few files are done before the second session is there */
-	if (!ls->settled && count_open(ls) > 0 && ls->work->score(ls->user) == 0)
+	if (waits_for_first(ls))
 		return;
 	for (unsigned i = 0; i < ls->goal; i++) {
 		struct lane *l = &ls->lane[i];
@@ -412,6 +445,12 @@ lanes_run(struct lanes *ls, const struct lanes_work *work, void *user)
 	return ls->result;
 }
 
+static bool
+shows_talk(const struct options *opt)
+{
+	return opt->explain || opt->trace != NULL || opt->verbose;
+}
+
 int
 lanes_close(struct lanes *ls)
 {
@@ -422,8 +461,9 @@ lanes_close(struct lanes *ls)
 			quit[i] = ferry_is_connected(ls->lane[i].s.h)
 				      ? ferry_quit(ls->lane[i].s.h)
 				      : 0;
+	/* the answer says nothing, except to those who want to see it */
 	for (unsigned i = 0; i < SESSIONS_MAX; i++)
-		if (ls->lane[i].made)
+		if (ls->lane[i].made && shows_talk(ls->opt))
 			session_run(&ls->lane[i].s, quit[i]);
 	rc = ls->lane[0].made ? session_save_trace(&ls->lane[0].s) : 0;
 	for (unsigned i = 0; i < SESSIONS_MAX; i++)

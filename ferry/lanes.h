@@ -5,8 +5,8 @@
  * key.
  *
  * How many: as many as were asked for, or more as long as that makes it faster, up to
- * eight. A server that refuses one more, or sends one away (421), has as many as it
- * wants.
+ * eight, or 32 where the server is far away. A server that refuses one more, or sends one
+ * away (421), has as many as it wants.
  */
 #ifndef FERRY_LANES_H
 #define FERRY_LANES_H
@@ -55,6 +55,7 @@ struct lanes {
 	struct lane lane[SESSIONS_MAX];
 	unsigned goal;        /* so many are to be open */
 	unsigned most;        /* so many worked at the same time */
+	bool is_far;          /* the server */
 	bool settled;         /* the goal is not raised any more */
 	bool stopping;        /* ^C: no new operation */
 	unsigned reopened;    /* connections that were lost and made again */
@@ -75,7 +76,8 @@ int lanes_open(struct lanes *ls, const struct options *opt, const struct target 
 /* Until there is nothing to do: 0; or what ended it: -FERRY_EABORTED for ^C, or the loss
  * of the last session, and then lanes.why has the sentence. */
 int lanes_run(struct lanes *ls, const struct lanes_work *work, void *user);
-/* QUIT, all at the same time. The first session's trace is saved: 0, or what that said.
+/* QUIT, all at the same time; its answers are awaited where somebody sees them. The first
+ * session's trace is saved: 0, or what that said.
  */
 int lanes_close(struct lanes *ls);
 /* Nothing new is begun after this. The sentence is that of this session. */

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 
 #define FAILURES_MAX 1000 /* that are named */
+#define BATCH_MIN 4       /* less is not worth a beginning */
 
 /* ---------------------------------------------------------------- here and there */
 
@@ -67,6 +68,16 @@ mirror_remote(const struct mirror *m, const char *path)
 		return asprintf(&all, "%s%s", m->base, path) < 0 ? NULL : all;
 	}
 	return plan_join(m->base, path);
+}
+
+size_t
+mirror_batch_size(const struct mirror *m)
+{
+	size_t share = m->plan.files.count / (2 * (size_t)m->lanes->goal);
+
+	return share < BATCH_MIN          ? BATCH_MIN
+	       : share > MIRROR_BATCH_MAX ? MIRROR_BATCH_MAX
+					  : share;
 }
 
 /* ---------------------------------------------------------------- failures */

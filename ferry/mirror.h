@@ -18,6 +18,8 @@ enum exitcode mirror_put(const struct options *opt, int n, char **args);
 
 #define MIRROR_TRIES 2       /* of one file */
 #define MIRROR_BATCH_MAX 256 /* files that one session is given at once */
+#define MIRROR_BATCH_BYTES 8388608 /* so that it does not keep what the others could do  \
+				    */
 
 /* One that failed: told at the end. */
 struct failure {
@@ -58,6 +60,9 @@ int mirror_enter_parent(const struct mirror *m, struct mirror_place *p, const ch
     bool create, char error[512]);
 void mirror_leave(struct mirror_place *p);
 
+/* Files for the next operation of one session: few enough that the others have something
+ * to do, too. */
+size_t mirror_batch_size(const struct mirror *m);
 /* The path of a file on the server: free(). NULL when out of memory. */
 char *mirror_remote(const struct mirror *m, const char *path);
 /* Names what will not be moved. why may come from a server. */

@@ -12,9 +12,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define FILES_AHEAD 2000    /* that wait, before the next directory is looked into */
-#define BATCH_MIN 4         /* less is not worth a beginning */
-#define BATCH_BYTES 8388608 /* so that a session does not keep what others could do */
+#define FILES_AHEAD 2000 /* that wait, before the next directory is looked into */
 
 enum fetch_kind {
 	FETCH_NOTHING,
@@ -414,28 +412,18 @@ end_rest(struct fetch *f, int result)
 
 /* ---------------------------------------------------------------- batches */
 
-/* Few enough that the other sessions have something to do, too. */
-static size_t
-batch_size(const struct mirror *m)
-{
-	size_t share = m->plan.files.count / (2 * (size_t)m->lanes->goal);
-
-	return share < BATCH_MIN          ? BATCH_MIN
-	       : share > MIRROR_BATCH_MAX ? MIRROR_BATCH_MAX
-					  : share;
-}
-
 /* The files of the next operation. true: it is the rest of one. */
 static bool
 gather(struct fetch *f)
 {
 	struct mirror *m = f->m;
-	size_t most = batch_size(m);
+	size_t most = mirror_batch_size(m);
 	int64_t bytes = 0;
 	struct plan_item item;
 
 	f->n = 0;
-	while (f->n < most && bytes < BATCH_BYTES && plan_take(&m->plan.files, &item)) {
+	while (f->n < most && bytes < MIRROR_BATCH_BYTES &&
+	       plan_take(&m->plan.files, &item)) {
 		enum local_state here = m->opt->resume ? look(f, &item) : HERE_NOT;
 		if (here == HERE_WHOLE) {
 			m->skipped++;

@@ -37,9 +37,12 @@ enum ship_kind {
 	SHIP_MAKE,  /* MKD */
 	SHIP_STAT,  /* it was refused: is the directory there already? */
 	SHIP_LOOK,  /* --continue: what is there */
-	SHIP_FILE,  /* STOR */
+	SHIP_REST,  /* one file, from where the server's part of it ends */
+	SHIP_MANY,  /* files, from their beginning */
 	SHIP_CHECK, /* a listing, for the sizes */
 };
+
+#define NO_FILE SIZE_MAX
 
 /* What one session does. */
 struct ship {
@@ -47,10 +50,13 @@ struct ship {
 	struct lane *lane;
 	enum ship_kind kind;
 	bool go_on; /* the operation of kind is to be begun */
-	struct plan_item item;
+	struct plan_item item; /* of a directory */
 	struct folder *folder;
-	struct local_source source;
-	bool is_open;
+	struct plan_item file[MIRROR_BATCH_MAX];
+	bool ended[MIRROR_BATCH_MAX];
+	size_t n;
+	struct local_source source[FERRY_PUT_OPEN_MAX];
+	size_t open[FERRY_PUT_OPEN_MAX]; /* the file that a source is of, or NO_FILE */
 	struct ferry_entry entry; /* of SHIP_STAT */
 	int refused;              /* result of MKD */
 	char *why;                /* and its sentence */
@@ -70,6 +76,8 @@ ship_of(struct mirror *m, struct lane *l)
 	s->m = m;
 	s->lane = l;
 	s->place.fd = -1;
+	for (size_t k = 0; k < FERRY_PUT_OPEN_MAX; k++)
+		s->open[k] = NO_FILE;
 	m->job[l->number] = s;
 	return s;
 }
@@ -367,85 +375,230 @@ end_stat(struct ship *s, int result)
 
 /* ---------------------------------------------------------------- a file */
 
-static int64_t
-file_read(void *data, size_t max, void *user)
+static struct parcel *
+parcel_of(const struct plan_item *item)
+{
+	struct folder *f = item->folder;
+
+	return &f->parcel[item->index];
+}
+
+/* The source of this file, or, for NO_FILE, one that is free; NULL when there is none. */
+static struct local_source *
+source_of(struct ship *s, size_t i, size_t **ret_holder)
+{
+	for (size_t k = 0; k < FERRY_PUT_OPEN_MAX; k++)
+		if (s->open[k] == i) {
+			*ret_holder = &s->open[k];
+			return &s->source[k];
+		}
+	return NULL;
+}
+
+static int
+file_open(size_t i, int64_t *ret_size, void *user)
 {
 	struct ship *s = user;
-	int64_t n = local_source_read(data, max, &s->source);
+	const struct folder *f = s->file[i].folder;
+	struct parcel *p = parcel_of(&s->file[i]);
+	size_t *holder;
+	struct local_source *source = source_of(s, NO_FILE, &holder);
+
+	if (source == NULL)
+		return -1;
+	*holder = i;
+	*source = (struct local_source){.fd = -1};
+	if (mirror_enter(s->m, &s->place, f->path, false, source->error) < 0 ||
+	    local_source_open_at(source, s->place.fd, p->name) < 0)
+		return -1;
+	*ret_size = p->size = source->size;
+	return 0;
+}
+
+static int64_t
+file_read(size_t i, void *data, size_t max, void *user)
+{
+	struct ship *s = user;
+	size_t *holder;
+	struct local_source *source = source_of(s, i, &holder);
+	int64_t n = source == NULL ? -1 : local_source_read(data, max, source);
 
 	if (n > 0)
 		s->m->bytes += (uint64_t)n;
 	return n;
 }
 
+static void
+fail_file(struct ship *s, const struct plan_item *item, int result, const char *why)
+{
+	if (result == -FERRY_ELOCAL && *why != '\0')
+		mirror_fail(s->m, item->path, result, why);
+	else
+		mirror_fail_session(s->m, item->path, s->lane, result);
+}
+
+/* Back to the others that wait. */
+static bool
+put_back(struct ship *s, struct plan_item *item)
+{
+	bool pushed = plan_push(&s->m->plan.files, *item);
+
+	*item = (struct plan_item){.path = NULL};
+	return pushed;
+}
+
+/* A file has gone, or not. */
+static void
+settle(struct ship *s, struct plan_item *item, int result, const char *why)
+{
+	struct mirror *m = s->m;
+	struct folder *f = item->folder;
+
+	if (result == 0) {
+		s->lane->useful = true;
+		m->files++;
+		m->moved_any = true;
+		f->any_sent = parcel_of(item)->sent = true;
+	} else if (result == -FERRY_EABORTED && !mirror_stops(m)) {
+		if (put_back(s, item)) /* it did not come to it */
+			return;
+	} else if (mirror_tries_again(m, item, result)) {
+		m->in_order = false; /* that may have been it */
+		item->tries++;
+		if (put_back(s, item))
+			return;
+	} else if (!mirror_stops(m)) {
+		fail_file(s, item, result, why);
+	}
+	plan_item_clear(item);
+	if (--f->left == 0)
+		folder_done(m, f);
+}
+
+static void
+file_end(size_t i, int result, void *user)
+{
+	struct ship *s = user;
+	char error[sizeof s->source->error] = "";
+	size_t *holder;
+	struct local_source *source = source_of(s, i, &holder);
+
+	if (source != NULL) {
+		memcpy(error, source->error, sizeof error);
+		local_source_close(source);
+		*holder = NO_FILE;
+	}
+	s->ended[i] = true;
+	settle(s, &s->file[i], result, error);
+}
+
+static int
+begin_many(struct ship *s)
+{
+	const char *path[MIRROR_BATCH_MAX];
+	const struct ferry_put_many many = {
+	    .struct_size = sizeof many,
+	    .open = file_open,
+	    .read = file_read,
+	    .end = file_end,
+	    /* told one after the other, it is easier to read */
+	    .ahead = s->m->in_order && !s->m->opt->explain,
+	};
+	int rc = 0;
+
+	s->kind = SHIP_MANY;
+	for (size_t i = 0; i < s->n; i++) {
+		path[i] = mirror_remote(s->m, s->file[i].path);
+		s->ended[i] = false;
+		rc = path[i] == NULL ? -FERRY_ENOMEM : rc;
+	}
+	if (rc == 0)
+		rc = ferry_put_many(s->lane->s.h, path, s->n, &many, s);
+	for (size_t i = 0; i < s->n; i++)
+		free((char *)path[i]);
+	return rc;
+}
+
+/* Those that had no end: the first of them may be the reason, the others only stood
+ * behind it. */
+static void
+end_many(struct ship *s, int result)
+{
+	bool first = true;
+
+	if (result == -FERRY_EDATA && !s->m->moved_any)
+		lanes_fail(s->m->lanes, s->lane, result);
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->ended[i])
+			continue;
+		settle(s, &s->file[i], first ? result : -FERRY_EABORTED, "");
+		first = false;
+	}
+}
+
+/* ---------------------------------------------------------------- --continue */
+
 /* What is there of it already, and may be the beginning of it. */
 static uint64_t
-offset_of(const struct ship *s, const struct parcel *p)
+offset_of(const struct ship *s, const struct plan_item *item)
 {
-	bool is_beginning = s->m->opt->resume && s->item.tries == 0 && p->there > 0 &&
-			    p->there < s->source.size;
+	const struct parcel *p = parcel_of(item);
+	bool is_beginning =
+	    s->m->opt->resume && item->tries == 0 && p->there > 0 && p->there < p->size;
 
 	return is_beginning && s->m->binary ? (uint64_t)p->there : 0;
 }
 
-static int
-begin_file(struct ship *s)
+static int64_t
+rest_read(void *data, size_t max, void *user)
 {
-	struct folder *f = s->item.folder;
-	struct parcel *p = &f->parcel[s->item.index];
-	_cleanup_free_ char *remote = mirror_remote(s->m, s->item.path);
+	return file_read(0, data, max, user);
+}
 
-	s->kind = SHIP_FILE;
-	s->source = (struct local_source){.fd = -1};
+static int
+begin_rest(struct ship *s)
+{
+	_cleanup_free_ char *remote = mirror_remote(s->m, s->file[0].path);
+	uint64_t offset;
+	int64_t size;
+
+	s->kind = SHIP_REST;
 	if (remote == NULL)
 		return -FERRY_ENOMEM;
-	if (mirror_enter(s->m, &s->place, f->path, false, s->source.error) < 0 ||
-	    local_source_open_at(&s->source, s->place.fd, p->name) < 0)
+	if (file_open(0, &size, s) < 0)
 		return -FERRY_ELOCAL;
-	s->is_open = true;
-	p->size = s->source.size;
-	uint64_t offset = offset_of(s, p);
-	if (offset > 0 && local_source_skip(&s->source, offset) < 0)
+	offset = offset_of(s, &s->file[0]);
+	if (offset > 0 && local_source_skip(&s->source[0], offset) < 0)
 		return -FERRY_ELOCAL;
 	return ferry_put(s->lane->s.h, remote, FERRY_PUT_STORE, offset,
-	    p->size - (int64_t)offset, file_read, s);
+	    size - (int64_t)offset, rest_read, s);
 }
 
-static void
-fail_file(struct ship *s, int result)
-{
-	if (result == -FERRY_ELOCAL && *s->source.error != '\0')
-		mirror_fail(s->m, s->item.path, result, s->source.error);
-	else
-		mirror_fail_session(s->m, s->item.path, s->lane, result);
-}
+/* ---------------------------------------------------------------- batches */
 
-static void
-end_file(struct ship *s, int result)
+/* The files of the next operation. true: it is the rest of one. */
+static bool
+gather(struct ship *s)
 {
 	struct mirror *m = s->m;
-	struct folder *f = s->item.folder;
+	size_t most = mirror_batch_size(m);
+	struct plan_item item;
+	int64_t bytes = 0;
 
-	if (s->is_open)
-		local_source_close(&s->source);
-	s->is_open = false;
-	if (result == -FERRY_EDATA && !m->moved_any)
-		lanes_fail(m->lanes, s->lane, result);
-	if (result == 0) {
-		m->files++;
-		m->moved_any = true;
-		f->any_sent = f->parcel[s->item.index].sent = true;
-	} else if (mirror_tries_again(m, &s->item, result)) {
-		s->item.tries++;
-		bool pushed = plan_push(&m->plan.files, s->item);
-		s->item = (struct plan_item){.path = NULL};
-		if (pushed)
-			return;
-	} else if (!mirror_stops(m)) {
-		fail_file(s, result);
+	s->n = 0;
+	while (s->n < most && bytes < MIRROR_BATCH_BYTES &&
+	       plan_take(&m->plan.files, &item)) {
+		bool is_rest = offset_of(s, &item) > 0;
+		if (is_rest && s->n > 0) {
+			plan_push(&m->plan.files, item);
+			break;
+		}
+		bytes += parcel_of(&item)->size;
+		s->file[s->n++] = item;
+		if (is_rest)
+			return true;
 	}
-	if (--f->left == 0)
-		folder_done(m, f);
+	return false;
 }
 
 /* ---------------------------------------------------------------- what comes next */
@@ -470,8 +623,9 @@ ship_begin(struct lane *l, void *user)
 	if (m->plan.files.count < FILES_AHEAD &&
 	    plan_take_last(&m->plan.directories, &s->item))
 		return begin_directory(s);
-	if (plan_take(&m->plan.files, &s->item))
-		return begin_file(s);
+	bool is_rest = gather(s);
+	if (s->n > 0)
+		return is_rest ? begin_rest(s) : begin_many(s);
 	return LANE_NOTHING;
 }
 
@@ -496,8 +650,10 @@ ship_end(struct lane *l, int result, void *user)
 		queue_files(s); /* without a listing nothing is known to be there */
 	else if (was == SHIP_CHECK)
 		end_check(s);
-	else if (was == SHIP_FILE)
-		end_file(s, result);
+	else if (was == SHIP_REST)
+		file_end(0, result, s);
+	else if (was == SHIP_MANY)
+		end_many(s, result);
 	if (s->go_on)
 		return;
 	plan_item_clear(&s->item);

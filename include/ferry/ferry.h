@@ -181,10 +181,13 @@ FERRY_API void ferry_set_trust_pasv_address(struct ferry *h, bool trust);
 
 /* How a file lies on the data connection: MODE, RFC 959 3.4. */
 enum ferry_coding {
-	FERRY_CODING_AUTO,    /* stream; ferry_get_many(): block where FEAT offers "MODE B" */
-	FERRY_CODING_STREAM,  /* MODE S: the end of the connection is the end of the file */
+	FERRY_CODING_AUTO,   /* stream; ferry_get_many() and ferry_put_many(): block where
+				FEAT offers "MODE B" */
+	FERRY_CODING_STREAM, /* MODE S: the end of the connection is the end of the file
+			      */
 	FERRY_CODING_DEFLATE, /* MODE Z: packed with zlib, where FEAT offers "MODE Z" */
-	FERRY_CODING_BLOCK,   /* MODE B: one data connection carries any number of transfers */
+	FERRY_CODING_BLOCK, /* MODE B: one data connection carries any number of transfers
+			     */
 };
 /* For transfers from now on. Where the server does not do it they go as a stream, and one
  * FERRY_EV_WARNING in a session says so. */
@@ -279,8 +282,15 @@ FERRY_API bool ferry_is_logged_in(const struct ferry *h);
 /* Addresses of the control connection. 0 or -FERRY_ESTATE. */
 FERRY_API int ferry_local_address(const struct ferry *h, struct sockaddr_storage *ret);
 FERRY_API int ferry_remote_address(const struct ferry *h, struct sockaddr_storage *ret);
+/* Microseconds to the server and back: the shortest time that the system has seen on the control
+ * connection, or 0 if it is not known. */
+FERRY_API unsigned ferry_round_trip(const struct ferry *h);
 /* Did FEAT (sent after login) list this feature: "SIZE", "MLST", "REST STREAM"? */
 FERRY_API bool ferry_has_feature(const struct ferry *h, const char *feature);
+/* For a session with the same server as from's, between ferry_connect() and
+ * ferry_login(): what the server said to FEAT there holds here, and is not asked again.
+ */
+FERRY_API int ferry_copy_features(struct ferry *h, const struct ferry *from);
 
 /* ---------------------------------------------------------------- session */
 
@@ -410,6 +420,36 @@ enum ferry_put_how {
  * -FERRY_ESHORT. */
 FERRY_API int ferry_put(struct ferry *h, const char *path, enum ferry_put_how how, uint64_t offset,
     int64_t size, ferry_read_cb *cb, void *user);
+
+#define FERRY_PUT_OPEN_MAX 2 /* files of ferry_put_many() that are open at a time */
+
+/* Where the files of ferry_put_many() come from; i counts the paths from 0. Every file
+ * that was tried gets exactly one end(), in which ferry_error_text() and
+ * ferry_reply_code() are about that file. No call with the handle that begins an
+ * operation is possible in them. */
+struct ferry_put_many {
+	size_t struct_size;
+	/* File i comes next: it is opened before anything is sent for it. *ret_size:
+	 * bytes that it will have, or left as it is if that is not known; another count
+	 * is -FERRY_ESHORT. Nonzero: nothing is sent for it, and its end() comes at once,
+	 * with -FERRY_ELOCAL. */
+	int (*open)(size_t i, int64_t *ret_size, void *user);
+	/* As ferry_read_cb. */
+	int64_t (*read)(size_t i, void *data, size_t max, void *user);
+	/* A file that was open when the operation ended early, and of which nothing was
+	 * sent, has -FERRY_EABORTED. */
+	void (*end)(size_t i, int result, void *user);
+	/* Where files go one by one, the next one's EPSV is in one write with the STOR
+	 * before, and a file's bytes do not wait for the server's 150. Once a passive
+	 * mode has worked in the session, and until the server's replies do not fit to
+	 * that. */
+	bool ahead;
+};
+/* Uploads n files under those names, each as good as with FERRY_PUT_STORE. In MODE B they
+ * share one data connection, and the next command is sent ahead. What is refused or
+ * broken is as with ferry_get_many(), and so is the result. */
+FERRY_API int ferry_put_many(struct ferry *h, const char *const *paths, size_t n,
+    const struct ferry_put_many *many, void *user);
 /* Name the server gave to the last FERRY_PUT_UNIQUE, or NULL. */
 FERRY_API const char *ferry_unique_name(const struct ferry *h);
 

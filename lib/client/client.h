@@ -106,6 +106,7 @@ struct data {
 	int fd;       /* connected or connecting, or -1 */
 	int listener; /* active mode, or -1 */
 	bool open;    /* fd is connected */
+	uint16_t last_port; /* that was dialled before this one, or 0 */
 	struct tls *tls; /* made by data_secure(), or NULL */
 	struct endpoint local, remote;
 	msec began;    /* this attempt */
@@ -225,13 +226,16 @@ struct many_file {
 	size_t index; /* the caller's */
 	char *path;
 	int64_t size, mtime; /* what the caller knows, or -1 and INT64_MIN */
+	bool opened;         /* upload: the caller has it open */
 };
 
 #define AHEAD_MAX 3 /* SIZE, MDTM, EPSV */
 
 struct many {
-	struct ferry_many to;
+	struct ferry_many to;       /* downloads */
+	struct ferry_put_many from; /* uploads */
 	void *user;
+	bool ahead_wanted; /* the caller's */
 	struct many_file *file;
 	size_t count;
 	size_t head;   /* the file that the next reply and the next byte belong to */
@@ -320,10 +324,12 @@ struct ferry {
 	bool no_pasv;
 	bool no_mlsd;
 	bool no_ahead; /* replies do not come in the order of the commands */
+	bool no_hurry; /* an upload was refused whose bytes were sent already */
 	bool has_worked;
 	enum ferry_mode worked; /* the way that worked last in this session */
 	char *first_why; /* it has not yet: the caller knows from before; or NULL */
 	struct buf features;    /* LF, feature, LF, ... in capitals */
+	bool knows_features;    /* from another session */
 
 	/* machinery */
 	uint64_t born_ns;
@@ -561,6 +567,8 @@ int pump_work(struct ferry *h, bool *ret_moved);
 void pump_begun(struct ferry *h);
 /* Is it time to look for bytes of a download? */
 bool pump_may_read(const struct ferry *h);
+/* Is it time to send those of an upload? */
+bool pump_may_write(const struct ferry *h);
 /* Something moved, or may move from now on: the stall timer starts again. */
 void pump_touch(struct ferry *h);
 
@@ -584,6 +592,8 @@ int many_send_ahead(struct ferry *h);
 bool many_was_sent(struct ferry *h, const char *verb);
 /* May the transfer command go before the data connection stands? */
 bool many_is_sure(const struct ferry *h);
+/* May an upload's bytes go before the server's word for it? */
+bool many_may_hurry(const struct ferry *h);
 /* A reply that cannot be the running transfer's. */
 bool many_is_stray(struct ferry *h, int code);
 

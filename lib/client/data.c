@@ -6,6 +6,7 @@
 #include "client.h"
 
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -94,6 +95,8 @@ opened(struct ferry *h, enum ferry_event_kind kind)
 
 	d->open = true;
 	d->deadline = 0;
+	/* the end of a file must not wait until its beginning is confirmed */
+	(void)setsockopt(d->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	set_reset(d->fd, h->xfer.upload);
 	data_event(h, kind, 0, 0);
 }
@@ -132,6 +135,7 @@ data_dial(struct ferry *h, const struct endpoint *to)
 	socklen_t len = endpoint_to_sockaddr(to, &sa);
 
 	data_close(h, 0, false);
+	d->last_port = d->remote.port;
 	d->remote = *to;
 	d->local = (struct endpoint){0};
 	d->began = now_ms();

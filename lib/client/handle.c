@@ -314,3 +314,14 @@ ferry_unique_name(const struct ferry *h)
 {
 	return h->unique;
 }
+
+int
+ferry_copy_features(struct ferry *h, const struct ferry *from)
+{
+	buf_clear(&h->features);
+	if (buf_append(
+		&h->features, buf_data(&from->features), buf_len(&from->features)) < 0)
+		return -FERRY_ENOMEM;
+	h->knows_features = true;
+	return 0;
+}

@@ -1,15 +1,21 @@
 /*
- * ferry_get_many(): several downloads as one operation. In MODE B they come over one data
- * connection: commands are sent ahead of time, a window of them, and replies and files
- * come in their order. Otherwise they are single transfers, one after the other. Must
- * never give a byte to another file than the one that the server's reply has begun, and
- * never let a file's failure be another's.
+ * ferry_get_many() and ferry_put_many(): several transfers as one operation. In MODE B
+ * they share one data connection: commands are sent ahead of time, a window of them, and
+ * replies and files keep their order. Otherwise they are single transfers, one after the
+ * other, that overlap a little. Must never give a byte to another file than the one that
+ * the server's reply has begun, and never let a file's failure be another's.
  */
 #include "client.h"
 
 #include <string.h>
 
-static const struct op_type op_get_many;
+static const struct op_type op_get_many, op_put_many;
+
+static bool
+is_many(const struct ferry *h)
+{
+	return h->op.type == &op_get_many || h->op.type == &op_put_many;
+}
 
 static struct many_file *
 head(struct ferry *h)
@@ -33,7 +39,7 @@ take_facts(struct ferry *h)
 		return;
 	x->want_time = asks_time(h, head(h));
 	x->mtime = head(h)->mtime;
-	if (x->check_size)
+	if (x->check_size || x->upload)
 		x->size = head(h)->size;
 }
 
@@ -47,17 +53,28 @@ owed(const struct ferry *h)
 bool
 many_pipelines(const struct ferry *h)
 {
-	return h->op.type == &op_get_many && h->coding.now == FERRY_CODING_BLOCK;
+	return is_many(h) && h->coding.now == FERRY_CODING_BLOCK;
 }
 
 /* ---------------------------------------------------------------- to the caller */
+
+static void
+tell_end(struct ferry *h, size_t index, int result)
+{
+	struct many *m = &h->many;
+
+	if (h->xfer.upload)
+		m->from.end(index, result, m->user);
+	else
+		m->to.end(index, result, m->user);
+}
 
 static int
 begin_file(struct ferry *h)
 {
 	struct many *m = &h->many;
 
-	if (m->begun)
+	if (m->begun || h->xfer.upload)
 		return 0;
 	m->begun = true;
 	return m->to.begin(head(h)->index, h->xfer.size, h->xfer.mtime, m->user);
@@ -84,11 +101,51 @@ end_file(struct ferry *h, int result)
 		    fail(h, FERRY_ELOCAL, 0, "%s: stopped on this side", head(h)->path);
 	if (result == 0)
 		buf_clear(&h->error);
-	m->to.end(head(h)->index, result, m->user);
+	tell_end(h, head(h)->index, result);
 	m->begun = false;
 	m->head++;
 	if (m->sent < m->head)
 		m->sent = m->head;
+}
+
+/* ferry_read_cb */
+static int64_t
+read_file(void *data, size_t max, void *user)
+{
+	struct ferry *h = user;
+
+	return h->many.from.read(head(h)->index, data, max, h->many.user);
+}
+
+/* Nothing is sent for it. */
+static void
+drop_file(struct ferry *h, size_t at)
+{
+	struct many *m = &h->many;
+	struct many_file *file = &m->file[at];
+	size_t index = file->index;
+	int r = fail(h, FERRY_ELOCAL, 0, "%s: not sent from this side", file->path);
+
+	free(file->path);
+	memmove(file, file + 1, (--m->count - at) * sizeof(*file));
+	tell_end(h, index, r);
+	buf_clear(&h->error);
+}
+
+/* Uploads: the next file that the caller can open comes to this place. Is there one? */
+static bool
+open_file(struct ferry *h, size_t at)
+{
+	struct many *m = &h->many;
+
+	while (h->xfer.upload && at < m->count && !m->file[at].opened) {
+		struct many_file *file = &m->file[at];
+
+		file->opened = m->from.open(file->index, &file->size, m->user) == 0;
+		if (!file->opened)
+			drop_file(h, at);
+	}
+	return at < m->count;
 }
 
 /* ---------------------------------------------------------------- to the server */
@@ -120,17 +177,19 @@ send_file(struct ferry *h, const struct many_file *file)
 	return r < 0 ? r : control_command(h, h->xfer.verb, file->path);
 }
 
-/* Half a window at a time, so that commands share packets. */
+/* Half a window at a time, so that commands share packets. An upload cannot begin before
+ * the server's word for it, so there one command that waits is as good as many. */
 static int
 fill_window(struct ferry *h)
 {
 	struct many *m = &h->many;
+	size_t window = h->xfer.upload ? FERRY_PUT_OPEN_MAX : MANY_WINDOW;
 	int r = 0;
 
-	if (owed(h) > MANY_WINDOW / 2)
+	if (owed(h) > window / 2)
 		return 0;
 	h->control.corked = true;
-	while (r == 0 && m->sent < m->count && owed(h) < MANY_WINDOW &&
+	while (r == 0 && owed(h) < window && open_file(h, m->sent) &&
 	       buf_len(&h->control.out) < COMMAND_MAX)
 		r = send_file(h, &m->file[m->sent++]);
 	h->control.corked = false;
@@ -157,16 +216,26 @@ many_send(struct ferry *h)
 bool
 many_goes_ahead(const struct ferry *h)
 {
-	return h->op.type == &op_get_many && h->many.to.ahead && !h->no_ahead &&
-	       !many_pipelines(h) && h->has_worked && !h->first_why &&
-	       !mode_is_active(h->worked) && h->ladder.now == h->worked &&
-	       ladder_allows(h, h->worked);
+	return is_many(h) && h->many.ahead_wanted && !h->no_ahead && !many_pipelines(h) &&
+	       h->has_worked && !h->first_why && !mode_is_active(h->worked) &&
+	       h->ladder.now == h->worked && ladder_allows(h, h->worked);
 }
 
 bool
 many_is_sure(const struct ferry *h)
 {
-	return many_goes_ahead(h) && h->data.fd >= 0 && !h->data.open;
+	return !h->xfer.upload && many_goes_ahead(h) && h->data.fd >= 0 && !h->data.open;
+}
+
+/* The next command that the server reads makes it drop this data connection if it has
+ * refused the file, and the next file's leads to another port. */
+bool
+many_may_hurry(const struct ferry *h)
+{
+	const struct data *d = &h->data;
+
+	return h->xfer.upload && many_goes_ahead(h) && !h->no_hurry &&
+	       d->last_port != 0 && d->last_port != d->remote.port;
 }
 
 static int
@@ -240,17 +309,39 @@ many_is_stray(struct ferry *h, int code)
 	return true;
 }
 
+/* The same for the first file, where nothing else is to be settled before. */
+static int
+send_first_questions(struct ferry *h)
+{
+	enum ferry_coding coding;
+	int r;
+
+	if (!many_goes_ahead(h) || h->control.waiting > 0 || h->type != h->xfer.type ||
+	    coding_differs(h, &coding))
+		return 0;
+	h->control.corked = true;
+	r = send_questions(h, head(h));
+	h->control.corked = false;
+	control_flush(h);
+	return r;
+}
+
 /* ---------------------------------------------------------------- one after the other */
 
 /* The head is asked for from the beginning: MODE, SIZE, a data connection. */
 static int
 begin_head(struct ferry *h)
 {
-	int r = speak_of_head(h);
+	int r;
 
+	if (!open_file(h, h->many.head))
+		return 0;
+	r = speak_of_head(h);
 	h->many.sent = h->many.head;
 	transfer_next(h);
 	take_facts(h);
+	if (r >= 0)
+		r = send_first_questions(h);
 	return r < 0 ? r : transfer_begin(h);
 }
 
@@ -319,7 +410,7 @@ next_file(struct ferry *h, bool keeps)
 	struct many *m = &h->many;
 	enum ferry_coding coding;
 
-	if (m->head == m->count && h->control.waiting == 0)
+	if (!open_file(h, m->head) && h->control.waiting == 0)
 		return 0;
 	if (h->control.fd < 0)
 		return fail_gone(h);
@@ -330,7 +421,7 @@ next_file(struct ferry *h, bool keeps)
 	}
 	data_close(h, 0, false);
 	/* as they were asked: nothing else comes between */
-	if (h->control.waiting == m->n_ahead && !h->no_ahead &&
+	if (m->head < m->count && h->control.waiting == m->n_ahead && !h->no_ahead &&
 	    !coding_differs(h, &coding))
 		return begin_head(h);
 	m->n_ahead = 0;
@@ -385,6 +476,17 @@ many_work(struct ferry *h, bool *ret_moved)
 	return settle(h, transfer_work(h, ret_moved));
 }
 
+/* Those that the caller holds open: the one under way, and the one that stood behind it.
+ */
+static void
+end_opened(struct ferry *h, int result)
+{
+	struct many *m = &h->many;
+
+	for (size_t i = m->head; i < m->count && m->file[i].opened; i++)
+		tell_end(h, m->file[i].index, i == m->head ? result : -FERRY_EABORTED);
+}
+
 static void
 many_end(struct ferry *h, int result)
 {
@@ -392,6 +494,8 @@ many_end(struct ferry *h, int result)
 
 	if (m->begun)
 		end_file(h, result);
+	if (h->xfer.upload)
+		end_opened(h, result);
 	transfer_end(h, result);
 	for (size_t i = 0; i < m->count; i++)
 		free(m->file[i].path);
@@ -401,6 +505,17 @@ many_end(struct ferry *h, int result)
 
 static const struct op_type op_get_many = {
     .name = "get",
+    .preliminary = true,
+    .begin = many_begin,
+    .reply = many_reply,
+    .work = many_work,
+    .lost = transfer_lost,
+    .abort = transfer_abort,
+    .end = many_end,
+};
+
+static const struct op_type op_put_many = {
+    .name = "put",
     .preliminary = true,
     .begin = many_begin,
     .reply = many_reply,
@@ -424,7 +539,7 @@ take_paths(struct ferry *h, const char *const *paths, size_t n)
 				  : fail(h, FERRY_EINVAL, 0, "the name is empty");
 
 		if (r < 0) {
-			m->to.end(i, r, m->user);
+			tell_end(h, i, r);
 			continue;
 		}
 		m->file[m->count] = (struct many_file){
@@ -440,25 +555,13 @@ take_paths(struct ferry *h, const char *const *paths, size_t n)
 	return 0;
 }
 
-int
-ferry_get_many(struct ferry *h, const char *const *paths, size_t n,
-    const struct ferry_many *many, void *user)
+static int
+run(struct ferry *h, const char *const *paths, size_t n)
 {
-	size_t known = many->struct_size;
-	int r = op_prepare(h, &op_get_many, NULL, NULL);
+	int r;
 
-	if (r < 0)
-		return r;
-	transfer_prepare(h, "RETR", h->binary ? 'I' : 'A');
 	h->xfer.convert = !h->binary;
-	h->xfer.check_size = h->binary;
-	h->xfer.write = write_file;
 	h->xfer.user = h;
-	h->many = (struct many){
-	    .user = user,
-	    .times = many->times && ferry_has_feature(h, "MDTM"),
-	};
-	memcpy(&h->many.to, many, known < sizeof(*many) ? known : sizeof(*many));
 	h->stepping = true; /* no other operation in end() */
 	r = take_paths(h, paths, n);
 	h->stepping = false;
@@ -467,4 +570,43 @@ ferry_get_many(struct ferry *h, const char *const *paths, size_t n,
 		return r;
 	}
 	return op_run(h);
+}
+
+int
+ferry_get_many(struct ferry *h, const char *const *paths, size_t n,
+    const struct ferry_many *many, void *user)
+{
+	size_t known = many->struct_size;
+	struct many *m = &h->many;
+	int r = op_prepare(h, &op_get_many, NULL, NULL);
+
+	if (r < 0)
+		return r;
+	transfer_prepare(h, "RETR", h->binary ? 'I' : 'A');
+	h->xfer.check_size = h->binary;
+	h->xfer.write = write_file;
+	*m = (struct many){.user = user};
+	memcpy(&m->to, many, known < sizeof(m->to) ? known : sizeof(m->to));
+	m->times = m->to.times && ferry_has_feature(h, "MDTM");
+	m->ahead_wanted = m->to.ahead;
+	return run(h, paths, n);
+}
+
+int
+ferry_put_many(struct ferry *h, const char *const *paths, size_t n,
+    const struct ferry_put_many *many, void *user)
+{
+	size_t known = many->struct_size;
+	struct many *m = &h->many;
+	int r = op_prepare(h, &op_put_many, NULL, NULL);
+
+	if (r < 0)
+		return r;
+	transfer_prepare(h, "STOR", h->binary ? 'I' : 'A');
+	h->xfer.upload = true;
+	h->xfer.read = read_file;
+	*m = (struct many){.user = user};
+	memcpy(&m->from, many, known < sizeof(m->from) ? known : sizeof(m->from));
+	m->ahead_wanted = m->from.ahead;
+	return run(h, paths, n);
 }

@@ -566,7 +566,7 @@ wait_data(struct ferry *h, struct waits *w)
 		wait_fd(w, d->fd, d->tls->wants);
 	else if (moving && !x->upload && pump_may_read(h))
 		wait_fd(w, d->fd, data_events(h, POLLIN));
-	else if (moving && x->begun)
+	else if (moving && x->upload && pump_may_write(h))
 		wait_fd(w, d->fd, data_events(h, POLLOUT));
 	wait_until(w, d->deadline);
 	wait_until(w, x->stall);

@@ -83,6 +83,12 @@ pump_may_read(const struct ferry *h)
 	return h->coding.now != FERRY_CODING_BLOCK || h->xfer.begun;
 }
 
+bool
+pump_may_write(const struct ferry *h)
+{
+	return h->xfer.begun || many_may_hurry(h);
+}
+
 void
 pump_touch(struct ferry *h)
 {
@@ -274,19 +280,38 @@ fail_source(struct ferry *h)
 	    (unsigned long long)x->bytes);
 }
 
-/* More bytes from the caller into io. */
+/* Bytes from the caller behind those in io. */
+static int
+read_source(struct ferry *h)
+{
+	struct transfer *x = &h->xfer;
+	size_t room = IO_CHUNK - x->io_len;
+	int64_t n = x->read(x->io + x->io_len, room, x->user);
+
+	if (n < 0 || (uint64_t)n > room)
+		return fail_local(h);
+	x->io_len += (size_t)n;
+	x->bytes += (uint64_t)n;
+	x->source_end = n == 0;
+	return 0;
+}
+
+/* More bytes from the caller into io. Where they are all that was announced, their end is
+ * asked for at once, so that it can go with them. */
 static int
 refill(struct ferry *h)
 {
 	struct transfer *x = &h->xfer;
-	int64_t n = x->read(x->io, IO_CHUNK, x->user);
+	int64_t n;
+	int r;
 
-	if (n < 0 || n > IO_CHUNK)
-		return fail_local(h);
-	x->io_pos = 0;
-	x->io_len = (size_t)n;
-	x->bytes += (uint64_t)n;
-	x->source_end = n == 0;
+	x->io_pos = x->io_len = 0;
+	r = read_source(h);
+	n = (int64_t)x->io_len;
+	if (r == 0 && n > 0 && n < IO_CHUNK && x->bytes == (uint64_t)x->size)
+		r = read_source(h);
+	if (r < 0)
+		return r;
 	pump_touch(h); /* the time the caller took is not the server's */
 	if (x->size >= 0 &&
 	    (x->bytes > (uint64_t)x->size || (n == 0 && x->bytes != (uint64_t)x->size)))
@@ -335,12 +360,13 @@ wire_part(struct ferry *h, struct part *ret)
 	}
 	while (x->coded_pos == x->coded_len && !x->coded_end) {
 		struct part in = file_part(x);
-		size_t used;
+		size_t used, after = x->convert ? x->io_pos : x->io_pos + in.n;
 		int r;
 
 		if (in.n == 0 && !x->source_end)
 			break;
-		r = coding_wrap(h, in.p, in.n, in.n == 0, &used);
+		r = coding_wrap(
+		    h, in.p, in.n, x->source_end && after == x->io_len, &used);
 		if (r < 0)
 			return r;
 		*in.pos += used;
@@ -433,5 +459,8 @@ pump_work(struct ferry *h, bool *ret_moved)
 		return r == -FERRY_ETLS ? not_secure(h) : r;
 	if (!h->xfer.upload)
 		return pump_may_read(h) ? pump_in(h, ret_moved) : FERRY_AGAIN;
-	return h->xfer.begun ? pump_out(h, ret_moved) : FERRY_AGAIN;
+	if (!pump_may_write(h))
+		return FERRY_AGAIN;
+	pump_begun(h);
+	return pump_out(h, ret_moved);
 }

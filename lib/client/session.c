@@ -17,10 +17,13 @@ session_reset(struct ferry *h)
 	h->connected = h->logged_in = false;
 	h->type = 0;
 	h->no_epsv = h->no_pasv = h->no_ahead = h->no_mlsd = false;
+	h->no_hurry = false;
+	h->data.last_port = 0;
 	ladder_forget(h);
 	coding_reset(h);
 	security_reset(&h->security);
 	buf_clear(&h->features);
+	h->knows_features = false;
 	buf_clear(&h->control.goodbye);
 	buf_clear(&h->control.sent);
 }
@@ -366,7 +369,7 @@ static int
 ask_features(struct ferry *h)
 {
 	h->logged_in = true;
-	return op_send(h, LOGIN_FEAT, "FEAT", NULL);
+	return h->knows_features ? 0 : op_send(h, LOGIN_FEAT, "FEAT", NULL);
 }
 
 /* The reply to PASS stays the last one. RFC 4217 8 and 9: PBSZ 0 goes before PROT; what

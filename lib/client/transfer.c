@@ -46,12 +46,14 @@ transfer_next(struct ferry *h)
 	    .state = x->state,
 	    .verb = x->verb,
 	    .type = x->type,
+	    .upload = x->upload,
 	    .convert = x->convert,
 	    .check_size = x->check_size,
 	    .want_time = x->want_time,
 	    .size = -1,
 	    .mtime = INT64_MIN,
 	    .write = x->write,
+	    .read = x->read,
 	    .user = x->user,
 	    .io = x->io,
 	    .io_pos = x->io_pos,
@@ -340,6 +342,9 @@ refused(struct ferry *h)
 {
 	struct transfer *x = &h->xfer;
 	bool no_data = x->final == 425 || x->final == 426;
+
+	if (x->upload && x->wire > 0)
+		h->no_hurry = true;
 
 	if (no_data && x->reused && x->bytes == 0 && !many_pipelines(h))
 		return open_again(h);

@@ -370,3 +370,50 @@ def test_one_upload_fails(ferry, tmp_path):
         said = ferry("put", "-r", "-j3", "mine", url(server, "x"), status=5)
         assert len(server.uploads) == 7
     assert "sub/f3: " in said and "553 not that one" in said
+
+
+@pytest.mark.parametrize("sessions", ["1", "3"])
+def test_the_connection_is_lost_on_the_way_up(ferry, tmp_path, sessions):
+    put_tree(tmp_path, 40)
+    lost = []
+
+    def stor(session, arg):
+        if arg in ("x/sub/f7", "x/sub/f20") and arg not in lost:
+            lost.append(arg)
+            raise OSError
+        session.do_STOR(arg)
+
+    with Tree({}, replies={"MKD": "257 \"x\"", "STOR": stor}) as server:
+        ferry("put", "-r", "-j" + sessions, "mine", url(server, "x"))
+        assert server.uploads == {f"x/sub/f{i}": b"%d" % i * 50 for i in range(40)}
+    assert len(lost) == 2
+
+
+@pytest.mark.parametrize("sessions", ["1", "4"])
+def test_a_refused_upload_gives_no_other_file_its_bytes(ferry, server, tmp_path, sessions):
+    put_tree(tmp_path, 30)
+    goal = server.root / f"refused{sessions}"
+    for name in ("f3", "f4", "f29"):
+        (goal / "sub" / name).mkdir(parents=True)
+    said = ferry("put", "-r", "-j" + sessions, "mine", url(server, goal.name), status=5)
+    assert "27 files" in said and "3 failed" in said
+    assert files_of(goal) == {f"sub/f{i}": b"%d" % i * 50 for i in range(30) if i not in (3, 4, 29)}
+
+
+def test_further_sessions_need_not_ask_again(ferry, tmp_path):
+    files, lists = flat(60)
+
+    def retr(session, arg):
+        """Not before all of them are there."""
+        def come():
+            return sum(c.startswith("PASS") for c in server.commands) == 3
+
+        with server.changed:
+            assert server.changed.wait_for(come, SECONDS)
+        session.do_RETR(arg)
+
+    with Tree(lists, files=files, replies={"RETR": retr}) as server:
+        ferry("get", "-r", "-j3", url(server, "t"))
+        commands = [c.split()[0] for c in server.commands]
+    assert files_of(tmp_path) == files
+    assert commands.count("FEAT") == 2  # of the first: before it encrypts, had that been offered, and after

@@ -85,15 +85,17 @@ place(bool v6, const char *host, uint16_t port, struct sockaddr_storage *ret)
 	return sizeof(*sa);
 }
 
-/* A socket on host, any port; backlog < 0: it does not listen. */
+/* A socket on host, at *ret_port, or any port for 0; backlog < 0: it does not listen. */
 static int
 door(bool v6, const char *host, int backlog, uint16_t *ret_port)
 {
 	struct sockaddr_storage sa;
-	socklen_t len = place(v6, host, 0, &sa);
+	socklen_t len = place(v6, host, *ret_port, &sa);
 	int fd = socket(
 	    v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
+	if (fd >= 0 && *ret_port > 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0 ||
 	    (backlog >= 0 && listen(fd, backlog) < 0) ||
 	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
@@ -358,12 +360,20 @@ do_end(struct fake *f, const char *arg)
 
 /* ---------------------------------------------------------------- data */
 
+/* The data port: another one, unless it is to be the same. */
+static void
+open_door(struct fake *f, int backlog, bool same)
+{
+	shut(&f->data_listener);
+	f->data_port = same ? f->data_port : 0;
+	f->data_listener =
+	    door(f->v6, f->v6 ? "::1" : "127.0.0.1", backlog, &f->data_port);
+}
+
 static bool
 do_listen(struct fake *f, const char *arg)
 {
-	(void)arg;
-	shut(&f->data_listener);
-	f->data_listener = door(f->v6, f->v6 ? "::1" : "127.0.0.1", 5, &f->data_port);
+	open_door(f, 5, strcmp(arg, "same") == 0);
 	return true;
 }
 
@@ -371,8 +381,7 @@ static bool
 do_closed(struct fake *f, const char *arg)
 {
 	(void)arg;
-	shut(&f->data_listener);
-	f->data_listener = door(f->v6, f->v6 ? "::1" : "127.0.0.1", -1, &f->data_port);
+	open_door(f, -1, false);
 	return true;
 }
 
@@ -384,9 +393,8 @@ do_silent(struct fake *f, const char *arg)
 	socklen_t len;
 
 	(void)arg;
-	shut(&f->data_listener);
 	close_fillers(f);
-	f->data_listener = door(f->v6, f->v6 ? "::1" : "127.0.0.1", 0, &f->data_port);
+	open_door(f, 0, false);
 	len = place(f->v6, f->v6 ? "::1" : "127.0.0.1", f->data_port, &sa);
 	for (int i = 0; i < FILLERS; i++) {
 		f->filler[i] = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);

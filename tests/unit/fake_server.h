@@ -9,14 +9,15 @@
  * the end takes any rest. Of PORT and EPRT the place is remembered raw bytes      sends
  * bytes without a line end; \\r \\n \\ooo flood N text   sends the line N times, as far
  * as the client takes it slow           from here on one byte at a time listen opens a
- * data port; closed: takes a data port where nobody listens; silent         takes a data
- * port that never answers accept         waits for the client's call dial           calls
- * the client; stranger: calls it from another address and waits for the end; knock: the
- * same without waiting send bytes     on the data connection; fill N: N bytes of a
- * pattern; pour: until it breaks eof            ends the data connection properly; reset:
- * breaks it hold           keeps it open and goes on with the script recv bytes     reads
- * it to its end, which must be these bytes; sink N: counts them instead; broken: reads
- * until it ends or breaks take bytes     reads exactly these and leaves it open gone           the client must have closed the data connection
+ * data port ("listen same": the one of before); closed: takes a data port where nobody
+ * listens; silent         takes a data port that never answers accept         waits for
+ * the client's call dial           calls the client; stranger: calls it from another
+ * address and waits for the end; knock: the same without waiting send bytes     on the
+ * data connection; fill N: N bytes of a pattern; pour: until it breaks eof ends the data
+ * connection properly; reset: breaks it hold           keeps it open and goes on with the
+ * script recv bytes     reads it to its end, which must be these bytes; sink N: counts
+ * them instead; broken: reads until it ends or breaks take bytes     reads exactly these
+ * and leaves it open gone           the client must have closed the data connection
  * without having sent a byte close          closes the control connection; abort: resets
  * it end            waits until the client closes it
  */

@@ -104,6 +104,57 @@ nothing(void *data, size_t max, void *user)
 	return 0;
 }
 
+/* Every file that was opened must have its end, too. */
+struct uploads {
+	int open, worst;
+};
+
+static int
+open_one(size_t i, int64_t *ret_size, void *user)
+{
+	struct uploads *u = user;
+
+	(void)i;
+	u->open++;
+	*ret_size = 0;
+	return 0;
+}
+
+static int64_t
+read_none(size_t i, void *data, size_t max, void *user)
+{
+	(void)i, (void)data, (void)max, (void)user;
+	return 0;
+}
+
+static void
+close_one(size_t i, int result, void *user)
+{
+	struct uploads *u = user;
+
+	(void)i;
+	u->open--;
+	if (result < 0)
+		u->worst = result;
+}
+
+static int
+put_two(struct ferry *h, struct fake *f)
+{
+	static const char *const paths[] = {"u", "v"};
+	const struct ferry_put_many many = {
+	    .struct_size = sizeof(many),
+	    .open = open_one,
+	    .read = read_none,
+	    .end = close_one,
+	};
+	struct uploads u = {.open = 0};
+	int r = drive(h, f, ferry_put_many(h, paths, 2, &many, &u));
+
+	assert_int_equal(u.open, 0);
+	return r == 0 ? u.worst : r;
+}
+
 /* MODE Z and MODE B. */
 static int
 modes(struct ferry *h, struct fake *f)
@@ -124,6 +175,8 @@ modes(struct ferry *h, struct fake *f)
 	ferry_set_coding(h, FERRY_CODING_BLOCK);
 	if (r == 0)
 		r = drive(h, f, ferry_get_many(h, paths, 2, &many, &worst));
+	if (r == 0 && worst == 0)
+		r = put_two(h, f);
 	return r == 0 ? worst : r;
 }
 
@@ -176,7 +229,9 @@ static const char script[] =
     "done\n" DATA "C: STOR f\nS: 150 go\nbroken\nS: 226 done\n"
     "C: MODE B\nS: 200 B\n" DATA "C: RETR f\nC: RETR g\nS: 150 f\n"
     "send \\000\\000\\003abc\\100\\000\\000\nS: 250 done\n"
-    "S: 125 g\nsend \\100\\000\\000\nS: 250 done\n";
+    "S: 125 g\nsend \\100\\000\\000\nS: 250 done\n"
+    "C: STOR u\nC: STOR v\nS: 125 u\ntake \\100\\000\\000\nS: 250 done\n"
+    "S: 125 v\ntake \\100\\000\\000\nS: 250 done\n";
 
 static void
 every_allocation_fails(void **state)

@@ -85,7 +85,7 @@ one_connection_for_all(void **state)
 	    /* data and end in one block, a record, a marker */
 	    "C: RETR f\nS: 125 here\nsend "
 	    "\\200\\000\\001x\\020\\000\\002mm\\100\\000\\001y\n" DONE
-	    "C: STOR u\nS: 125 go\ntake \\000\\000\\004text\\100\\000\\000\n" DONE
+	    "C: STOR u\nS: 125 go\ntake \\100\\000\\004text\n" DONE
 	    "C: STOR u\nS: 125 go\ntake \\100\\000\\000\n" DONE "C: TYPE A\nS: 200 A\n"
 	    "C: NLST\nS: 125 here\nsend \\000\\000\\003a\\r\\n\\100\\000\\000\n" DONE
 		/* refused: nothing goes over the data connection, and it stays */
@@ -128,7 +128,7 @@ blocks_of_text(void **state)
 	    "C: TYPE A\nS: 200 A\n" MODE_B DATA GET_F
 	    "send \\000\\000\\002a\\r\\000\\000\\002\\nb\\100\\000\\001\\r\n" DONE
 	    "C: STOR u\nS: 125 go\n"
-	    "take \\000\\000\\006a\\r\\nb\\r\\n\\100\\000\\000\n" DONE IN_STEP);
+	    "take \\100\\000\\006a\\r\\nb\\r\\n\n" DONE IN_STEP);
 	ferry_set_binary(w.h, false);
 	assert_int_equal(get(&w, &s), 0);
 	assert_string_equal(s.text, "a\nb\r");
@@ -200,8 +200,7 @@ a_dead_connection_is_made_again(void **state)
 	    FEATURES TYPE_I MODE_B DATA GET_F
 	    "send " ABC DONE "C: RETR f\nS: 425 none\ngone\n" DATA GET_F "send " ABC DONE
 	    "C: STOR u\nS: 425 none\ngone\n" DATA
-	    "C: STOR u\nS: 150 go\ntake \\000\\000\\004text\\100\\000\\000\n" DONE
-		IN_STEP);
+	    "C: STOR u\nS: 150 go\ntake \\100\\000\\004text\n" DONE IN_STEP);
 	assert_int_equal(get(&w, &s), 0);
 	assert_int_equal(get(&w, &s), 0);
 	assert_string_equal(s.text, "abc");
@@ -669,6 +668,31 @@ many_ahead_with_times(void **state)
 	in_step(&w);
 }
 
+/* In the next batch even the first file's questions go together. */
+static void
+many_ahead_again(void **state)
+{
+	static const int64_t mtimes[FILES] = {INT64_MIN, 61, 62};
+	struct harvest v = {.ahead = true, .mtimes = mtimes}, again = v;
+	struct world w;
+
+	start(&w, state, FERRY_CODING_STREAM,
+	    FEATURES TYPE_I
+	    "C: MDTM a\nS: 213 19700101000100\n" FIRST_A ASK_B
+	    "S: 150 b\neof\nS: 226 done\n" LISTEN "accept\n" GET_C
+	    "C: MDTM a\nC: EPSV\nS: 550 no\n" LISTEN "C: RETR a\nC: EPSV\naccept\n"
+	    "S: 150 a\nsend abc\neof\nS: 226 done\n" LISTEN
+	    "C: RETR b\nC: EPSV\naccept\nS: 150 b\neof\nS: 226 done\n" LISTEN
+	    "accept\n" GET_C IN_STEP);
+	assert_int_equal(get_many(&w, &v, true), 0);
+	check_all_good(&v);
+	assert_int_equal(v.mtime[0], 60);
+	assert_int_equal(get_many(&w, &again, true), 0);
+	check_all_good(&again);
+	assert_int_equal(again.mtime[0], INT64_MIN);
+	in_step(&w);
+}
+
 /* A file that is not there: the next one's connection is asked for all the same. */
 static void
 many_ahead_of_a_refusal(void **state)
@@ -899,6 +923,7 @@ main(void)
 	    BOTH(many_with_facts),
 	    BOTH(many_ahead),
 	    BOTH(many_ahead_with_times),
+	    BOTH(many_ahead_again),
 	    BOTH(many_ahead_of_a_refusal),
 	    BOTH(many_ahead_out_of_order),
 	    BOTH(many_ahead_of_a_closed_port),
