@@ -22,8 +22,6 @@
 #define BACKLOG 8
 /* Milliseconds. */
 #define REST_MAX 1000
-/* Each is a descriptor. */
-#define REST_COUNT 256
 
 /* ---- a port of the range ---- */
 
@@ -109,7 +107,7 @@ may_rest(const struct session *s)
 {
 	const struct resting *r = &s->worker->resting;
 
-	return r->workers > 0 && !s->worker->draining && r->count < REST_COUNT &&
+	return r->workers > 0 && !s->worker->draining && r->count < r->most &&
 	       r->count < ports_in_range(s->conf) / 4 / r->workers;
 }
 

@@ -30,7 +30,7 @@ struct listener {
 LIST_HEAD(listener_list, listener);
 struct resting {
 	struct listener_list all;
-	unsigned count;
+	unsigned count, most;
 	unsigned workers; /* that share the range; 0: nothing rests */
 	uv_timer_t timer;
 };

@@ -41,16 +41,16 @@ worker_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Two descriptors per session and one per transfer: as many as we may have. */
-static void
+/* As many descriptors as we may have. */
+static size_t
 worker_limits(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 0;
 }
 
 /* user "" and uid 0: who we are. The empty root comes first: it needs a right that
@@ -88,13 +88,14 @@ main(void)
 	struct scoreboard board = {0};
 	struct worker worker;
 	unsigned processors;
+	size_t descriptors;
 	struct conf conf;
 	uv_loop_t loop;
 
 	if (sandbox_basics() < 0)
 		return die("sandbox");
 	worker_signals();
-	worker_limits();
+	descriptors = worker_limits();
 	if (child_receive_start(ROLE_WORKER, &conf, &box, NULL, NULL) < 0)
 		return die("start");
 	if (tls_library_init() < 0)
@@ -113,7 +114,7 @@ main(void)
 	wire_box_close(&box);
 	if (worker_init(&worker, &loop, &conf, &board, WIRE_CHILD_FD, on_end, NULL) < 0)
 		return die("channel to the master");
-	worker.resting.workers = processors;
+	worker_may_use(&worker, processors, descriptors);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	return EXIT_SUCCESS;
 }

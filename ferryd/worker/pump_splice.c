@@ -26,7 +26,6 @@
 /* With less room than this, moving costs more than copying. */
 #define PIPE_MIN (64 * 1024)
 #define COPIED (128 * 1024)
-#define PIPES_MAX 64
 /* A client that has sent so much of a turn is fast: its next bytes come in no time, ms.
  */
 #define FAST (64 * 1024)
@@ -46,7 +45,7 @@ struct splice_pump {
 	bool is_held; /* no thread has been asked yet */
 	int pipe[2];  /* -1 until it is wanted */
 	bool copies;  /* the file, or the kernel, takes no splice; or there is no pipe */
-	bool counted; /* in plan.pipes */
+	bool counted; /* one of plan.pipes is its own */
 	int socket;   /* lent to a thread; or -1 */
 	size_t moved; /* by the last turn */
 };
@@ -204,16 +203,14 @@ work_move(uv_work_t *work)
 static void
 count_pipe(struct splice_pump *u)
 {
-	unsigned *pipes = u->p.plan.pipes;
+	unsigned *left = u->p.plan.pipes;
 
+	if (u->counted || u->copies)
+		return;
+	u->counted = left != NULL && *left > 0;
+	u->copies = !u->counted;
 	if (u->counted)
-		return;
-	if (pipes == NULL || *pipes >= PIPES_MAX) {
-		u->copies = true;
-		return;
-	}
-	++*pipes;
-	u->counted = true;
+		--*left;
 }
 
 static void
@@ -325,7 +322,7 @@ splice_release(struct pump *p)
 
 	take_back(u);
 	if (u->counted)
-		--*p->plan.pipes;
+		++*p->plan.pipes;
 	fd_closep(&u->pipe[0]);
 	fd_closep(&u->pipe[1]);
 	free(u->held);

@@ -28,6 +28,10 @@ worker_session(const struct worker *w, uint32_t id)
 	return idtable_get(&w->sessions, id);
 }
 
+/* Of one worker, at most. */
+#define PIPES_MAX 64
+#define RESTING_MAX 256
+
 static void
 worker_end(struct worker *w, const char *why)
 {
@@ -733,6 +737,17 @@ worker_init(struct worker *w, uv_loop_t *loop, struct conf *conf,
 	resting_init(w);
 	log_to(worker_log, w);
 	return 0;
+}
+
+/* A part of the sixteenth that the master leaves to a worker's channels. */
+void
+worker_may_use(struct worker *w, unsigned workers, size_t descriptors)
+{
+	size_t pipes = descriptors / 128, ports = descriptors / 64;
+
+	w->pipes = pipes < PIPES_MAX ? (unsigned)pipes : PIPES_MAX;
+	w->resting.most = ports < RESTING_MAX ? (unsigned)ports : RESTING_MAX;
+	w->resting.workers = workers;
 }
 
 void

@@ -57,7 +57,7 @@ struct worker {
 	unsigned proxied_count;
 	uint64_t turns; /* so often a session began to listen for its call */
 	uint32_t last_call;
-	unsigned pipes; /* of uploads: pump_splice.c */
+	unsigned pipes; /* that uploads may still make: pump_splice.c */
 	unsigned works; /* HASH and SITE CPTO that run: work.h */
 
 	/* For new connections, by the number of the host; [0] NULL: there are no keys. */
@@ -77,6 +77,9 @@ struct worker {
  * here on. 0 or -FERRY_ENOMEM. */
 int worker_init(struct worker *w, uv_loop_t *loop, struct conf *conf,
     const struct scoreboard *board, int master_fd, worker_end_cb *on_end, void *user);
+/* What there is for more than sessions need at least: how many workers share the machine,
+ * and the descriptors of this one. Without it no port rests, and no upload has a pipe. */
+void worker_may_use(struct worker *w, unsigned workers, size_t descriptors);
 /* Ends all sessions and channels. Handles finish closing when the loop runs once more. */
 void worker_free(struct worker *w);
 

@@ -21,7 +21,8 @@ setup(void **state)
 	struct world *w = *state;
 
 	w->inlines = true;
-	w->worker.resting.workers = 1;
+	worker_may_use(&w->worker, 1, 20000);
+	assert_int_equal(w->worker.pipes, 64);
 	return r;
 }
 
@@ -228,10 +229,10 @@ test_stor_cut_off(void **state)
 	int fd = conn_fd(session_of(w)->data.conn);
 	assert_true(send(data, file, 100000, MSG_DONTWAIT) > 16384);
 	/* Held up to its limit, and the rest asked for: in this turn or the next. */
-	WORLD_UNTIL(w, w->worker.pipes == 1);
+	WORLD_UNTIL(w, w->worker.pipes == 63);
 	session_end(session_of(w), "test");
 	assert_true(fcntl(fd, F_GETFD) >= 0);
-	WORLD_UNTIL(w, w->worker.pipes == 0);
+	WORLD_UNTIL(w, w->worker.pipes == 64);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	close(data);
 }
@@ -244,10 +245,10 @@ test_stor_without_pipes(void **state)
 
 	world_login(w);
 	world_ask(w, "TYPE I", "200 ");
-	w->worker.pipes = 64;
+	worker_may_use(&w->worker, 1, 127);
+	assert_int_equal(w->worker.pipes, 0);
 	stor(w, 9000001, "226 ");
-	assert_int_equal(w->worker.pipes, 64);
-	w->worker.pipes = 0;
+	assert_int_equal(w->worker.pipes, 0);
 }
 
 /* ---- ports that rest ---- */
@@ -344,9 +345,10 @@ static void
 test_rest_limit(void **state)
 {
 	static const struct {
-		unsigned ports, workers, rest;
-	} table[] = {{1000, 1, 1}, {8, 1, 1}, {4, 1, 1}, {3, 1, 0}, {8, 2, 1}, {7, 2, 0},
-	    {1000, 0, 0}};
+		unsigned ports, workers, descriptors, rest;
+	} table[] = {{1000, 1, 1024, 1}, {8, 1, 1024, 1}, {4, 1, 1024, 1},
+	    {3, 1, 1024, 0}, {8, 2, 1024, 1}, {7, 2, 1024, 0}, {1000, 0, 1024, 0},
+	    {1000, 1, 64, 1}, {1000, 1, 63, 0}};
 	struct world *w = *state;
 
 	world_add_file(w, "/f", "one\ntwo\n", 8);
@@ -355,7 +357,7 @@ test_rest_limit(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		w->conf.pasv_min_port = 61000;
 		w->conf.pasv_max_port = 61000 + table[i].ports - 1;
-		w->worker.resting.workers = table[i].workers;
+		worker_may_use(&w->worker, table[i].workers, table[i].descriptors);
 		retr(w, "150 ", "one\ntwo\n", 8);
 		assert_int_equal(w->worker.resting.count, table[i].rest);
 	}
