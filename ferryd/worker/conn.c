@@ -343,6 +343,15 @@ conn_sendfile(struct conn *c, int file, uint64_t *offset, size_t n, size_t *ret_
 }
 
 void
+conn_bulk(struct conn *c)
+{
+	const int on = 1;
+
+	setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+}
+
+/* Shutting down sends what TCP_CORK has kept back. */
+void
 conn_finish(struct conn *c)
 {
 	if (c->wire == WIRE_SECURE) {

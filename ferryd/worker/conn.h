@@ -84,6 +84,9 @@ bool conn_has_unsent(const struct conn *c);
 /* The same from a file, at *offset, which moves on. 0 with *ret_n 0: the file ends there.
  * Under TLS *ret_n may be over n, by what an earlier call has read and could not send. */
 int conn_sendfile(struct conn *c, int file, uint64_t *offset, size_t n, size_t *ret_n);
+/* Much is going to be sent without a pause: no segment leaves that is not full, until
+ * conn_finish(). */
+void conn_bulk(struct conn *c);
 /* We are done sending: the peer reads an end in order. */
 void conn_finish(struct conn *c);
 /* Bytes (and the end) that the peer's system has not confirmed yet; under TLS, unless

@@ -674,19 +674,22 @@ retry_from_any_port(struct session *s, int error)
 }
 
 static void
-on_dialled(struct conn *c, unsigned events, void *user)
+dialled(struct session *s, int error)
 {
-	struct session *s = user;
-	int error = conn_error(c);
-
 	if (error == 0) {
-		conn_want(c, 0);
-		conn_set_owner(c, on_early, s);
+		conn_want(s->data.conn, 0);
+		conn_set_owner(s->data.conn, on_early, s);
 		opened(s, &s->data.target);
 		return;
 	}
 	if (!retry_from_any_port(s, error))
 		could_not_reach(s, error);
+}
+
+static void
+on_dialled(struct conn *c, unsigned events, void *user)
+{
+	dialled(user, conn_error(c));
 }
 
 /* A socket that leaves from the address the client knows us by (RFC 1123 4.1.2.12). */
@@ -734,15 +737,11 @@ dial(struct session *s, int bound)
 		return;
 	}
 	data_enter(s, DATA_DIALLING);
-	if (connect(conn_fd(d->conn), (struct sockaddr *)&ss, len) < 0 &&
-	    errno != EINPROGRESS) {
-		int error = errno;
-
-		if (!retry_from_any_port(s, error))
-			could_not_reach(s, error);
-		return;
-	}
-	conn_want(d->conn, CONN_WRITABLE);
+	int error = connect(conn_fd(d->conn), (struct sockaddr *)&ss, len) < 0 ? errno : 0;
+	if (error == EINPROGRESS)
+		conn_want(d->conn, CONN_WRITABLE);
+	else
+		dialled(s, error);
 }
 
 static void

@@ -29,8 +29,9 @@
  */
 #define DRAIN_PAUSE_FIRST 1
 #define DRAIN_PAUSE_MAX 64
-/* Below the first window of a connection (RFC 6928: ten segments). */
-#define FIRST_FLIGHT (8 * 1024)
+/* About the first window of a connection (RFC 6928: ten segments), and what comes with an
+ * agent's answer. */
+#define FIRST_FLIGHT (16 * 1024)
 
 static void on_timer(uv_timer_t *timer);
 

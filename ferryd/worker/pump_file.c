@@ -16,6 +16,9 @@
 
 /* Bytes sent before other sessions have their turn. */
 #define WINDOW (512 * 1024)
+/* Files over this are worth a system call that makes their segments full ones: with BBR
+ * they are otherwise so small that loopback is four times slower. */
+#define BULK_MIN (128 * 1024)
 /* Bytes a thread brings into the page cache at a time. */
 #define READ_AHEAD (1024 * 1024)
 
@@ -198,5 +201,7 @@ pump_file(const struct pump_plan *plan)
 	}
 	f->offset = f->warm = plan->offset;
 	f->left = plan->length;
+	if (f->left > BULK_MIN)
+		conn_bulk(plan->conn);
 	return pump_start(&f->p, &file_kind, plan, 0);
 }

@@ -40,7 +40,7 @@ enum outcome {
 
 struct splice_pump {
 	struct pump p;
-	uint8_t *held;
+	uint8_t *held, *copied; /* HELD_MAX; COPIED, where it is done by copying */
 	size_t n;
 	bool is_held; /* no thread has been asked yet */
 	int pipe[2];  /* -1 until it is wanted */
@@ -135,20 +135,20 @@ empty_pipe(struct splice_pump *u, size_t n)
 /* One read of the socket, and what it gave to the file. As read(); -1 with OUT_UNWRITTEN
  * in *ret_out when it was the file. */
 static ssize_t
-move_some(struct splice_pump *u, uint8_t *bytes, enum outcome *ret_out)
+move_some(struct splice_pump *u, enum outcome *ret_out)
 {
 	ssize_t got;
 
 	*ret_out = OUT_BROKEN;
 	if (u->copies)
-		got = read(u->socket, bytes, COPIED);
+		got = read(u->socket, u->copied, COPIED);
 	else
 		got = splice(u->socket, NULL, u->pipe[1], NULL, PIPE,
 		    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	if (got <= 0)
 		return got;
 	*ret_out = OUT_UNWRITTEN;
-	if (u->copies ? !write_all(u->p.plan.fd, bytes, (size_t)got)
+	if (u->copies ? !write_all(u->p.plan.fd, u->copied, (size_t)got)
 		      : !empty_pipe(u, (size_t)got))
 		return -1;
 	return got;
@@ -165,13 +165,11 @@ more_comes(const struct splice_pump *u)
 static enum outcome
 move(struct splice_pump *u)
 {
-	_cleanup_free_ uint8_t *bytes = NULL;
 	enum outcome out;
 
-	while (u->moved < TURN) {
-		if (u->copies && bytes == NULL && (bytes = malloc(COPIED)) == NULL)
-			return fail(u, OUT_UNWRITTEN);
-		ssize_t got = move_some(u, bytes, &out);
+	/* Threads ask for no memory: each would have an arena of its own for it. */
+	while (u->moved < TURN && (!u->copies || u->copied != NULL)) {
+		ssize_t got = move_some(u, &out);
 		if (got == 0)
 			return OUT_AT_END;
 		if (got > 0)
@@ -216,9 +214,13 @@ count_pipe(struct splice_pump *u)
 static void
 ask_thread(struct splice_pump *u)
 {
+	count_pipe(u);
+	if (u->copies && u->copied == NULL && (u->copied = malloc(COPIED)) == NULL) {
+		pump_finish(&u->p, PUMP_UNWRITTEN, ENOMEM);
+		return;
+	}
 	u->is_held = false;
 	u->moved = 0;
-	count_pipe(u);
 	conn_want(u->p.plan.conn, 0);
 	u->socket = conn_lend(u->p.plan.conn);
 	pump_work(&u->p, work_move);
@@ -326,6 +328,7 @@ splice_release(struct pump *p)
 	fd_closep(&u->pipe[0]);
 	fd_closep(&u->pipe[1]);
 	free(u->held);
+	free(u->copied);
 }
 
 static const struct pump_kind splice_kind = {

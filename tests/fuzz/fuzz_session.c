@@ -74,6 +74,7 @@ enum setting {
 	SET_LENIENT = 1 << 15,  /* ends without close_notify are forgiven, CCC is allowed,
 				   sessions need not be resumed */
 	SET_SECTIONS = 1 << 16, /* a host, and a network that the client is in */
+	SET_QUICK = 1 << 17,    /* small files come with the agent's answer, ports rest */
 };
 
 struct held {
@@ -123,19 +124,6 @@ session_of(struct fuzz *f)
 	return worker_session(&f->w.worker, f->w.sessions);
 }
 
-static void
-on_final(void *user, const char *verb, int code)
-{
-	struct fuzz *f = user;
-
-	if (!f->late)
-		transfer_model_final(&f->transfers, verb, code);
-	/* What is behind these two in TLS breaks it. */
-	if (f->far.control.ssl != NULL && code < 300 &&
-	    (strcmp(verb, "REIN") == 0 || strcmp(verb, "CCC") == 0))
-		f->excused = true;
-}
-
 /* ---- the cast ---- */
 
 static void
@@ -172,7 +160,9 @@ on_answer(struct world *w, struct msg *back, int *fd)
 {
 	struct fuzz *f = (struct fuzz *)w;
 
-	transfer_model_answer(&f->transfers, session_of(f), *fd >= 0);
+	bool gives = *fd >= 0 || back->worker_answer.type == TYPE_FILE;
+
+	transfer_model_answer(&f->transfers, session_of(f), gives);
 	w->keep_listing_open = false;
 	spoil(f, back, fd);
 	if (!f->holding || f->held_n == HELD_MAX) {
@@ -285,6 +275,23 @@ on_data(void *user, const uint8_t *p, size_t n)
 	    (f->settings & SET_LENIENT) == 0 &&
 	    !(f->proved && SSL_session_reused(d->ssl)))
 		fail_msg("a stranger under TLS gets data");
+}
+
+static void
+on_final(void *user, const char *verb, int code)
+{
+	struct fuzz *f = user;
+
+	/* What is small may be said to have been sent before the client has looked at
+	 * it. */
+	while (wire_hear(&f->far.data, 16384, on_data, f))
+		continue;
+	if (!f->late)
+		transfer_model_final(&f->transfers, verb, code);
+	/* What is behind these two in TLS breaks it. */
+	if (f->far.control.ssl != NULL && code < 300 &&
+	    (strcmp(verb, "REIN") == 0 || strcmp(verb, "CCC") == 0))
+		f->excused = true;
 }
 
 /* The handshake needs nobody who asks for bytes. */
@@ -937,6 +944,10 @@ set_up(struct fuzz *f, const uint8_t *data, size_t size)
 	f->heap = far_heap();
 	world_open_channels(&f->w);
 	world_give_identity(&f->w, identity);
+	f->w.inlines = (f->settings & SET_QUICK) != 0;
+	if (f->w.inlines)
+		worker_may_use(&f->w.worker, 1, 1024);
+	f->w.worker.pipes = 0; /* memory_net.h knows read(), but not splice() */
 }
 
 /* As long as that: a text, and behind it bytes of all kinds. */

@@ -114,17 +114,17 @@ is_tricky(const struct wire *w, bool secure)
 	return (secure && w->odd) || w->spoiled;
 }
 
-/* Its end came, in order. */
+/* Its end came, in order, or would have: the client closed without looking. */
 static bool
 has_ended(const struct wire *w, bool secure)
 {
-	return !secure || is_tricky(w, secure) || (w->secure && w->notified);
+	return !secure || w->unread || is_tricky(w, secure) || (w->secure && w->notified);
 }
 
 static bool
 has_arrived(const struct opened *o, const struct wire *w)
 {
-	if (!o->plain || is_tricky(w, o->secure))
+	if (!o->plain || is_tricky(w, o->secure) || w->unread)
 		return has_ended(w, o->secure);
 	struct wire_sum sum = sum_of_file(o->fd, (off_t)o->offset);
 	return wire_sum_same(o->secure ? &w->heard : &w->came, &sum) &&

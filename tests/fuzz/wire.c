@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "util.h"
@@ -73,6 +74,10 @@ wire_close(struct wire *w)
 	if (w->fd >= 0 && w->ssl == NULL && buf_len(&w->out) == 0 && !w->spoiled)
 		w->whole = true;
 	w->shut |= w->fd >= 0 && !w->reset;
+	int waiting = 0;
+	if (w->fd >= 0)
+		(void)ioctl(w->fd, FIONREAD, &waiting);
+	w->unread = waiting > 0;
 	drop_tls(w);
 	buf_free(&w->plain);
 	buf_free(&w->out);

@@ -58,6 +58,7 @@ struct wire {
 	bool broken;   /* TLS failed on this side */
 	bool notified; /* the other side has ended TLS in order */
 	bool over;     /* the other side has closed */
+	bool unread;   /* closed here, and something that came was never read */
 };
 
 typedef void wire_sink(void *user, const uint8_t *p, size_t n);
