@@ -100,8 +100,8 @@ listen_in_range(const struct session *s, uint16_t *ret_port)
 
 /* ---- rest ---- */
 
-/* Half of the range is for ports that clients have just been told, whatever the workers,
- * and those of a crew that a reload is about to retire, keep. */
+/* A quarter of the range in all, and as much again for the workers that a reload is about
+ * to retire: half of it is left to ports that clients have just been told. */
 static bool
 may_rest(const struct session *s)
 {

@@ -227,6 +227,8 @@ on_worked(uv_work_t *work, int status)
 		uv_close((uv_handle_t *)&p->timer, pump_closed);
 		return;
 	}
+	if (p->kind->collect != NULL)
+		p->kind->collect(p);
 	/* What the disk took of its time is not the client's doing. */
 	p->moved_at = uv_now(p->plan.loop);
 	if (p->ending)

@@ -16,6 +16,9 @@ struct pump_kind {
 	void (*on_ready)(struct pump *p);
 	/* The thread has finished; p->job tells. */
 	void (*on_worked)(struct pump *p);
+	/* Optional: what the thread did is taken in, before on_worked() and also when the
+	 * end is known already. */
+	void (*collect)(struct pump *p);
 	/* Optional: pump_pause() is over, and neither a thread nor an end came. */
 	void (*on_paused)(struct pump *p);
 	/* Optional: pump_take_unwritten(). */

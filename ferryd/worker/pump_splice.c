@@ -276,11 +276,14 @@ splice_ready(struct pump *p)
 static void
 splice_paused(struct pump *p)
 {
-	ask_thread((struct splice_pump *)p);
+	struct splice_pump *u = (struct splice_pump *)p;
+
+	if (u->is_held)
+		ask_thread(u);
 }
 
 static void
-splice_worked(struct pump *p)
+splice_collect(struct pump *p)
 {
 	struct splice_pump *u = (struct splice_pump *)p;
 
@@ -289,6 +292,11 @@ splice_worked(struct pump *p)
 	p->received += u->moved;
 	if (u->moved > 0)
 		pump_moved(p, u->moved);
+}
+
+static void
+splice_worked(struct pump *p)
+{
 	switch ((enum outcome)p->job.result) {
 	case OUT_OF_BYTES:
 		conn_want(p->plan.conn, CONN_READABLE);
@@ -334,6 +342,7 @@ splice_release(struct pump *p)
 static const struct pump_kind splice_kind = {
     .eager = true,
     .on_ready = splice_ready,
+    .collect = splice_collect,
     .on_paused = splice_paused,
     .on_worked = splice_worked,
     .unwritten = splice_unwritten,

@@ -237,6 +237,28 @@ test_stor_cut_off(void **state)
 	close(data);
 }
 
+/* An ABOR that comes while a thread is at work: what that has written is counted. */
+static void
+test_stor_aborted(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ uint8_t *file = calloc(1, 100000);
+
+	world_login(w);
+	world_ask(w, "TYPE I", "200 ");
+	int data = world_epsv(w);
+	world_ask(w, "STOR up", "150 ");
+	ssize_t sent = send(data, file, 100000, MSG_DONTWAIT);
+	assert_true(sent > 16384);
+	WORLD_UNTIL(w, w->worker.pipes == 63);
+	/* In the turn in which the thread was asked: its word is still to come. */
+	transfer_abort(session_of(w));
+	world_expect(w, "426 ");
+	assert_int_equal(w->aborts, 1);
+	assert_int_equal(session_of(w)->bytes_in, lseek(w->stored, 0, SEEK_END));
+	close(data);
+}
+
 /* Without a pipe to spare it goes on all the same. */
 static void
 test_stor_without_pipes(void **state)
@@ -372,6 +394,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_stor, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_stor_in_pieces, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_stor_cut_off, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(test_stor_aborted, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_stor_without_pipes, setup, world_teardown),
 	    cmocka_unit_test_setup_teardown(test_rest, setup, world_teardown),
