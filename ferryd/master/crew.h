@@ -91,6 +91,8 @@ struct worker {
 	size_t called; /* of them, those whose turn it is at the passive port for all */
 	uint32_t turn; /* how often ids went round the slots */
 	size_t search; /* where to look for a free slot */
+	unsigned load; /* thousandths of a processor: as last seen, and who came since */
+	uint64_t used; /* ns of processor time, when that was seen */
 };
 
 /* Of a worker and an agent. */
@@ -131,6 +133,7 @@ struct crew {
 	struct auth auth;
 	struct worker *worker;
 	size_t workers;
+	uint64_t looked_at; /* uv_hrtime: at the workers' load */
 	LIST_HEAD(, agent) agents;
 	LIST_HEAD(, child) children;
 	unsigned last_agent;
@@ -153,9 +156,9 @@ int crew_start(struct crew *crew, uv_loop_t *loop, const struct programs *progra
  */
 void crew_continue(struct crew *crew, const struct crew *last);
 
-/* Hands a client to the least busy worker, or, where one passive port serves all, to the
- * one that has the others of its address: it can tell their calls apart. A worker that
- * dies before it has taken it does not take it along. 0, and fd is the crew's from here
+/* Hands a client to the first worker that is not busy, or, where one passive port serves
+ * all, to the one that has the others of its address: it can tell their calls apart. A
+ * worker that dies before it has taken it does not take it along. 0, and fd is the crew's from here
  * on; -FERRY_ESTATE when no worker can take it now, or -FERRY_ENOMEM, and *fd is still
  * the caller's. */
 int crew_take(struct crew *crew, int *fd, const struct endpoint *peer, struct peer *who,

@@ -8,12 +8,22 @@
 #include <ferry/ferry.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "crew.h"
 #include "proxy_from.h"
 #include "section.h"
 #include "util.h"
+
+/* Load is in thousandths of a processor. */
+#define PROCESSOR 1000
+/* So busy a worker gets no more clients while another is less so. */
+#define BUSY 750
+/* What a client is taken for until its worker's load has been looked at again. */
+#define FRESH 8
+/* Nanoseconds. */
+#define LOOK_AGAIN (100 * 1000 * 1000)
 
 struct session *
 worker_session(struct worker *w, uint32_t id)
@@ -61,15 +71,58 @@ has_room(const struct worker *w)
 	       (w->sessions == 0 || worker_can_take(w, 1, 0));
 }
 
+/* Nanoseconds of processor time that it has used, all threads together; 0 when there is
+ * no such process. */
+static uint64_t
+processor_time(const struct worker *w)
+{
+	clockid_t clock;
+	struct timespec used;
+
+	if (w->child.pid <= 0 || clock_getcpuclockid(w->child.pid, &clock) != 0 ||
+	    clock_gettime(clock, &used) < 0)
+		return 0;
+	return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
+/* What each worker was busy with since the last look, if that was long enough ago. */
+static void
+look_at_load(struct crew *crew)
+{
+	uint64_t now = uv_hrtime(), passed = now - crew->looked_at;
+
+	if (passed < LOOK_AGAIN)
+		return;
+	crew->looked_at = now;
+	for (size_t i = 0; i < crew->workers; i++) {
+		struct worker *w = &crew->worker[i];
+		uint64_t used = processor_time(w);
+		/* One that was started anew begins at zero. */
+		uint64_t since = used >= w->used ? used - w->used : used;
+
+		w->used = used;
+		w->load = (unsigned)(since * PROCESSOR / passed);
+	}
+}
+
+/* A worker that has always something to do never sleeps, and nobody has to wake it: the
+ * same clients cost two workers a quarter more than one, and a third of the speed of large
+ * files. So clients go to the first worker that is not busy, and where all are, to the
+ * least busy. */
 static struct worker *
-least_busy(struct crew *crew)
+not_busy(struct crew *crew)
 {
 	struct worker *best = NULL;
 
+	look_at_load(crew);
 	for (size_t i = 0; i < crew->workers; i++) {
 		struct worker *w = &crew->worker[i];
 
-		if (has_room(w) && (best == NULL || w->sessions < best->sessions))
+		if (!has_room(w))
+			continue;
+		if (w->load < BUSY)
+			return w;
+		if (best == NULL || w->load < best->load)
 			best = w;
 	}
 	return best;
@@ -102,7 +155,7 @@ worker_for(struct crew *crew, const struct peer *who)
 	if (conf_one_passive_port(&crew->conf) && home < crew->workers &&
 	    has_room(&crew->worker[home]))
 		return &crew->worker[home];
-	return least_busy(crew);
+	return not_busy(crew);
 }
 
 bool
@@ -161,6 +214,7 @@ session_place(struct crew *crew, struct session *s)
 	s->who->home = w->child.index;
 	w->session[w->search] = s;
 	w->sessions++;
+	w->load += FRESH;
 	m.worker_session.session = s->id;
 	m.worker_session.slot = (uint32_t)w->search;
 	m.worker_session.implicit = s->implicit;
