@@ -319,14 +319,26 @@ conn_read(struct conn *c, void *p, size_t n, size_t *ret_n)
 	return result(got, ret_n);
 }
 
-int
-conn_send(struct conn *c, const void *p, size_t n, size_t *ret_n)
+static int
+send_with(struct conn *c, const void *p, size_t n, int flags, size_t *ret_n)
 {
 	if (c->wire == WIRE_SECURE || c->wire == WIRE_CLEARING)
 		return under_tls(tls_write(c->tls, p, n, ret_n));
 	if (c->wire == WIRE_SHAKING)
 		return FERRY_AGAIN;
-	return result(send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT), ret_n);
+	return result(send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT | flags), ret_n);
+}
+
+int
+conn_send(struct conn *c, const void *p, size_t n, size_t *ret_n)
+{
+	return send_with(c, p, n, 0, ret_n);
+}
+
+int
+conn_send_last(struct conn *c, const void *p, size_t n, size_t *ret_n)
+{
+	return send_with(c, p, n, MSG_MORE, ret_n);
 }
 
 int

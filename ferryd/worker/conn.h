@@ -78,6 +78,9 @@ bool conn_was_cut(const struct conn *c);
 int conn_read(struct conn *c, void *p, size_t n, size_t *ret_n);
 /* 0 and *ret_n > 0; FERRY_AGAIN; -FERRY_ESYS. */
 int conn_send(struct conn *c, const void *p, size_t n, size_t *ret_n);
+/* The same for the last bytes before conn_finish() or conn_free(): in clear they wait for
+ * it, and leave in one packet with the end. */
+int conn_send_last(struct conn *c, const void *p, size_t n, size_t *ret_n);
 /* Under TLS: some of what conn_send() or conn_sendfile() has taken is not with the system
  * yet. It will be, and then CONN_WRITABLE is told to who wants it. */
 bool conn_has_unsent(const struct conn *c);

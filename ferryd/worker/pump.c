@@ -261,6 +261,13 @@ throw_away(struct conn *c)
 	return r < 0 ? r : 1;
 }
 
+/* Nobody waits until such a file is confirmed. */
+static bool
+is_first_flight(const struct pump *p)
+{
+	return p->bytes <= FIRST_FLIGHT && !conn_owes_end(p->plan.conn);
+}
+
 static void
 drain_on(struct pump *p)
 {
@@ -276,8 +283,8 @@ drain_on(struct pump *p)
 		pump_finish(p, PUMP_BROKEN, error != 0 ? error : errno);
 		return;
 	}
-	size_t left = conn_unconfirmed(c);
-	if (left == 0 || (p->bytes <= FIRST_FLIGHT && !conn_owes_end(c))) {
+	size_t left = is_first_flight(p) ? 0 : conn_unconfirmed(c);
+	if (left == 0) {
 		pump_finish(p, PUMP_DONE, 0);
 		return;
 	}
@@ -300,6 +307,9 @@ pump_drain(struct pump *p)
 {
 	p->draining = true;
 	p->drain_pause = DRAIN_PAUSE_FIRST;
-	conn_finish(p->plan.conn);
+	/* In clear the end leaves with the close that follows, in one packet with what
+	 * conn_send_last() took. */
+	if (conn_tls(p->plan.conn) != NULL || !is_first_flight(p))
+		conn_finish(p->plan.conn);
 	drain_on(p);
 }

@@ -114,8 +114,8 @@ static int
 send_bytes(struct file_pump *f, size_t n, size_t *ret_sent)
 {
 	const struct pump_plan *plan = &f->p.plan;
-	int r =
-	    conn_send(plan->conn, plan->bytes + (f->offset - plan->offset), n, ret_sent);
+	int r = conn_send_last(
+	    plan->conn, plan->bytes + (f->offset - plan->offset), n, ret_sent);
 
 	f->offset += *ret_sent;
 	return r;
