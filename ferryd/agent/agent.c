@@ -12,6 +12,7 @@
 
 #include "answer.h"
 #include "chan.h"
+#include "inbox.h"
 #include "jail.h"
 #include "log.h"
 #include "ops.h"
@@ -30,6 +31,7 @@ channel_unref(struct channel *c)
 {
 	if (!c || --c->refs > 0)
 		return;
+	fd_closep(&c->inbox);
 	fd_closep(&c->sock);
 	free(c);
 }
@@ -38,8 +40,10 @@ void
 channel_end(struct channel *c)
 {
 	c->ended = true;
-	/* Threads that wait in it get an end; closing it would leave them waiting. */
+	/* Threads that wait for it get an end, one after the other, since each calls this
+	 * when it leaves; closing it would leave them waiting. */
 	shutdown(c->sock, SHUT_RDWR);
+	inbox_wake(c->inbox, c->sock);
 }
 
 static void
@@ -101,7 +105,7 @@ channel_serve(struct channel *c, struct wire_box *box)
 	int r;
 
 	do {
-		r = wire_recv(c->sock, ROLE_AGENT, ROLE_WORKER, box);
+		r = inbox_take(c->inbox, c->sock, box);
 		if (r == -FERRY_EPROTO)
 			log_event(LOG_WARNING, 0,
 			    "event=worker_ended worker=%u rule=\"%s\"", c->worker,
@@ -184,7 +188,17 @@ agent_add_worker(struct agent *a, uint32_t worker, int sock)
 		fd_closep(&sock);
 		return -FERRY_ENOMEM;
 	}
-	*c = (struct channel){.agent = a, .worker = worker, .sock = sock, .refs = 1};
+	*c = (struct channel){
+	    .agent = a,
+	    .worker = worker,
+	    .sock = sock,
+	    .inbox = inbox_open(sock),
+	    .refs = 1,
+	};
+	if (c->inbox < 0) {
+		channel_unref(c);
+		return -FERRY_ESYS;
+	}
 	channel_replace(a, worker);
 	channel_list(c);
 	/* Counted here too, so that no thread is the last while others are still to

@@ -33,6 +33,7 @@ struct channel {
 	struct channel *next; /* in the agent's list; guarded by its lock */
 	uint32_t worker;
 	int sock;
+	int inbox; /* where its threads wait: inbox.h */
 	_Atomic unsigned refs;
 	_Atomic unsigned threads; /* the last one ends the channel's grants */
 	_Atomic unsigned listings;

@@ -158,9 +158,9 @@ void crew_continue(struct crew *crew, const struct crew *last);
 
 /* Hands a client to the first worker that is not busy, or, where one passive port serves
  * all, to the one that has the others of its address: it can tell their calls apart. A
- * worker that dies before it has taken it does not take it along. 0, and fd is the crew's from here
- * on; -FERRY_ESTATE when no worker can take it now, or -FERRY_ENOMEM, and *fd is still
- * the caller's. */
+ * worker that dies before it has taken it does not take it along. 0, and fd is the crew's
+ * from here on; -FERRY_ESTATE when no worker can take it now, or -FERRY_ENOMEM, and *fd
+ * is still the caller's. */
 int crew_take(struct crew *crew, int *fd, const struct endpoint *peer, struct peer *who,
     bool implicit);
 

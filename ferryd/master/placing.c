@@ -91,7 +91,7 @@ look_at_load(struct crew *crew)
 {
 	uint64_t now = uv_hrtime(), passed = now - crew->looked_at;
 
-	if (passed < LOOK_AGAIN)
+	if (now < crew->looked_at + LOOK_AGAIN)
 		return;
 	crew->looked_at = now;
 	for (size_t i = 0; i < crew->workers; i++) {
@@ -106,9 +106,9 @@ look_at_load(struct crew *crew)
 }
 
 /* A worker that has always something to do never sleeps, and nobody has to wake it: the
- * same clients cost two workers a quarter more than one, and a third of the speed of large
- * files. So clients go to the first worker that is not busy, and where all are, to the
- * least busy. */
+ * same clients cost two workers a quarter more than one, and a third of the speed of
+ * large files. So clients go to the first worker that is not busy, and where all are, to
+ * the least busy. */
 static struct worker *
 not_busy(struct crew *crew)
 {

@@ -48,8 +48,8 @@ wire_send(int sock, enum role self, enum role peer, const struct msg *m, const i
 	return r;
 }
 
-int
-wire_recv(int sock, enum role self, enum role peer, struct wire_box *ret_box)
+static int
+receive(int sock, enum role self, enum role peer, struct wire_box *ret_box, int flags)
 {
 	size_t n;
 	int r;
@@ -57,7 +57,7 @@ wire_recv(int sock, enum role self, enum role peer, struct wire_box *ret_box)
 	ret_box->nfds = 0;
 	ret_box->why = NULL;
 	r = fdpass_recv(sock, ret_box->bytes, sizeof(ret_box->bytes), &n, ret_box->fds,
-	    WIRE_MAX_FDS, &ret_box->nfds, 0);
+	    WIRE_MAX_FDS, &ret_box->nfds, flags);
 	if (r == -FERRY_EPROTO)
 		ret_box->why = "cut or surplus bytes or descriptors";
 	if (r < 0)
@@ -67,6 +67,20 @@ wire_recv(int sock, enum role self, enum role peer, struct wire_box *ret_box)
 	if (r < 0)
 		wire_box_close(ret_box);
 	return r;
+}
+
+int
+wire_recv(int sock, enum role self, enum role peer, struct wire_box *ret_box)
+{
+	return receive(sock, self, peer, ret_box, 0);
+}
+
+int
+wire_recv_now(int sock, enum role self, enum role peer, struct wire_box *ret_box)
+{
+	int r = receive(sock, self, peer, ret_box, MSG_DONTWAIT);
+
+	return r == -FERRY_ESYS && (errno == EAGAIN || errno == EINTR) ? FERRY_AGAIN : r;
 }
 
 void

@@ -28,6 +28,8 @@ struct wire_box {
 /* Waits for one message. 0; -FERRY_EOF; -FERRY_EPROTO; -FERRY_ESYS. After 0 the box's
  * descriptors must be taken or closed with wire_box_close(). */
 int wire_recv(int sock, enum role self, enum role peer, struct wire_box *ret_box);
+/* The same, or FERRY_AGAIN when there is none. */
+int wire_recv_now(int sock, enum role self, enum role peer, struct wire_box *ret_box);
 void wire_box_close(struct wire_box *box);
 
 struct chan;

@@ -189,6 +189,7 @@ static const struct permit files[] = {
 	CALL(umask),                            /* none: every request brings its own */
 	CALL(dup), CALL(dup3),                  /* fdopendir() keeps the one it gets */
 	CALL(sendto), CALL(recvfrom), CALL(getsockopt), /* send() and recv() on its channels */
+	CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait), CALL(epoll_pwait), /* inbox.c */
 };
 
 /* auth: what PAM's modules do, and the helper programs that they start. */

@@ -12,12 +12,14 @@
 #include <errno.h>
 #include <ferry/ferry.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "chan.h"
 #include "crew.h"
@@ -48,6 +50,13 @@ const char *
 role_name(enum role role)
 {
 	return role == ROLE_WORKER ? "worker" : role == ROLE_AGENT ? "agent" : "auth";
+}
+
+static void
+work_for_ever(int signo)
+{
+	for (;;)
+		continue;
 }
 
 int
@@ -142,6 +151,24 @@ die(size_t i)
 	assert_true(crew_reap(&w.crew, w.child[i].pid, status) ||
 		    crew_reap(&w.next, w.child[i].pid, status));
 	w.child[i].pid = 0;
+}
+
+/* The process works until it has used 200 ms, and the crew has looked when it
+ * began to. */
+static void
+make_busy(struct crew *crew, size_t i)
+{
+	const uint64_t work = 200 * 1000 * 1000;
+	struct timespec used = {0};
+	clockid_t clock;
+
+	assert_int_equal(clock_getcpuclockid(w.child[i].pid, &clock), 0);
+	kill(w.child[i].pid, SIGUSR1);
+	while (used.tv_sec == 0 && (uint64_t)used.tv_nsec < work) {
+		sched_yield();
+		assert_int_equal(clock_gettime(clock, &used), 0);
+	}
+	crew->looked_at = uv_hrtime() - work;
 }
 
 static void
@@ -367,6 +394,7 @@ test_a_log_line_about_anothers_session_ends_it(void **state)
 
 	start(&w.crew, 2);
 	mine = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	make_busy(&w.crew, nth(ROLE_WORKER, 0));
 	theirs = connect_client(&w.crew, nth(ROLE_WORKER, 1));
 	m.master_log =
 	    (struct msg_master_log){.level = LOG_NOTICE, .text = bytes_of("x")};
@@ -380,6 +408,56 @@ test_a_log_line_about_anothers_session_ends_it(void **state)
 	turn();
 	assert_null(w.crew.worker[0].child.chan);
 	assert_non_null(w.crew.worker[1].child.chan);
+}
+
+static void
+test_clients_go_to_the_first_worker_that_is_not_busy(void **state)
+{
+	start(&w.crew, 3);
+	connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	make_busy(&w.crew, nth(ROLE_WORKER, 0));
+	connect_client(&w.crew, nth(ROLE_WORKER, 1));
+	assert_int_equal(w.crew.worker[0].sessions, 2);
+	assert_int_equal(w.crew.worker[1].sessions, 1);
+	assert_int_equal(w.crew.worker[2].sessions, 0);
+}
+
+static void
+test_a_worker_without_room_is_passed_over(void **state)
+{
+	start(&w.crew, 2);
+	for (int i = 0; i < 4; i++)
+		connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	connect_client(&w.crew, nth(ROLE_WORKER, 1));
+}
+
+static void
+test_where_all_are_busy_the_least_busy_is_taken(void **state)
+{
+	start(&w.crew, 3);
+	connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	/* As if it had just been looked at; the next look is far away. */
+	w.crew.looked_at = uv_hrtime() + 3600 * (uint64_t)1000000000;
+	w.crew.worker[0].load = 990;
+	w.crew.worker[1].load = 800;
+	w.crew.worker[2].load = 900;
+	connect_client(&w.crew, nth(ROLE_WORKER, 1));
+}
+
+/* What many who come at once will do is not known yet: they count for a little. */
+static void
+test_newcomers_are_taken_for_work(void **state)
+{
+	unsigned before;
+
+	start(&w.crew, 2);
+	connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	w.crew.looked_at = uv_hrtime() + 3600 * (uint64_t)1000000000;
+	before = w.crew.worker[0].load = 749;
+	connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	assert_true(w.crew.worker[0].load > before);
+	connect_client(&w.crew, nth(ROLE_WORKER, 1));
 }
 
 static void
@@ -1045,6 +1123,10 @@ main(void)
 	    TEST(test_a_call_that_was_given_up_is_not_the_next_ones),
 	    TEST(test_a_crew_that_awaits_a_call),
 	    TEST(test_probes_are_counted_by_address_and_hour),
+	    TEST(test_clients_go_to_the_first_worker_that_is_not_busy),
+	    TEST(test_a_worker_without_room_is_passed_over),
+	    TEST(test_where_all_are_busy_the_least_busy_is_taken),
+	    TEST(test_newcomers_are_taken_for_work),
 	    TEST(test_the_data_port_is_bound_at_the_sessions_address_only),
 	    TEST(test_a_login_from_another_network_ends_the_worker),
 	    TEST(test_workers_and_auth_hear_of_sections_and_agents_do_not),
@@ -1063,5 +1145,6 @@ main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR1, work_for_ever); /* for the children */
 	return cmocka_run_group_tests_name("crew", tests, NULL, NULL);
 }
