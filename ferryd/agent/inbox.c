@@ -1,11 +1,13 @@
 /*
- * See inbox.h. Must never leave a request lying while a thread waits: epoll tells of each
- * once (EPOLLET), so whoever takes one and sees another behind it tells again.
+ * See inbox.h. Must never leave a request lying while a thread waits: epoll tells of what
+ * has come once (EPOLLET), so whoever takes a request and sees more behind it tells again.
  */
 #include "inbox.h"
 
 #include <errno.h>
 #include <ferry/ferry.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 
@@ -14,7 +16,7 @@
 static int
 watch(int inbox, int how, int sock)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
 
 	return epoll_ctl(inbox, how, sock, &ev) < 0 ? -FERRY_ESYS : 0;
 }
@@ -36,18 +38,28 @@ inbox_wake(int inbox, int sock)
 	(void)watch(inbox, EPOLL_CTL_MOD, sock);
 }
 
+/* Does anything stand behind the request that was taken: another one, or the end? */
+static bool
+something_follows(int sock, uint32_t events)
+{
+	int n = 0;
+
+	return (events & (EPOLLHUP | EPOLLRDHUP)) != 0 ||
+	       (ioctl(sock, FIONREAD, &n) == 0 && n > 0);
+}
+
 int
 inbox_take(int inbox, int sock, struct wire_box *ret_box)
 {
-	struct epoll_event ev;
-	int r, behind = 0;
+	struct epoll_event ev = {0};
+	int r;
 
 	do {
 		if (epoll_wait(inbox, &ev, 1, -1) < 0 && errno != EINTR)
 			return -FERRY_ESYS;
 		r = wire_recv_now(sock, ROLE_AGENT, ROLE_WORKER, ret_box);
 	} while (r == FERRY_AGAIN);
-	if (r == 0 && ioctl(sock, FIONREAD, &behind) == 0 && behind > 0)
+	if (r == 0 && something_follows(sock, ev.events))
 		inbox_wake(inbox, sock);
 	return r;
 }
