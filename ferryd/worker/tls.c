@@ -352,8 +352,12 @@ set_callbacks(SSL_CTX *ctx)
 static void
 set_use(struct tls *t)
 {
-	if (t->use == TLS_CONTROL)
+	/* For the first data connection. Whoever uses it gets another one, and two cost a
+	 * login 3%. */
+	if (t->use == TLS_CONTROL) {
+		SSL_set_num_tickets(t->ssl, 1);
 		return;
+	}
 	SSL_set_options(t->ssl, SSL_OP_ENABLE_KTLS);
 	if (t->use == TLS_DOWNLOAD)
 		return;
