@@ -23,6 +23,7 @@ sys.path.insert(0, str(TOP / "tests"))
 
 import measure  # noqa: E402
 import places  # noqa: E402
+import profiles  # noqa: E402
 import report  # noqa: E402
 import rows  # noqa: E402
 import servers  # noqa: E402
@@ -42,6 +43,8 @@ def arguments():
     p.add_argument("--markdown", action="store_true", help="print the tables of docs/PERFORMANCE.md at the end")
     p.add_argument("--from", dest="saved", type=argparse.FileType(), metavar="FILE",
                    help="measure nothing: the tables of what --json printed")
+    p.add_argument("--profile", action="store_true",
+                   help="where the CPU time of each row goes, as tables in Markdown (takes root, perf and strace)")
     p.add_argument("--only", action="append", metavar="ROW", choices=names,
                    help="this row (may be given again): " + ", ".join(names))
     p.add_argument("--servers", type=lambda s: s.split(","), metavar="A,B",
@@ -77,6 +80,7 @@ class Bench:
         self.certificate = places.make_certificate(directory)
         self.ranges = itertools.count()  # of passive ports
         self.places = {}
+        self.run_load = measure.run
 
     def say(self, text):
         print(text, file=sys.stderr if self.args.json or self.args.markdown else sys.stdout, flush=True)
@@ -167,6 +171,17 @@ class Bench:
             self.say("\n" + report.row_text(row, found["rows"]))
         return found
 
+    def profile(self, ends):
+        """Instead of run(): where the time of each row goes, as Markdown."""
+        for row in self.rows:
+            place = self.place(row, ends)
+            if isinstance(place, places.Unavailable):
+                print(f"{row.name}: {place}")
+                continue
+            for name, server in place.servers.items():
+                if name in row.servers:
+                    print("\n" + profiles.profile(self, row, server), flush=True)
+
     def wanted(self):
         """The servers that any row needs."""
         return [name for name in servers.NAMES if name in (self.args.servers or servers.NAMES)
@@ -198,6 +213,9 @@ def main():
         with contextlib.ExitStack() as ends:
             bench = Bench(args, directory)
             bench.make_tree()
+            if args.profile:
+                bench.profile(ends)
+                return 0
             found = bench.run(ends)
         show(args, found)
         return 1 if report.has_errors(found) else 0

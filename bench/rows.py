@@ -48,7 +48,7 @@ FILE_SIZES = (1024, 16384, 64 * MIB, 256 * MIB)
 
 
 def load(bench, server, **options):
-    return measure.run(server, bench.build, **{"most": bench.most, "seconds": bench.seconds, **options})
+    return bench.run_load(server, bench.build, **{"most": bench.most, "seconds": bench.seconds, **options})
 
 
 def resumed(result):
