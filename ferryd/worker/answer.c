@@ -63,13 +63,25 @@ answer_line(struct answer *a, enum answer_line kind)
 		keep(a, buf_append(&a->text, head, sizeof(head)));
 }
 
+/* printf is a good part of what a reply costs, and most are words as they are. */
+static void
+append(struct answer *a, const char *fmt, va_list ap)
+{
+	if (strcmp(fmt, "%s") == 0)
+		keep(a, buf_append_str(&a->text, va_arg(ap, const char *)));
+	else if (strchr(fmt, '%') == NULL)
+		keep(a, buf_append_str(&a->text, fmt));
+	else
+		keep(a, buf_vprintf(&a->text, fmt, ap));
+}
+
 void
 answer_text(struct answer *a, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	keep(a, buf_vprintf(&a->text, fmt, ap));
+	append(a, fmt, ap);
 	va_end(ap);
 }
 
@@ -137,7 +149,7 @@ answer(struct session *s, int code, const char *fmt, ...)
 	answer_begin(&a, s, code);
 	answer_line(&a, ANSWER_LAST);
 	va_start(ap, fmt);
-	keep(&a, buf_vprintf(&a.text, fmt, ap));
+	append(&a, fmt, ap);
 	va_end(ap);
 	answer_send(&a);
 }
