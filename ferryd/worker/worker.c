@@ -56,7 +56,10 @@ worker_log(enum log_kind kind, int level, uint32_t session, const char *text, vo
 		},
 	};
 
-	if (w->master != NULL && chan_queued(w->master) < LOG_QUEUE_MAX)
+	/* The master writes no line of LOG_DEBUG (logfile.c): waking it for one would cost
+	 * as much as a small file. */
+	if (level < LOG_DEBUG && w->master != NULL &&
+	    chan_queued(w->master) < LOG_QUEUE_MAX)
 		chan_send(w->master, &m, -1);
 }
 
