@@ -58,12 +58,18 @@ def where(stack):
 
 
 def samples(text):
-    """(process, where) of each sample that `perf script` prints: a line with the process, then its stack."""
+    """(process, pid, where) of each sample that `perf script` prints: a line with the process, then its stack."""
     for block in text.split("\n\n"):
         lines = block.strip("\n").splitlines()
         if lines and not lines[0].startswith((" ", "\t")):
             stack = [line.split()[1] for line in lines[1:] if len(line.split()) > 1]
-            yield lines[0].strip(), where(stack)
+            name, pid = lines[0].rsplit(None, 1)
+            yield name, int(pid), where(stack)
+
+
+def is_anothers(pid, ours):
+    """Somebody else's process may have the same name. One that has ended was a session's."""
+    return pid not in ours and pathlib.Path(f"/proc/{pid}").exists()
 
 
 def times(directory, server, run):
@@ -71,12 +77,13 @@ def times(directory, server, run):
     data = directory / "perf.data"
     with ended(["perf", "record", "-q", "-a", "-g", "-F", str(SAMPLES), "-o", str(data)]):
         result = run()
-    text = subprocess.run(["perf", "script", "-i", str(data), "-F", "comm,ip,sym"], check=True, capture_output=True,
+    text = subprocess.run(["perf", "script", "-i", str(data), "-F", "comm,pid,ip,sym"], check=True, capture_output=True,
                           text=True, errors="replace").stdout
     data.unlink()
-    ours, counts = set(processes(server)), collections.defaultdict(collections.Counter)
-    for process, place in samples(text):
-        if process in ours:
+    ours, counts = processes(server), collections.defaultdict(collections.Counter)
+    pids = {pid for members in ours.values() for pid in members}
+    for process, pid, place in samples(text):
+        if process in ours and not is_anothers(pid, pids):
             counts[process][place] += 1
     total = sum(sum(c.values()) for c in counts.values()) or 1
     us = result["cpu"] * 1e6 / result["ops"] / total

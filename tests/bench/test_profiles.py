@@ -1,4 +1,5 @@
 """What perf and strace print is read right."""
+import os
 import sys
 
 from conftest import TOP
@@ -7,7 +8,7 @@ sys.path.insert(0, str(TOP / "bench"))
 
 import profiles  # noqa: E402
 
-PERF = """ferryd-worker
+PERF = """ferryd-worker      12
 \tffffffff81 tcp_sendmsg
 \tffffffff81 __sys_sendto
 \tffffffff81 __x64_sys_sendto
@@ -19,7 +20,7 @@ ferryd-worker
 \t    7f0000 __vfprintf_internal
 \t    560000 answer
 
-ferryd-agent
+ferryd-agent   14
 \tffffffff81 exit_to_user_mode_loop
 \tffffffff81 do_syscall_64
 
@@ -34,8 +35,15 @@ STRACE = """% time     seconds  usecs/call     calls    errors syscall
 
 
 def test_samples_are_told_apart():
-    assert list(profiles.samples(PERF)) == [("ferryd-worker", "send"), ("ferryd-worker", profiles.OWN),
-                                            ("ferryd-agent", profiles.OTHER)]
+    assert list(profiles.samples(PERF)) == [("ferryd-worker", 12, "send"), ("ferryd-worker", 13, profiles.OWN),
+                                            ("ferryd-agent", 14, profiles.OTHER)]
+
+
+def test_others_of_that_name_do_not_count():
+    me = os.getpid()
+    assert profiles.is_anothers(me, {1})
+    assert not profiles.is_anothers(me, {1, me})
+    assert not profiles.is_anothers(1 << 30, {1})
 
 
 def test_calls_are_counted():
