@@ -717,6 +717,18 @@ data_outgoing_socket(const struct session *s)
 	return fd_take(&fd);
 }
 
+/* Begins to connect. 0, EINPROGRESS or another errno. To this machine it is done at once,
+ * which the kernel tells who asks twice: then nothing has to be waited for. */
+static int
+begin_connect(int fd, const struct sockaddr *to, socklen_t len)
+{
+	int error = connect(fd, to, len) < 0 ? errno : 0;
+
+	if (error == EINPROGRESS)
+		error = connect(fd, to, len) < 0 ? errno : 0;
+	return error == EALREADY ? EINPROGRESS : error;
+}
+
 /* Connects from the socket `bound`, or, without one, from any port. */
 static void
 dial(struct session *s, int bound)
@@ -737,7 +749,7 @@ dial(struct session *s, int bound)
 		return;
 	}
 	data_enter(s, DATA_DIALLING);
-	int error = connect(conn_fd(d->conn), (struct sockaddr *)&ss, len) < 0 ? errno : 0;
+	int error = begin_connect(conn_fd(d->conn), (struct sockaddr *)&ss, len);
 	if (error == EINPROGRESS)
 		conn_want(d->conn, CONN_WRITABLE);
 	else
