@@ -16,7 +16,7 @@ PERF = """ferryd-worker      12
 \tffffffff81 entry_SYSCALL_64_after_hwframe
 \t    7f0000 __send
 
-ferryd-worker
+ferryd-worker      13
 \t    7f0000 __vfprintf_internal
 \t    560000 answer
 
