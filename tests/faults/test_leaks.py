@@ -4,7 +4,8 @@ import os
 import random
 
 from harness import ftp
-from harness.probe import RIGHTS, Baseline, pour, refuses, reset, reset_session, temporary_names, warm_up
+from harness.probe import (RIGHTS, Baseline, one_worker, pour, refuses, reset, reset_session, temporary_names,
+                           warm_up)
 from harness.server import free_port, wait_until
 
 MIB = 1 << 20
@@ -118,7 +119,7 @@ def fail(server, count):
 
 
 def test_a_thousand_failed_transfers(ferryd):
-    server = ferryd(tree=tree, options=RIGHTS)
+    server = ferryd(tree=tree, options=RIGHTS, prefix=one_worker())
     warm_up(server)
     base = Baseline(server)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -249,7 +250,8 @@ def vanish(server, count, seed):
 
 
 def test_a_thousand_clients_that_vanish(ferryd):
-    server = ferryd(tree=tree, options=dict(RIGHTS, accept_timeout=1, pasv_min_port=28000, pasv_max_port=28199))
+    server = ferryd(tree=tree, options=dict(RIGHTS, accept_timeout=1, pasv_min_port=28000, pasv_max_port=28199),
+                    prefix=one_worker())
     warm_up(server)
     base = Baseline(server)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
