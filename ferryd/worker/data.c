@@ -248,14 +248,8 @@ on_early(struct conn *c, unsigned events, void *user)
 
 /* The connection is there: the transfer gets it now, or when it asks. */
 static void
-opened(struct session *s, const struct endpoint *peer)
+opened(struct session *s)
 {
-	struct slot_view *v = worker_slot_begin(s->worker, s);
-
-	if (v != NULL) {
-		v->data_peer = *peer;
-		worker_slot_end(s->worker, s);
-	}
 	uv_timer_stop(&s->data.timer);
 	if (s->data.active)
 		diagnosis_dialled(s, conn_fd(s->data.conn), 0);
@@ -408,7 +402,7 @@ answer_call(struct session *s, int fd, const struct endpoint *peer)
 	if (s->data.conn == NULL)
 		accept_failed(s, ENOMEM);
 	else
-		opened(s, peer);
+		opened(s);
 }
 
 bool
@@ -522,7 +516,7 @@ data_called_securely(struct session *s, struct conn *c, const struct endpoint *p
 	s->data.ticketless = true;
 	conn_set_owner(c, on_early, s);
 	conn_want(c, 0);
-	opened(s, peer);
+	opened(s);
 }
 
 int
@@ -679,7 +673,7 @@ dialled(struct session *s, int error)
 	if (error == 0) {
 		conn_want(s->data.conn, 0);
 		conn_set_owner(s->data.conn, on_early, s);
-		opened(s, &s->data.target);
+		opened(s);
 		return;
 	}
 	if (!retry_from_any_port(s, error))

@@ -87,18 +87,20 @@ session_show(
 	if (v == NULL)
 		return;
 	/* The end of a long path tells more than its beginning. */
-	size_t skip = path.n >= sizeof(v->path) ? path.n - (sizeof(v->path) - 1) : 0;
-	v->state = (uint8_t)state;
-	v->active = s->data.active;
-	show_text(v->user, sizeof(v->user), s->user != NULL ? s->user : "");
-	show_text(v->verb, sizeof(v->verb), verb);
-	memset(v->path, 0, sizeof(v->path));
-	if (path.n > skip)
-		memcpy(v->path, path.p + skip, path.n - skip);
-	v->bytes = 0;
-	v->bytes_in = s->bytes_in;
-	v->bytes_out = s->bytes_out;
-	v->command_since = (int64_t)time(NULL);
+	size_t most = sizeof(v->path.text) - 1;
+	size_t skip = path.n > most ? path.n - most : 0;
+	struct slot_head *h = &v->head;
+	h->state = (uint8_t)state;
+	show_text(h->user, sizeof(h->user), s->user != NULL ? s->user : "");
+	show_text(h->verb, sizeof(h->verb), verb);
+	h->pathed = path.n > 0;
+	if (path.n > 0) {
+		v->path = (struct slot_path){0};
+		memcpy(v->path.text, path.p + skip, path.n - skip);
+	}
+	h->bytes = 0;
+	h->bytes_in = s->bytes_in;
+	h->bytes_out = s->bytes_out;
 	worker_slot_end(s->worker, s);
 }
 
@@ -479,13 +481,7 @@ show_new(struct session *s)
 	struct slot_view *v = worker_slot_begin(s->worker, s);
 
 	if (v != NULL) {
-		*v = (struct slot_view){
-		    .session = s->id,
-		    .state = SLOT_LOGIN,
-		    .since = (int64_t)time(NULL),
-		    .peer = s->peer,
-		    .local = s->local,
-		};
+		v->head = (struct slot_head){.session = s->id, .state = SLOT_LOGIN};
 		worker_slot_end(s->worker, s);
 	}
 	endpoint_format(&s->peer, peer);
