@@ -55,7 +55,7 @@ struct grant {
 	char *user;
 	uint32_t rights, umask;
 	bool anonymous;
-	unsigned auth_life; /* of the auth that keeps something for it */
+	unsigned auth_life; /* of the auth that keeps a session open for it; 0: none does */
 };
 
 struct session {
