@@ -415,14 +415,6 @@ get_addresses(int fd, struct endpoint *ret_peer, struct endpoint *ret_local)
 	return endpoint_from_sockaddr((struct sockaddr *)&ss, ret_local);
 }
 
-static void
-start_timer(struct session *s, uv_timer_t *timer)
-{
-	uv_timer_init(s->worker->loop, timer);
-	timer->data = s;
-	s->handles++;
-}
-
 bool
 session_choose(struct session *s, size_t host)
 {
@@ -502,7 +494,6 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 	s->worker = w;
 	s->id = id;
 	s->slot = slot;
-	s->preface = PROXY_READER_INIT;
 	s->input = INPUT_INIT;
 	s->ascii = true;
 	s->mode = CODING_STREAM;
@@ -514,9 +505,8 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 	s->copy_source = -1;
 	s->begun = s->last_active = uv_now(w->loop);
 	line_init(&s->reader, INPUT_LINE_MAX, LINE_STRICT);
-	start_timer(s, &s->clock);
-	start_timer(s, &s->pause);
-	start_timer(s, &s->data.timer);
+	uv_timer_init(w->loop, &s->clock);
+	s->clock.data = s;
 	LIST_INSERT_HEAD(&w->all, s, entry);
 	return s;
 }
@@ -579,10 +569,10 @@ session_new(struct worker *w, int fd, uint32_t id, uint32_t slot, bool implicit)
 		return no_room(s);
 	/* Clients of implicit TLS expect private data connections from the start. */
 	s->implicit = s->pbsz = s->private = implicit;
-	if (conf_trusts_proxy(w->conf, &peer))
-		session_await_header(s);
-	else
+	if (!conf_trusts_proxy(w->conf, &peer))
 		session_begin(s);
+	else if (!session_await_header(s))
+		return no_room(s);
 	return s->state != SESSION_ENDED ? 0 : -FERRY_ESYS;
 }
 
@@ -629,7 +619,8 @@ session_logout(struct session *s)
 	s->user = s->cwd = s->pending = s->rename_from = NULL;
 	s->rights = 0;
 	s->certified = false;
-	memset(s->entered, 0, sizeof(s->entered));
+	free(s->entered);
+	s->entered = NULL;
 }
 
 void
@@ -654,12 +645,9 @@ session_reset(struct session *s)
 }
 
 static void
-on_handle_closed(uv_handle_t *handle)
+on_clock_closed(uv_handle_t *handle)
 {
-	struct session *s = handle->data;
-
-	if (--s->handles == 0)
-		free(s);
+	free(handle->data);
 }
 
 static void
@@ -701,9 +689,11 @@ session_end(struct session *s, const char *why)
 	free(s->cwd);
 	free(s->pending);
 	free(s->rename_from);
+	free(s->preface);
+	free(s->entered);
 	s->user = s->cwd = s->pending = s->rename_from = NULL;
+	s->preface = NULL;
+	s->entered = NULL;
 	s->agent = NULL;
-	uv_close((uv_handle_t *)&s->clock, on_handle_closed);
-	uv_close((uv_handle_t *)&s->pause, on_handle_closed);
-	uv_close((uv_handle_t *)&s->data.timer, on_handle_closed);
+	uv_close((uv_handle_t *)&s->clock, on_clock_closed);
 }
