@@ -366,6 +366,8 @@ hand_out(struct session *s, const struct msg_master_granted *g)
 	s->grant.state = GRANT_GIVEN;
 	child_tell(&s->worker->child, &m, *link);
 	*link = LINK_MADE;
+	free(s->grant.user);
+	s->grant.user = NULL;
 }
 
 void
