@@ -51,8 +51,8 @@ struct data {
 	bool active;            /* we dial */
 	bool ticketless;        /* under TLS: it brings no ticket of its own */
 	bool from_port;         /* dialled from the active source port */
-	uint32_t call;          /* it is expected at the port for all; or 0 */
-	bool secure_call;       /* under TLS */
+	bool secure_call;       /* under TLS, at the port for all */
+	uint32_t call;          /* it is expected there; or 0 */
 	uint64_t turn;          /* when it began to listen: the worker's count of turns */
 	unsigned headerless;    /* calls of trusted proxies without a PROXY header */
 	unsigned unproved;      /* calls of its address that could have been another's */

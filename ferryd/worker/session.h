@@ -139,16 +139,16 @@ struct session {
 	/* login */
 	char *user; /* what USER said, then what the grant says; NULL: nobody */
 	unsigned failures;
+	bool anonymous;
 	bool certified;         /* the login is by certificate: asked for, then granted */
 	bool certificate_spent; /* it was refused: not tried again on this connection */
 	uint64_t asked_at;      /* when PASS came, for replies that take equally long */
 	struct agent *agent;    /* set exactly while logged in */
 	uint32_t grant;
 	uint32_t rights; /* of the grant; the agent enforces them */
-	bool anonymous;
-	char *cwd; /* absolute, as the user sees it */
+	uint32_t question; /* id of what the agent was asked, or 0 */
+	char *cwd;         /* absolute, as the user sees it */
 	agent_answer_cb *on_answer;
-	uint32_t question;    /* id of what the agent was asked, or 0 */
 	struct entered *entered; /* directories whose message was shown; NULL: none */
 	struct aim aim;
 	char *pending; /* a name or text that the command needs when the answer comes */
@@ -162,38 +162,38 @@ struct session {
 
 	/* what the user has set */
 	bool ascii;            /* TYPE A; false: TYPE I and L 8 */
+	bool epsv_all;
+	bool ranged;           /* RANG, for the next transfer or HASH */
 	enum coding_mode mode; /* MODE */
 	int level;             /* OPTS MODE Z LEVEL */
-	bool epsv_all;
 	uint32_t umask;
+	unsigned facts;                   /* OPTS MLST */
+	enum digest_kind digest;          /* OPTS HASH */
 	uint64_t rest;                    /* REST, for the next transfer */
 	uint64_t allo;                    /* ALLO, for the next upload */
-	unsigned facts;                   /* OPTS MLST */
 	char *rename_from;                /* RNFR, for the next command */
 	char *copy_from;                  /* SITE CPFR, for the next command */
-	bool ranged;                      /* RANG, for the next transfer or HASH */
-	uint64_t range_first, range_last; /* both are wanted */
-	enum digest_kind digest;          /* OPTS HASH */
+	uint64_t range_first, range_last; /* RANG: both are wanted */
 
 	/* work over whole files */
+	int copy_source;     /* what SITE CPTO copies, until the work has it; or -1 */
 	struct work *work;   /* set exactly in SESSION_WORKING */
 	struct digest *hash; /* the work's */
-	int copy_source;     /* what SITE CPTO copies, until the work has it; or -1 */
 
 	/* transfers */
 	struct data data;
 	struct diagnosis *diagnosis; /* of the last one; NULL: nobody may ask, or has yet */
 	void (*on_port)(struct session *s); /* set exactly while it waits for a port */
-	bool in_line;                       /* ... of a range that is full */
 	TAILQ_ENTRY(session) port_entry;
 	LIST_ENTRY(session) expecting; /* while data.call is not 0 */
+	bool in_line;                  /* for a port of a range that is full */
 	bool no_port; /* has waited in vain: what was sent until then waits no more */
+	bool aborted; /* an ABOR has ended a transfer */
+	bool after_transfer; /* the last command was one: an ABOR is about that */
+	unsigned aborts;     /* ABOR in the queue: transfers before them must end */
 	struct transfer *transfer;   /* NULL: none */
 	struct list_plan list;       /* of the listing that was asked for last */
 	struct replylist *replylist; /* NULL: none */
-	unsigned aborts;     /* ABOR in the queue: transfers before them must end */
-	bool aborted;        /* one of them has ended a transfer */
-	bool after_transfer; /* the last command was one: an ABOR is about that */
 	unsigned failures_told; /* data connections that failed, to the master */
 	uint64_t bytes_in, bytes_out;
 };
