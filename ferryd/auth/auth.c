@@ -1,8 +1,9 @@
 /*
  * The life of a login in auth: it waits for a process if its backend may block, is
  * checked, becomes a session if the options say so, and is granted; with a session it is
- * remembered until the master says that it has ended. Every AUTH_LOGIN and every AUTH_CERTIFICATE
- * gets one answer: MSG_WORKER_DENIED to the worker, or a verdict to the master.
+ * remembered until the master says that it has ended. Every AUTH_LOGIN and every
+ * AUTH_CERTIFICATE gets one answer: MSG_WORKER_DENIED to the worker, or a verdict to the
+ * master.
  *
  * A session may have two logins for a moment: after REIN the worker's next AUTH_LOGIN can
  * overtake the master's AUTH_END of the last one. The older is always the one that ends.
@@ -30,7 +31,7 @@ enum login_state {
 	LOGIN_WAITING,  /* for a process to be free: auth.waiting */
 	LOGIN_CHECKING, /* its process is at work */
 	LOGIN_OPENING,  /* the answer was yes; its session is being opened */
-	LOGIN_GRANTED, /* the verdict is out, a session is open. Ends with AUTH_END */
+	LOGIN_GRANTED,  /* the verdict is out, a session is open. Ends with AUTH_END */
 };
 
 TAILQ_HEAD(login_list, login);

@@ -55,7 +55,7 @@ struct grant {
 	struct agent *agent;
 	char *user; /* while it is pending */
 	uint32_t rights, umask;
-	unsigned auth_life; /* of the auth that keeps a session open for it; 0: none does */
+	unsigned auth_life; /* of the auth that keeps a session for it; 0: none */
 };
 
 struct session {
@@ -68,8 +68,8 @@ struct session {
 	struct peer *who;
 	struct call call;
 	struct grant grant;
-	bool told;     /* peer is what a trusted proxy has told, by way of the worker */
-	bool implicit; /* it begins with a TLS handshake */
+	bool told;       /* peer is what a trusted proxy has told, by way of the worker */
+	bool implicit;   /* it begins with a TLS handshake */
 	bool logout_due; /* the worker's MASTER_LOGOUT is still on its way: see
 			    login_verdict() */
 };

@@ -504,8 +504,8 @@ tell_sessions(uv_signal_t *handle, int signum)
 				    "verb=%.8s path=\"%s\" "
 				    "bytes=%llu in=%llu out=%llu",
 				    peer, w, log_quoted(v.head.user, user, sizeof(user)),
-				    states[v.head.state],
-				    v.head.verb, log_quoted(v.path.text, path, sizeof(path)),
+				    states[v.head.state], v.head.verb,
+				    log_quoted(v.path.text, path, sizeof(path)),
 				    (unsigned long long)v.head.bytes,
 				    (unsigned long long)v.head.bytes_in,
 				    (unsigned long long)v.head.bytes_out);

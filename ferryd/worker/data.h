@@ -63,7 +63,8 @@ struct data {
 	struct endpoint stranger; /* the last of them */
 	uint64_t listened_at; /* of the loop, ms */
 	uint64_t hold;        /* ms by which replies to PASV and EPSV are held back */
-	uint64_t due; /* of the loop, ms: on_due() is called then, by the session's clock; 0: never */
+	uint64_t due; /* of the loop, ms: on_due() is called then, by the session's clock;
+			 0: never */
 	void (*on_due)(struct session *s);
 };
 

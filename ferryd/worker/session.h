@@ -130,7 +130,7 @@ struct session {
 	bool finished;           /* our side is shut down after the last reply */
 	uv_timer_t clock;        /* the one timer: session_watch() */
 	uint64_t rings_at;       /* ... or 0: it does not */
-	void (*on_pause)(struct session *s); /* set in SESSION_PAUSED */
+	void (*on_pause)(struct session *s);        /* set in SESSION_PAUSED */
 	uint64_t begun, last_active, closing_since; /* milliseconds of the loop */
 	uint64_t paused_until;                      /* ... 0: no longer */
 	uint64_t idle_seconds; /* idle_session_timeout, or what SITE IDLE made it */

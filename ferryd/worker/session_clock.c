@@ -1,7 +1,7 @@
 /*
  * The clocks of a session: every state that waits has a limit, and this is the one place
- * that knows which. For session.c. What data connections wait for (data.due) is in data.c,
- * timers of bytes that move in pump.c.
+ * that knows which. For session.c. What data connections wait for (data.due) is in
+ * data.c, timers of bytes that move in pump.c.
  */
 #include <ferry/ferry.h>
 

@@ -163,7 +163,8 @@ test_paths(void **state)
 	for (size_t i = 0; i < SLOTS; i++) {
 		assert_int_equal(scoreboard_read(&b->reader, i, &v), 0);
 		assert_int_equal(v.path.text[0], i == 1 ? '\0' : 'a' + (int)i);
-		assert_int_equal(strlen(v.path.text), i == 1 ? 0 : sizeof(v.path.text) - 1);
+		assert_int_equal(
+		    strlen(v.path.text), i == 1 ? 0 : sizeof(v.path.text) - 1);
 	}
 }
 
