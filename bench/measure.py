@@ -169,6 +169,20 @@ def calm_kernel_kib():
     return before
 
 
+def calm_pss_kib(pid):
+    """The memory of a process tree that has come to an end of its start: a server answers before all its processes are
+    at work, and what they take for themselves is no session's."""
+    before, calm = pss_kib(pid), 0
+    for _ in range(CALM_TURNS):
+        time.sleep(CALM_SECONDS)
+        now = pss_kib(pid)
+        calm = calm + 1 if abs(now - before) < CALM_KIB else 0
+        before = now
+        if calm == 6:
+            break
+    return before
+
+
 def wait_until_gone(pid, processes):
     """The sessions' processes have ended, so that they are nobody else's burden."""
     for _ in range(8 * CALM_TURNS):

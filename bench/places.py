@@ -103,7 +103,7 @@ class Place:
             server.caller = link.client
             ends.callback(server.stop)
             server.serve(self.bench.disk(ends) if "-disk" in name else self.bench.root)
-        server.name, server.fresh_kib = name, measure.pss_kib(server.pid)
+        server.name, server.fresh_kib = name, measure.calm_pss_kib(server.pid)
         self.servers[name] = server
 
 

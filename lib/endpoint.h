@@ -17,7 +17,7 @@
 #define ENDPOINT_TEXT_MAX 128
 
 struct endpoint {
-	int family; /* AF_INET or AF_INET6 */
+	sa_family_t family; /* AF_INET or AF_INET6 */
 	uint16_t port;
 	uint32_t scope; /* interface index of a link-local IPv6 address, or 0 */
 	union {

@@ -23,19 +23,19 @@ struct upload;
 
 struct grant {
 	struct grant *next; /* in its bucket; guarded by the table's lock */
-	_Atomic unsigned refs;
 	const struct agent *agent;
 	struct channel *channel; /* only requests that come over it may name the grant */
+	_Atomic unsigned refs;
 	uint32_t number;
+	uint32_t rights;
 	int root;         /* O_PATH; every path of the grant begins here */
 	bool shared_root; /* the agent's own: not closed with the grant */
-	uint32_t rights;
 	bool anonymous;
 
-	pthread_mutex_t lock; /* guards the rest */
-	bool revoked;         /* no upload may be added any more */
+	bool revoked;          /* guarded by lock: no upload may be added any more */
+	unsigned upload_count; /* from here on all is guarded by lock */
 	struct upload *uploads;
-	size_t upload_count;
+	pthread_mutex_t lock;
 	uint32_t upload_last; /* number of the newest */
 };
 

@@ -1,8 +1,9 @@
 /*
  * The life of a login in auth: it waits for a process if its backend may block, is
- * checked, becomes a session if the options say so, and is granted; then it is remembered
- * until the master says that it has ended. Every AUTH_LOGIN and every AUTH_CERTIFICATE
- * gets one answer: MSG_WORKER_DENIED to the worker, or a verdict to the master.
+ * checked, becomes a session if the options say so, and is granted; with a session it is
+ * remembered until the master says that it has ended. Every AUTH_LOGIN and every
+ * AUTH_CERTIFICATE gets one answer: MSG_WORKER_DENIED to the worker, or a verdict to the
+ * master.
  *
  * A session may have two logins for a moment: after REIN the worker's next AUTH_LOGIN can
  * overtake the master's AUTH_END of the last one. The older is always the one that ends.
@@ -30,7 +31,7 @@ enum login_state {
 	LOGIN_WAITING,  /* for a process to be free: auth.waiting */
 	LOGIN_CHECKING, /* its process is at work */
 	LOGIN_OPENING,  /* the answer was yes; its session is being opened */
-	LOGIN_GRANTED, /* the verdict is out; a session may be open. Ends with AUTH_END */
+	LOGIN_GRANTED,  /* the verdict is out, a session is open. Ends with AUTH_END */
 };
 
 TAILQ_HEAD(login_list, login);
@@ -228,6 +229,7 @@ login_deny(struct login *l, bool again, const char *why)
 	login_deny_for(l, again, why, strlen(why));
 }
 
+/* l is gone afterwards, unless there is a session to close. */
 static void
 login_grant(struct login *l)
 {
@@ -238,8 +240,13 @@ login_grant(struct login *l)
 
 	identity_to_verdict(&d->identity, l->worker->index, l->session, user, &m);
 	m.master_verdict.network = l->network;
+	m.master_verdict.kept = l->checker != NULL;
 	if (chan_send(a->master, &m, -1) < 0) {
 		login_deny(l, true, "the verdict could not be sent to the master");
+		return;
+	}
+	if (l->checker == NULL) {
+		login_free(l);
 		return;
 	}
 	login_shrink(l);
@@ -415,8 +422,7 @@ worker_release(struct worker *w)
 	free(w);
 }
 
-/* Its channel is over: nobody waits for an answer. What was granted stays until AUTH_END.
- */
+/* Its channel is over: nobody waits for an answer. Open sessions stay until AUTH_END. */
 static void
 worker_drop(struct worker *w)
 {

@@ -29,10 +29,10 @@ struct session;
 struct call {
 	/* in peer->calls, in the order of asking, while expected */
 	TAILQ_ENTRY(call) next;
-	bool expected;
-	uint32_t id; /* of MASTER_EXPECT */
-	bool secure;
 	uint64_t granted; /* ms of the loop; 0: its turn has not come */
+	uint32_t id;      /* of MASTER_EXPECT */
+	bool expected;
+	bool secure;
 };
 
 /* s expects a call, in place of what it expected before. */

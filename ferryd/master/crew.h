@@ -49,27 +49,27 @@ enum grant_state {
 
 /* What a verdict of auth and the agent's grant need to remember between two messages. */
 struct grant {
-	enum grant_state state;
+	enum grant_state state : 8;
+	bool anonymous;
 	uint32_t id;
 	struct agent *agent;
-	char *user;
+	char *user; /* while it is pending */
 	uint32_t rights, umask;
-	bool anonymous;
-	unsigned auth_life; /* of the auth that keeps something for it */
+	unsigned auth_life; /* of the auth that keeps a session for it; 0: none */
 };
 
 struct session {
 	TAILQ_ENTRY(session) by_agent; /* while grant.agent is set */
 	uint32_t id; /* one of its kind in the crew; id % worker->slots is its slot */
-	struct worker *worker;
 	int fd; /* the client, until the worker has said that it has it (MASTER_TAKEN);
 		   then -1 */
+	struct worker *worker;
 	struct endpoint peer, local;
 	struct peer *who;
-	bool told; /* peer is what a trusted proxy has told, by way of the worker */
 	struct call call;
-	bool implicit; /* it begins with a TLS handshake */
 	struct grant grant;
+	bool told;       /* peer is what a trusted proxy has told, by way of the worker */
+	bool implicit;   /* it begins with a TLS handshake */
 	bool logout_due; /* the worker's MASTER_LOGOUT is still on its way: see
 			    login_verdict() */
 };

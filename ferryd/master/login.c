@@ -158,8 +158,7 @@ grant_release(struct session *s)
 	grant_clear(&s->grant);
 }
 
-/* Auth keeps something for every verdict it gave (a PAM session, perhaps) until it hears
- * of its end. */
+/* Auth keeps a session open until it hears of the end of the login. */
 static void
 tell_auth(struct crew *crew, uint32_t worker, uint32_t session)
 {
@@ -250,7 +249,7 @@ ask_agent(struct session *s, struct agent *a, const struct msg_master_verdict *v
 	    .rights = v->rights,
 	    .umask = v->umask,
 	    .anonymous = v->anonymous,
-	    .auth_life = s->worker->child.crew->auth.life,
+	    .auth_life = v->kept ? s->worker->child.crew->auth.life : 0,
 	};
 	TAILQ_INSERT_TAIL(&a->sessions, s, by_agent);
 	uv_timer_stop(&a->idle);
@@ -286,6 +285,14 @@ refuse_lie(struct session *s)
 		kill(worker->pid, SIGKILL); /* and it is reaped */
 }
 
+/* Nothing comes of that verdict. */
+static void
+verdict_drop(struct crew *crew, const struct msg_master_verdict *v)
+{
+	if (v->kept)
+		tell_auth(crew, v->worker, v->session);
+}
+
 void
 login_verdict(struct crew *crew, const struct msg_master_verdict *v)
 {
@@ -295,7 +302,7 @@ login_verdict(struct crew *crew, const struct msg_master_verdict *v)
 	if (v->worker < crew->workers)
 		s = worker_session(&crew->worker[v->worker], v->session);
 	if (s == NULL) { /* it has ended meanwhile */
-		tell_auth(crew, v->worker, v->session);
+		verdict_drop(crew, v);
 		return;
 	}
 	/* Whoever asks auth about it has it: a worker that has been taken over may keep
@@ -303,7 +310,7 @@ login_verdict(struct crew *crew, const struct msg_master_verdict *v)
 	fd_closep(&s->fd);
 	if (section_find_network(&crew->conf, &s->peer) != v->network) {
 		refuse_lie(s);
-		tell_auth(crew, v->worker, v->session);
+		verdict_drop(crew, v);
 		return;
 	}
 	/* After REIN the next verdict, which comes by way of auth, may overtake the
@@ -317,7 +324,7 @@ login_verdict(struct crew *crew, const struct msg_master_verdict *v)
 		a = agent_start(crew, v);
 	if (a == NULL) {
 		refuse(s, "the server could not start a process for this account");
-		tell_auth(crew, v->worker, v->session);
+		verdict_drop(crew, v);
 		return;
 	}
 	if (ask_agent(s, a, v) < 0) {
@@ -359,6 +366,8 @@ hand_out(struct session *s, const struct msg_master_granted *g)
 	s->grant.state = GRANT_GIVEN;
 	child_tell(&s->worker->child, &m, *link);
 	*link = LINK_MADE;
+	free(s->grant.user);
+	s->grant.user = NULL;
 }
 
 void

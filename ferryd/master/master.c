@@ -503,12 +503,12 @@ tell_sessions(uv_signal_t *handle, int signum)
 				    "who peer=%s worker=%zu user=\"%s\" state=%s "
 				    "verb=%.8s path=\"%s\" "
 				    "bytes=%llu in=%llu out=%llu",
-				    peer, w, log_quoted(v.user, user, sizeof(user)),
-				    v.state < ARRAY_LEN(states) ? states[v.state] : "?",
-				    v.verb, log_quoted(v.path, path, sizeof(path)),
-				    (unsigned long long)v.bytes,
-				    (unsigned long long)v.bytes_in,
-				    (unsigned long long)v.bytes_out);
+				    peer, w, log_quoted(v.head.user, user, sizeof(user)),
+				    states[v.head.state], v.head.verb,
+				    log_quoted(v.path.text, path, sizeof(path)),
+				    (unsigned long long)v.head.bytes,
+				    (unsigned long long)v.head.bytes_in,
+				    (unsigned long long)v.head.bytes_out);
 			}
 		}
 	}

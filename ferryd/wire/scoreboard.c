@@ -26,41 +26,60 @@
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
 
-/* A publication is some eighty stores: an owner that is still at it after so many looks
+/* A publication is some fifty stores: an owner that is still at it after so many looks
  * has died. */
 #define READ_ATTEMPTS 1000
 
 typedef uint64_t __attribute__((may_alias)) word;
-#define VIEW_WORDS (sizeof(struct slot_view) / sizeof(word))
 
-_Static_assert(
-    sizeof(struct slot_view) % sizeof(word) == 0, "a view is copied word by word");
-_Static_assert(offsetof(struct slot, view) % sizeof(word) == 0, "its words are aligned");
+_Static_assert(sizeof(struct slot_head) % sizeof(word) == 0 &&
+		   sizeof(struct slot_path) % sizeof(word) == 0,
+    "a slot is copied word by word");
+_Static_assert(offsetof(struct slot, head) % sizeof(word) == 0, "its words are aligned");
 
 static void
-words_load(struct slot_view *to, const struct slot_view *from)
+words_load(void *to, const void *from, size_t n)
 {
-	word *out = (word *)to;
-	const word *in = (const word *)from;
+	word *out = to;
+	const word *in = from;
 
-	for (size_t i = 0; i < VIEW_WORDS; i++)
+	for (size_t i = 0; i < n / sizeof(word); i++)
 		out[i] = __atomic_load_n(&in[i], __ATOMIC_ACQUIRE);
 }
 
 static void
-words_store(struct slot_view *to, const struct slot_view *from)
+words_store(void *to, const void *from, size_t n)
 {
-	word *out = (word *)to;
-	const word *in = (const word *)from;
+	word *out = to;
+	const word *in = from;
 
-	for (size_t i = 0; i < VIEW_WORDS; i++)
+	for (size_t i = 0; i < n / sizeof(word); i++)
 		__atomic_store_n(&out[i], in[i], __ATOMIC_RELEASE);
+}
+
+static void
+view_load(const struct scoreboard *sb, size_t i, struct slot_view *ret)
+{
+	words_load(&ret->head, &sb->slot[i].head, sizeof(ret->head));
+	if (ret->head.pathed != 0)
+		words_load(&ret->path, &sb->path[i], sizeof(ret->path));
+	else
+		ret->path.text[0] = '\0';
+}
+
+static void
+view_store(struct scoreboard *sb, size_t i, const struct slot_view *v)
+{
+	words_store(&sb->slot[i].head, &v->head, sizeof(v->head));
+	if (v->head.pathed != 0)
+		words_store(&sb->path[i], &v->path, sizeof(v->path));
 }
 
 static int
 board_size(size_t slots, size_t *ret)
 {
-	if (slots == 0 || __builtin_mul_overflow(slots, sizeof(struct slot), ret)) {
+	if (slots == 0 || __builtin_mul_overflow(slots,
+			      sizeof(struct slot) + sizeof(struct slot_path), ret)) {
 		errno = EINVAL;
 		return -FERRY_ESYS;
 	}
@@ -106,7 +125,11 @@ scoreboard_map(int fd, size_t slots, int writable, struct scoreboard *ret)
 	p = mmap(NULL, size, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return -FERRY_ESYS;
-	*ret = (struct scoreboard){.slots = slots, .slot = p};
+	*ret = (struct scoreboard){
+	    .slots = slots,
+	    .slot = p,
+	    .path = (struct slot_path *)((struct slot *)p + slots),
+	};
 	return 0;
 }
 
@@ -114,7 +137,8 @@ void
 scoreboard_unmap(struct scoreboard *sb)
 {
 	if (sb->slot != NULL)
-		munmap(sb->slot, sb->slots * sizeof(struct slot));
+		munmap(sb->slot,
+		    sb->slots * (sizeof(struct slot) + sizeof(struct slot_path)));
 	*sb = (struct scoreboard){0};
 }
 
@@ -124,7 +148,7 @@ scoreboard_begin(struct scoreboard *sb, size_t i)
 	assert(i < sb->slots);
 	assert(!sb->drafting);
 	sb->drafting = true;
-	words_load(&sb->draft, &sb->slot[i].view);
+	view_load(sb, i, &sb->draft);
 	return &sb->draft;
 }
 
@@ -140,14 +164,8 @@ scoreboard_end(struct scoreboard *sb, size_t i)
 	/* Odd, also when an owner before us died while it was odd. */
 	seq = atomic_load_explicit(&s->seq, memory_order_relaxed) | 1;
 	atomic_store_explicit(&s->seq, seq, memory_order_relaxed);
-	words_store(&s->view, &sb->draft);
+	view_store(sb, i, &sb->draft);
 	atomic_store_explicit(&s->seq, seq + 1, memory_order_release);
-}
-
-static bool
-endpoint_believable(const struct endpoint *ep)
-{
-	return ep->family == 0 || ep->family == AF_INET || ep->family == AF_INET6;
 }
 
 /* The owner may have been taken over: terminate, and refuse what no honest owner writes.
@@ -155,14 +173,12 @@ endpoint_believable(const struct endpoint *ep)
 static int
 view_check(struct slot_view *v)
 {
-	v->user[sizeof(v->user) - 1] = '\0';
-	v->verb[sizeof(v->verb) - 1] = '\0';
-	v->path[sizeof(v->path) - 1] = '\0';
-	v->active = v->active != 0;
-	if (v->state > SLOT_SENDING || !endpoint_believable(&v->peer) ||
-	    !endpoint_believable(&v->local) || !endpoint_believable(&v->data_peer))
-		return -FERRY_EPROTO;
-	return 0;
+	struct slot_head *h = &v->head;
+
+	h->user[sizeof(h->user) - 1] = '\0';
+	h->verb[sizeof(h->verb) - 1] = '\0';
+	v->path.text[sizeof(v->path.text) - 1] = '\0';
+	return h->state <= SLOT_SENDING ? 0 : -FERRY_EPROTO;
 }
 
 int
@@ -179,7 +195,7 @@ scoreboard_read(const struct scoreboard *sb, size_t i, struct slot_view *ret)
 			sched_yield();
 			continue;
 		}
-		words_load(&copy, &s->view);
+		view_load(sb, i, &copy);
 		if (atomic_load_explicit(&s->seq, memory_order_relaxed) != before)
 			continue;
 		if (view_check(&copy) < 0)

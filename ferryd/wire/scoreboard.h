@@ -5,7 +5,8 @@
  * else's).
  *
  * A slot is published between two increments of seq (odd while it changes), so a reader
- * can tell a torn copy and read again.
+ * can tell a torn copy and read again. Paths lie behind all the slots: memory that idle
+ * sessions never touch costs nothing.
  */
 #ifndef FERRYD_WIRE_SCOREBOARD_H
 #define FERRYD_WIRE_SCOREBOARD_H
@@ -14,8 +15,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "endpoint.h"
 
 enum slot_state {
 	SLOT_FREE,
@@ -26,28 +25,35 @@ enum slot_state {
 	SLOT_SENDING
 };
 
-struct slot_view {
-	uint32_t session;
-	uint8_t state;  /* enum slot_state */
-	uint8_t active; /* the data connection was made by us */
-	char user[64];  /* cut, NUL-terminated, as the user typed it: escape when shown */
-	char verb[8];
-	char path[256];               /* cut at the front if longer */
+/* What a slot holds of fixed size. Who the client is the master knows without it. */
+struct slot_head {
 	uint64_t bytes;               /* of the running transfer */
 	uint64_t bytes_in, bytes_out; /* of the session */
-	int64_t since;                /* start of the session, seconds since 1970 */
-	int64_t command_since;
-	struct endpoint peer, local, data_peer;
+	uint32_t session;
+	uint8_t state;  /* enum slot_state */
+	uint8_t pathed; /* there is a path */
+	char verb[10];
+	char user[64]; /* cut, NUL-terminated, as the user typed it: escape when shown */
+};
+
+struct slot_path {
+	char text[256]; /* cut at the front if longer */
+};
+
+struct slot_view {
+	struct slot_head head;
+	struct slot_path path; /* text "" unless head.pathed */
 };
 
 struct slot {
 	_Atomic uint32_t seq;
-	struct slot_view view;
+	struct slot_head head;
 };
 
 struct scoreboard {
 	size_t slots;
 	struct slot *slot;
+	struct slot_path *path; /* as many */
 	/* the owner's, between scoreboard_begin and scoreboard_end */
 	struct slot_view draft;
 	bool drafting;

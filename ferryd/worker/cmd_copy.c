@@ -71,10 +71,12 @@ site_cpfr(struct session *s, struct bytes arg)
 static void
 on_kept(struct session *s, const struct msg_worker_answer *a, int *fd)
 {
+	_cleanup_free_ char *why = s->pending;
 	char cause[256];
 
+	s->pending = NULL;
 	if (s->aim.code != 250)
-		answer(s, s->aim.code, "%s", s->aim.text);
+		answer(s, s->aim.code, "%s", why != NULL ? why : "Out of memory.");
 	else if (a->error != 0)
 		answer(s, answer_code(a->error, 451), "The copy was not kept: %s.",
 		    answer_cause(a, cause, sizeof(cause)));
@@ -95,21 +97,24 @@ ask_keep(struct session *s, bool complete)
 
 /* What will be answered when the agent has kept the copy or thrown it away. */
 static void
-note_end(struct aim *aim, const struct work *k, enum work_end end, int error)
+note_end(struct session *s, const struct work *k, enum work_end end, int error)
 {
 	const char *why = error != 0 ? strerror(error) : "the file has become shorter";
 	unsigned long long n = work_bytes(k);
+	int r = 0;
 
-	aim->code = end == WORK_CANCELLED ? 426 : 451;
+	s->aim.code = end == WORK_CANCELLED ? 426 : 451;
 	if (end == WORK_DONE)
-		aim->code = 250;
+		s->aim.code = 250;
 	else if (end == WORK_CANCELLED)
-		snprintf(aim->text, sizeof(aim->text), "Aborted after %llu bytes.", n);
+		r = asprintf(&s->pending, "Aborted after %llu bytes.", n);
 	else
-		snprintf(aim->text, sizeof(aim->text), "%s failed after %llu bytes: %s.",
+		r = asprintf(&s->pending, "%s failed after %llu bytes: %s.",
 		    end == WORK_UNREAD ? "Reading" : "Writing", n, why);
+	if (r < 0)
+		s->pending = NULL;
 	if (end == WORK_UNWRITTEN)
-		aim->code = answer_code((unsigned)error, 451);
+		s->aim.code = answer_code((unsigned)error, 451);
 }
 
 static void
@@ -117,7 +122,7 @@ on_copied(struct work *k, enum work_end end, int error, void *user)
 {
 	struct session *s = user;
 
-	note_end(&s->aim, k, end, error);
+	note_end(s, k, end, error);
 	session_work_end(s);
 	ask_keep(s, end == WORK_DONE);
 	session_run(s);
@@ -139,7 +144,6 @@ on_target(struct session *s, const struct msg_worker_answer *a, int *fd)
 	if (session_work(s, &plan))
 		return;
 	s->aim.code = 451;
-	snprintf(s->aim.text, sizeof(s->aim.text), "Out of memory.");
 	ask_keep(s, false);
 }
 

@@ -51,13 +51,18 @@ dir_is_new(struct session *s, const char *path)
 {
 	uint32_t hash = 2166136261u;
 
+	if (s->entered == NULL)
+		s->entered = calloc(1, sizeof(*s->entered));
+	struct entered *e = s->entered;
+	if (e == NULL)
+		return false;
 	for (; *path != '\0'; path++)
 		hash = (hash ^ (uint8_t)*path) * 16777619u;
-	for (size_t i = 0; i < ARRAY_LEN(s->entered); i++) {
-		if (s->entered[i] == hash)
+	for (size_t i = 0; i < ARRAY_LEN(e->hash); i++) {
+		if (e->hash[i] == hash)
 			return false;
 	}
-	s->entered[s->entered_next++ % ARRAY_LEN(s->entered)] = hash;
+	e->hash[e->next++ % ARRAY_LEN(e->hash)] = hash;
 	return true;
 }
 

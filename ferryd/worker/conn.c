@@ -36,27 +36,33 @@ enum conn_wire {
 	WIRE_CLEARING, /* ... until both ends of TLS have said so */
 };
 
+/* Small: every session has one, and those that do nothing are many. */
 struct conn {
-	uv_poll_t poll;   /* from the first event on that is wanted: watched */
-	uv_timer_t nudge; /* something can be done that the socket does not tell of */
-	unsigned handles; /* of libuv; and a thread's */
-	bool watched;
-	enum conn_wire wire;
+	union {
+		uv_poll_t poll;   /* from the first event on that is wanted: watched */
+		uv_timer_t until; /* otherwise, in the end: keeps the memory for a turn */
+	};
+	uv_timer_t *nudge; /* something can be done that the socket does not tell of; made
+			      when it is needed */
+	uv_loop_t *loop;
 	struct tls *tls; /* from WIRE_BEFORE on */
-	bool ending;     /* conn_finish() has still to send TLS's end */
-	bool forgiving;  /* the peer need not end TLS in order */
-	bool over;       /* it has */
-	bool cut;        /* it has not, and ended all the same */
-	int fd;
-	int armed;     /* UV_ events that libuv watches now */
-	unsigned want; /* enum conn_event that the owner asked for */
-	int error;     /* errno with which writing failed */
-	bool corked;
-	bool closed;
-	bool lent; /* a thread has fd */
 	struct buf out;
 	conn_cb *cb;
 	void *user;
+	int fd;
+	int error;        /* errno with which writing failed */
+	unsigned handles; /* that need the memory: libuv's, and a thread's */
+	enum conn_wire wire : 8;
+	unsigned armed : 8; /* UV_ events that libuv watches now */
+	unsigned want : 8;  /* enum conn_event that the owner asked for */
+	bool watched;
+	bool ending;    /* conn_finish() has still to send TLS's end */
+	bool forgiving; /* the peer need not end TLS in order */
+	bool over;      /* it has */
+	bool cut;       /* it has not, and ended all the same */
+	bool corked;
+	bool closed;
+	bool lent; /* a thread has fd */
 };
 
 static void conn_ready(uv_poll_t *poll, int status, int events);
@@ -71,14 +77,14 @@ conn_has_unsent(const struct conn *c)
 
 /* What reading waits for on the socket, and writing: TLS may have to do the other first.
  */
-static int
+static unsigned
 event_to_read(const struct conn *c)
 {
 	return c->tls != NULL && tls_read_waits_to_write(c->tls) ? UV_WRITABLE
 								 : UV_READABLE;
 }
 
-static int
+static unsigned
 event_to_write(const struct conn *c)
 {
 	return c->tls != NULL && !tls_has_unsent(c->tls) &&
@@ -87,10 +93,10 @@ event_to_write(const struct conn *c)
 		   : UV_WRITABLE;
 }
 
-static int
+static unsigned
 events_of(const struct conn *c)
 {
-	int events = 0;
+	unsigned events = 0;
 
 	if (c->wire == WIRE_SHAKING || c->wire == WIRE_CLEARING)
 		events |= event_to_read(c);
@@ -104,10 +110,25 @@ events_of(const struct conn *c)
 	return events;
 }
 
+static bool
+can_nudge(struct conn *c)
+{
+	if (c->nudge != NULL)
+		return true;
+	c->nudge = malloc(sizeof(*c->nudge));
+	if (c->nudge == NULL)
+		return false;
+	uv_timer_init(c->loop, c->nudge);
+	c->nudge->data = c;
+	return true;
+}
+
+/* Without memory for it the owner's own clock ends the wait. */
 static void
 nudge_in(struct conn *c, uint64_t ms)
 {
-	uv_timer_start(&c->nudge, on_nudge, ms, 0);
+	if (can_nudge(c))
+		uv_timer_start(c->nudge, on_nudge, ms, 0);
 }
 
 /* Most small files are sent without waiting for anything: their data connections are
@@ -117,10 +138,9 @@ conn_watch(struct conn *c)
 {
 	if (c->watched)
 		return true;
-	if (uv_poll_init(c->nudge.loop, &c->poll, c->fd) < 0)
+	if (uv_poll_init(c->loop, &c->poll, c->fd) < 0)
 		return false;
 	c->poll.data = c;
-	c->handles++;
 	c->watched = true;
 	return true;
 }
@@ -130,7 +150,7 @@ conn_rearm(struct conn *c)
 {
 	if (c->closed)
 		return;
-	int events = events_of(c);
+	unsigned events = events_of(c);
 	if (c->wire == WIRE_SECURE && (c->want & CONN_READABLE) != 0 &&
 	    tls_has_more(c->tls))
 		nudge_in(c, 0);
@@ -138,7 +158,7 @@ conn_rearm(struct conn *c)
 	if (events == c->armed || events == 0)
 		return;
 	if (conn_watch(c))
-		uv_poll_start(&c->poll, events, conn_ready);
+		uv_poll_start(&c->poll, (int)events, conn_ready);
 	else
 		nudge_in(c, UNWATCHED_PAUSE);
 	c->armed = c->watched ? events : 0;
@@ -161,8 +181,7 @@ conn_new(uv_loop_t *loop, int fd, conn_cb *cb, void *user)
 		close(fd);
 		return NULL;
 	}
-	uv_timer_init(loop, &c->nudge);
-	c->nudge.data = c;
+	c->loop = loop;
 	c->handles = 1;
 	c->fd = fd;
 	c->cb = cb;
@@ -185,13 +204,25 @@ conn_closed(uv_handle_t *handle)
 }
 
 static void
+on_nudge_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void
 conn_close(struct conn *c)
 {
 	c->closed = true;
 	buf_free(&c->out);
-	uv_close((uv_handle_t *)&c->nudge, conn_closed);
-	if (c->watched)
+	if (c->nudge != NULL)
+		uv_close((uv_handle_t *)c->nudge, on_nudge_closed);
+	if (c->watched) {
 		uv_close((uv_handle_t *)&c->poll, conn_closed);
+	} else {
+		uv_timer_init(c->loop, &c->until);
+		c->until.data = c;
+		uv_close((uv_handle_t *)&c->until, conn_closed);
+	}
 	tls_free(c->tls);
 	c->tls = NULL;
 	c->wire = WIRE_CLEAR;
@@ -471,6 +502,7 @@ void
 conn_secure(struct conn *c, struct tls *t)
 {
 	c->tls = t;
+	(void)can_nudge(c); /* else the handshake fails */
 	c->wire = buf_len(&c->out) > 0 ? WIRE_BEFORE : WIRE_SHAKING;
 	conn_rearm(c);
 }
@@ -515,7 +547,7 @@ confirm_at_once(const struct conn *c)
 static unsigned
 go_on_shaking(struct conn *c)
 {
-	int r = tls_handshake(c->tls);
+	int r = c->nudge != NULL ? tls_handshake(c->tls) : -FERRY_ENOMEM;
 
 	confirm_at_once(c);
 	if (r == FERRY_AGAIN)
@@ -548,7 +580,7 @@ go_on_clearing(struct conn *c)
 		c->error = EPROTO;
 		return CONN_BROKEN;
 	}
-	uv_timer_stop(&c->nudge);
+	uv_timer_stop(c->nudge);
 	tls_free(c->tls);
 	c->tls = NULL;
 	c->wire = WIRE_CLEAR;
@@ -577,7 +609,7 @@ conn_ready_to_write(struct conn *c)
 }
 
 static unsigned
-what_is_ready(struct conn *c, int events)
+what_is_ready(struct conn *c, unsigned events)
 {
 	unsigned told = 0;
 
@@ -593,7 +625,7 @@ what_is_ready(struct conn *c, int events)
 }
 
 static void
-conn_happened(struct conn *c, int events)
+conn_happened(struct conn *c, unsigned events)
 {
 	unsigned told = what_is_ready(c, events);
 
@@ -616,7 +648,7 @@ conn_ready(uv_poll_t *poll, int status, int events)
 		events = UV_READABLE | UV_WRITABLE;
 		c->armed = 0;
 	}
-	conn_happened(c, events);
+	conn_happened(c, (unsigned)events);
 }
 
 /* What the socket cannot tell, or nobody listens to it: trying shows. */

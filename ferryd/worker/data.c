@@ -54,12 +54,27 @@ data_enter(struct session *s, enum data_state state)
 	s->data.state = state;
 }
 
+/* then() is called in so many ms, unless calm() comes first. */
+static void
+alarm_in(struct session *s, uint64_t ms, void (*then)(struct session *s))
+{
+	s->data.due = uv_now(s->worker->loop) + ms;
+	s->data.on_due = then;
+	session_watch(s);
+}
+
+static void
+calm(struct session *s)
+{
+	s->data.due = 0;
+}
+
 static void
 forget(struct session *s)
 {
 	struct data *d = &s->data;
 
-	uv_timer_stop(&d->timer);
+	calm(s);
 	worker_unexpect(s->worker, s);
 	if (listener_is_open(&d->listener)) {
 		listener_close(s);
@@ -114,9 +129,9 @@ could_not_secure(struct session *s, const char *why)
 }
 
 static void
-on_handshake_timeout(uv_timer_t *timer)
+on_handshake_timeout(struct session *s)
 {
-	could_not_secure(timer->data, "it took too long");
+	could_not_secure(s, "it took too long");
 }
 
 /* Whoever can connect to the port need not be the client: only a session of the control
@@ -168,7 +183,7 @@ secured(struct session *s)
 {
 	char words[160];
 
-	uv_timer_stop(&s->data.timer);
+	calm(s);
 	log_event(LOG_DEBUG, s->id, "tls ok channel=data %s",
 	    tls_describe(conn_tls(s->data.conn), words, sizeof(words)));
 	data_enter(s, DATA_OPEN);
@@ -207,8 +222,7 @@ secure(struct session *s)
 	}
 	data_enter(s, DATA_SECURING);
 	s->data.ticketless = !download;
-	uv_timer_start(&s->data.timer, on_handshake_timeout,
-	    s->conf->ssl_handshake_timeout * 1000, 0);
+	alarm_in(s, s->conf->ssl_handshake_timeout * 1000, on_handshake_timeout);
 	conn_set_owner(s->data.conn, on_securing, s);
 	conn_want(s->data.conn, 0);
 	conn_secure(s->data.conn, t);
@@ -248,15 +262,9 @@ on_early(struct conn *c, unsigned events, void *user)
 
 /* The connection is there: the transfer gets it now, or when it asks. */
 static void
-opened(struct session *s, const struct endpoint *peer)
+opened(struct session *s)
 {
-	struct slot_view *v = worker_slot_begin(s->worker, s);
-
-	if (v != NULL) {
-		v->data_peer = *peer;
-		worker_slot_end(s->worker, s);
-	}
-	uv_timer_stop(&s->data.timer);
+	calm(s);
 	if (s->data.active)
 		diagnosis_dialled(s, conn_fd(s->data.conn), 0);
 	else
@@ -290,12 +298,6 @@ on_kept(struct conn *c, unsigned events, void *user)
 	data_close(s);
 }
 
-static void
-on_unused(uv_timer_t *timer)
-{
-	data_close(timer->data);
-}
-
 void
 data_keep(struct session *s)
 {
@@ -310,7 +312,7 @@ data_keep(struct session *s)
 	d->wanted = false;
 	conn_set_owner(d->conn, on_kept, s);
 	conn_want(d->conn, CONN_READABLE);
-	uv_timer_start(&d->timer, on_unused, s->conf->data_connection_timeout * 1000, 0);
+	alarm_in(s, s->conf->data_connection_timeout * 1000, data_close);
 	data_enter(s, DATA_KEPT);
 }
 
@@ -371,7 +373,7 @@ may_prove_itself(const struct session *s)
 	return conf_trusts_resumed(s->conf) && s->private;
 }
 
-static void on_nobody_came(uv_timer_t *timer);
+static void on_nobody_came(struct session *s);
 
 static void
 await_call(struct session *s)
@@ -380,7 +382,7 @@ await_call(struct session *s)
 
 	if (s->data.strangers > 0 && wait > STRANGER_MS)
 		wait = STRANGER_MS;
-	uv_timer_start(&s->data.timer, on_nobody_came, wait, 0);
+	alarm_in(s, wait, on_nobody_came);
 }
 
 static void
@@ -391,7 +393,7 @@ stranger(struct session *s, const struct endpoint *peer)
 	diagnosis_rejected(s, peer, "address");
 	s->data.stranger = *peer;
 	if (s->data.strangers++ == 0 && s->data.wanted &&
-	    uv_timer_get_due_in(&s->data.timer) > STRANGER_MS)
+	    s->data.due > uv_now(s->worker->loop) + STRANGER_MS)
 		await_call(s);
 	if (s->data.strangers > STRANGERS_LOGGED)
 		return;
@@ -408,7 +410,7 @@ answer_call(struct session *s, int fd, const struct endpoint *peer)
 	if (s->data.conn == NULL)
 		accept_failed(s, ENOMEM);
 	else
-		opened(s, peer);
+		opened(s);
 }
 
 bool
@@ -522,7 +524,7 @@ data_called_securely(struct session *s, struct conn *c, const struct endpoint *p
 	s->data.ticketless = true;
 	conn_set_owner(c, on_early, s);
 	conn_want(c, 0);
-	opened(s, peer);
+	opened(s);
 }
 
 int
@@ -555,9 +557,8 @@ why_nobody_came(const struct data *d)
 }
 
 static void
-on_nobody_came(uv_timer_t *timer)
+on_nobody_came(struct session *s)
 {
-	struct session *s = timer->data;
 	const struct conf *conf = s->conf;
 	enum failure_cause why = why_nobody_came(&s->data);
 	char text[384], peer[ENDPOINT_TEXT_MAX];
@@ -653,9 +654,9 @@ may_not_bind(struct session *s, int error)
 }
 
 static void
-on_connect_timeout(uv_timer_t *timer)
+on_connect_timeout(struct session *s)
 {
-	could_not_reach(timer->data, ETIMEDOUT);
+	could_not_reach(s, ETIMEDOUT);
 }
 
 /* The well-known port is taken for exactly this pair of ends (an old transfer's
@@ -679,7 +680,7 @@ dialled(struct session *s, int error)
 	if (error == 0) {
 		conn_want(s->data.conn, 0);
 		conn_set_owner(s->data.conn, on_early, s);
-		opened(s, &s->data.target);
+		opened(s);
 		return;
 	}
 	if (!retry_from_any_port(s, error))
@@ -796,7 +797,7 @@ data_begin(struct session *s)
 	d->wanted = true;
 	switch (d->state) {
 	case DATA_KEPT:
-		uv_timer_stop(&d->timer);
+		calm(s);
 		conn_want(d->conn, 0);
 		conn_set_owner(d->conn, on_early, s);
 		data_enter(s, DATA_OPEN);
@@ -811,8 +812,7 @@ data_begin(struct session *s)
 		await_call(s);
 		break;
 	case DATA_ADDRESSED:
-		uv_timer_start(
-		    &d->timer, on_connect_timeout, conf->connect_timeout * 1000, 0);
+		alarm_in(s, conf->connect_timeout * 1000, on_connect_timeout);
 		dial_from_port(s);
 		break;
 	default:

@@ -51,8 +51,8 @@ struct data {
 	bool active;            /* we dial */
 	bool ticketless;        /* under TLS: it brings no ticket of its own */
 	bool from_port;         /* dialled from the active source port */
-	uint32_t call;          /* it is expected at the port for all; or 0 */
-	bool secure_call;       /* under TLS */
+	bool secure_call;       /* under TLS, at the port for all */
+	uint32_t call;          /* it is expected there; or 0 */
 	uint64_t turn;          /* when it began to listen: the worker's count of turns */
 	unsigned headerless;    /* calls of trusted proxies without a PROXY header */
 	unsigned unproved;      /* calls of its address that could have been another's */
@@ -63,7 +63,9 @@ struct data {
 	struct endpoint stranger; /* the last of them */
 	uint64_t listened_at; /* of the loop, ms */
 	uint64_t hold;        /* ms by which replies to PASV and EPSV are held back */
-	uv_timer_t timer;
+	uint64_t due; /* of the loop, ms: on_due() is called then, by the session's clock;
+			 0: never */
+	void (*on_due)(struct session *s);
 };
 
 /* Opens a port for the client to call. 0; FERRY_AGAIN: the port is for all, and it is

@@ -87,18 +87,20 @@ session_show(
 	if (v == NULL)
 		return;
 	/* The end of a long path tells more than its beginning. */
-	size_t skip = path.n >= sizeof(v->path) ? path.n - (sizeof(v->path) - 1) : 0;
-	v->state = (uint8_t)state;
-	v->active = s->data.active;
-	show_text(v->user, sizeof(v->user), s->user != NULL ? s->user : "");
-	show_text(v->verb, sizeof(v->verb), verb);
-	memset(v->path, 0, sizeof(v->path));
-	if (path.n > skip)
-		memcpy(v->path, path.p + skip, path.n - skip);
-	v->bytes = 0;
-	v->bytes_in = s->bytes_in;
-	v->bytes_out = s->bytes_out;
-	v->command_since = (int64_t)time(NULL);
+	size_t most = sizeof(v->path.text) - 1;
+	size_t skip = path.n > most ? path.n - most : 0;
+	struct slot_head *h = &v->head;
+	h->state = (uint8_t)state;
+	show_text(h->user, sizeof(h->user), s->user != NULL ? s->user : "");
+	show_text(h->verb, sizeof(h->verb), verb);
+	h->pathed = path.n > 0;
+	if (path.n > 0) {
+		v->path = (struct slot_path){0};
+		memcpy(v->path.text, path.p + skip, path.n - skip);
+	}
+	h->bytes = 0;
+	h->bytes_in = s->bytes_in;
+	h->bytes_out = s->bytes_out;
 	worker_slot_end(s->worker, s);
 }
 
@@ -413,14 +415,6 @@ get_addresses(int fd, struct endpoint *ret_peer, struct endpoint *ret_local)
 	return endpoint_from_sockaddr((struct sockaddr *)&ss, ret_local);
 }
 
-static void
-start_timer(struct session *s, uv_timer_t *timer)
-{
-	uv_timer_init(s->worker->loop, timer);
-	timer->data = s;
-	s->handles++;
-}
-
 bool
 session_choose(struct session *s, size_t host)
 {
@@ -479,13 +473,7 @@ show_new(struct session *s)
 	struct slot_view *v = worker_slot_begin(s->worker, s);
 
 	if (v != NULL) {
-		*v = (struct slot_view){
-		    .session = s->id,
-		    .state = SLOT_LOGIN,
-		    .since = (int64_t)time(NULL),
-		    .peer = s->peer,
-		    .local = s->local,
-		};
+		v->head = (struct slot_head){.session = s->id, .state = SLOT_LOGIN};
 		worker_slot_end(s->worker, s);
 	}
 	endpoint_format(&s->peer, peer);
@@ -506,7 +494,6 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 	s->worker = w;
 	s->id = id;
 	s->slot = slot;
-	s->preface = PROXY_READER_INIT;
 	s->input = INPUT_INIT;
 	s->ascii = true;
 	s->mode = CODING_STREAM;
@@ -518,9 +505,8 @@ session_make(struct worker *w, uint32_t id, uint32_t slot)
 	s->copy_source = -1;
 	s->begun = s->last_active = uv_now(w->loop);
 	line_init(&s->reader, INPUT_LINE_MAX, LINE_STRICT);
-	start_timer(s, &s->clock);
-	start_timer(s, &s->pause);
-	start_timer(s, &s->data.timer);
+	uv_timer_init(w->loop, &s->clock);
+	s->clock.data = s;
 	LIST_INSERT_HEAD(&w->all, s, entry);
 	return s;
 }
@@ -583,10 +569,10 @@ session_new(struct worker *w, int fd, uint32_t id, uint32_t slot, bool implicit)
 		return no_room(s);
 	/* Clients of implicit TLS expect private data connections from the start. */
 	s->implicit = s->pbsz = s->private = implicit;
-	if (conf_trusts_proxy(w->conf, &peer))
-		session_await_header(s);
-	else
+	if (!conf_trusts_proxy(w->conf, &peer))
 		session_begin(s);
+	else if (!session_await_header(s))
+		return no_room(s);
 	return s->state != SESSION_ENDED ? 0 : -FERRY_ESYS;
 }
 
@@ -633,7 +619,8 @@ session_logout(struct session *s)
 	s->user = s->cwd = s->pending = s->rename_from = NULL;
 	s->rights = 0;
 	s->certified = false;
-	memset(s->entered, 0, sizeof(s->entered));
+	free(s->entered);
+	s->entered = NULL;
 }
 
 void
@@ -658,12 +645,9 @@ session_reset(struct session *s)
 }
 
 static void
-on_handle_closed(uv_handle_t *handle)
+on_clock_closed(uv_handle_t *handle)
 {
-	struct session *s = handle->data;
-
-	if (--s->handles == 0)
-		free(s);
+	free(handle->data);
 }
 
 static void
@@ -705,9 +689,11 @@ session_end(struct session *s, const char *why)
 	free(s->cwd);
 	free(s->pending);
 	free(s->rename_from);
+	free(s->preface);
+	free(s->entered);
 	s->user = s->cwd = s->pending = s->rename_from = NULL;
+	s->preface = NULL;
+	s->entered = NULL;
 	s->agent = NULL;
-	uv_close((uv_handle_t *)&s->clock, on_handle_closed);
-	uv_close((uv_handle_t *)&s->pause, on_handle_closed);
-	uv_close((uv_handle_t *)&s->data.timer, on_handle_closed);
+	uv_close((uv_handle_t *)&s->clock, on_clock_closed);
 }

@@ -47,8 +47,8 @@ enum session_state {
 	/* Auth has the password, or the certificate. Ended by: a grant, a refusal, a
 	   denial, auth's end, the login timer. */
 	SESSION_CHECKING,
-	/* The reply to PASS, PASV or EPSV is held back for its delay. Ended by: the pause
-	   timer. */
+	/* The reply to PASS, PASV or EPSV is held back for its delay. Ended by: the
+	   clock. */
 	SESSION_PAUSED,
 	/* The agent was asked. Ended by: its answer, or its end. */
 	SESSION_ASKING,
@@ -74,6 +74,12 @@ enum session_state {
 	SESSION_ENDED,
 };
 
+/* The last few directories that were entered, as hashes. */
+struct entered {
+	uint32_t hash[16];
+	unsigned next;
+};
+
 struct diagnosis;
 struct replylist;
 struct transfer;
@@ -89,8 +95,7 @@ struct aim {
 	uint64_t first, limit; /* bytes from first on, up to but without limit */
 	uint64_t length;       /* what is there of them */
 	uint32_t upload;       /* the copy's number */
-	int code;              /* its last reply, once it is known */
-	char text[160];
+	int code;              /* its last reply, once it is known; the text: pending */
 	uint8_t facts; /* MFF: enum change_fact */
 	uint32_t mode;
 };
@@ -107,7 +112,7 @@ struct session {
 	struct endpoint own; /* our end of the control connection itself */
 	bool proxied;        /* it came through a trusted proxy */
 	bool told;           /* ... which has said from where */
-	struct proxy_reader preface;
+	struct proxy_reader *preface; /* while the header comes */
 	/* What counts for this session: its own host's and network's. Read it, never
 	 * worker->conf. */
 	const struct conf *conf;
@@ -123,31 +128,30 @@ struct session {
 	bool quitting;           /* ... and has said so: QUIT has come */
 	bool doomed;             /* the control connection cannot be written to */
 	bool finished;           /* our side is shut down after the last reply */
-	uv_timer_t clock;        /* idle, login, closing: whichever comes first */
-	uv_timer_t pause;        /* delays of replies */
-	void (*on_pause)(struct session *s); /* set in SESSION_PAUSED */
-	unsigned handles;        /* timers that libuv still holds */
+	uv_timer_t clock;        /* the one timer: session_watch() */
+	uint64_t rings_at;       /* ... or 0: it does not */
+	void (*on_pause)(struct session *s);        /* set in SESSION_PAUSED */
 	uint64_t begun, last_active, closing_since; /* milliseconds of the loop */
+	uint64_t paused_until;                      /* ... 0: no longer */
 	uint64_t idle_seconds; /* idle_session_timeout, or what SITE IDLE made it */
 	unsigned unknown;      /* commands that nobody knows */
 
 	/* login */
 	char *user; /* what USER said, then what the grant says; NULL: nobody */
 	unsigned failures;
+	bool anonymous;
 	bool certified;         /* the login is by certificate: asked for, then granted */
 	bool certificate_spent; /* it was refused: not tried again on this connection */
 	uint64_t asked_at;      /* when PASS came, for replies that take equally long */
 	struct agent *agent;    /* set exactly while logged in */
 	uint32_t grant;
 	uint32_t rights; /* of the grant; the agent enforces them */
-	bool anonymous;
-	char *cwd; /* absolute, as the user sees it */
+	uint32_t question; /* id of what the agent was asked, or 0 */
+	char *cwd;         /* absolute, as the user sees it */
 	agent_answer_cb *on_answer;
-	uint32_t question;    /* id of what the agent was asked, or 0 */
-	uint32_t entered[16]; /* directories whose message was shown: hashes */
-	unsigned entered_next;
+	struct entered *entered; /* directories whose message was shown; NULL: none */
 	struct aim aim;
-	char *pending; /* a name that the command needs when the answer comes */
+	char *pending; /* a name or text that the command needs when the answer comes */
 
 	/* TLS: RFC 4217. Whether the control connection is under it, conn_tls() tells */
 	bool implicit; /* from the first byte, without AUTH */
@@ -158,38 +162,38 @@ struct session {
 
 	/* what the user has set */
 	bool ascii;            /* TYPE A; false: TYPE I and L 8 */
+	bool epsv_all;
+	bool ranged;           /* RANG, for the next transfer or HASH */
 	enum coding_mode mode; /* MODE */
 	int level;             /* OPTS MODE Z LEVEL */
-	bool epsv_all;
 	uint32_t umask;
+	unsigned facts;                   /* OPTS MLST */
+	enum digest_kind digest;          /* OPTS HASH */
 	uint64_t rest;                    /* REST, for the next transfer */
 	uint64_t allo;                    /* ALLO, for the next upload */
-	unsigned facts;                   /* OPTS MLST */
 	char *rename_from;                /* RNFR, for the next command */
 	char *copy_from;                  /* SITE CPFR, for the next command */
-	bool ranged;                      /* RANG, for the next transfer or HASH */
-	uint64_t range_first, range_last; /* both are wanted */
-	enum digest_kind digest;          /* OPTS HASH */
+	uint64_t range_first, range_last; /* RANG: both are wanted */
 
 	/* work over whole files */
+	int copy_source;     /* what SITE CPTO copies, until the work has it; or -1 */
 	struct work *work;   /* set exactly in SESSION_WORKING */
 	struct digest *hash; /* the work's */
-	int copy_source;     /* what SITE CPTO copies, until the work has it; or -1 */
 
 	/* transfers */
 	struct data data;
 	struct diagnosis *diagnosis; /* of the last one; NULL: nobody may ask, or has yet */
 	void (*on_port)(struct session *s); /* set exactly while it waits for a port */
-	bool in_line;                       /* ... of a range that is full */
 	TAILQ_ENTRY(session) port_entry;
 	LIST_ENTRY(session) expecting; /* while data.call is not 0 */
+	bool in_line;                  /* for a port of a range that is full */
 	bool no_port; /* has waited in vain: what was sent until then waits no more */
+	bool aborted; /* an ABOR has ended a transfer */
+	bool after_transfer; /* the last command was one: an ABOR is about that */
+	unsigned aborts;     /* ABOR in the queue: transfers before them must end */
 	struct transfer *transfer;   /* NULL: none */
 	struct list_plan list;       /* of the listing that was asked for last */
 	struct replylist *replylist; /* NULL: none */
-	unsigned aborts;     /* ABOR in the queue: transfers before them must end */
-	bool aborted;        /* one of them has ended a transfer */
-	bool after_transfer; /* the last command was one: an ABOR is about that */
 	unsigned failures_told; /* data connections that failed, to the master */
 	uint64_t bytes_in, bytes_out;
 };
@@ -207,8 +211,8 @@ void session_begin(struct session *s);
 
 /* ---- in session_proxy.c ---- */
 
-/* It comes from a trusted proxy: waits for the header first. */
-void session_await_header(struct session *s);
+/* It comes from a trusted proxy: waits for the header first. False: memory is out. */
+bool session_await_header(struct session *s);
 /* The control connection is readable, in SESSION_ARRIVING. */
 void session_read_header(struct session *s);
 /* The master's answer to worker_tell_peer(): 0; EDQUOT: the address has too many. */
@@ -218,8 +222,8 @@ void session_counted(struct session *s, int error);
 void session_enter(struct session *s, enum session_state state);
 const char *session_state_name(enum session_state state);
 
-/* Sets the clock to what the state waits for at most; after a change of state or limits.
- */
+/* Sees to it that the clock rings when the state has been waited in for as long as it may
+ * be, and when data.due has come. After a change of any of them. */
 void session_watch(struct session *s);
 
 /* A command that took time is over: the next one may run. */

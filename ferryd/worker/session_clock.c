@@ -1,7 +1,7 @@
 /*
  * The clocks of a session: every state that waits has a limit, and this is the one place
- * that knows which. For session.c. Timers of data connections are in data.c, those of
- * bytes that move in pump.c.
+ * that knows which. For session.c. What data connections wait for (data.due) is in
+ * data.c, timers of bytes that move in pump.c.
  */
 #include <ferry/ferry.h>
 
@@ -58,11 +58,12 @@ deadline_of(const struct session *s)
 		return s->last_active + s->conf->data_connection_timeout * 1000;
 	case SESSION_WORKING:
 		return s->input_ended ? s->last_active + LEFT_SECONDS * 1000 : 0;
-	case SESSION_TRANSFER: /* has the timers of data.c and pump.c as well */
+	case SESSION_TRANSFER: /* has data.due and the timer of pump.c as well */
 		return s->input_ended && data_is_awaited(&s->data)
 			   ? s->last_active + COMING_SECONDS * 1000
 			   : 0;
-	case SESSION_PAUSED: /* has the pause timer */
+	case SESSION_PAUSED:
+		return s->paused_until;
 	case SESSION_ENDED:
 		break;
 	}
@@ -116,59 +117,68 @@ time_is_up(struct session *s)
 		transfer_failed(
 		    s, "The control connection has ended, and no data connection came.");
 		break;
-	case SESSION_CLOSING:
 	case SESSION_PAUSED:
+		s->on_pause(s);
+		break;
+	case SESSION_CLOSING:
 	case SESSION_ENDED:
 		session_end(s, "closed");
 		break;
 	}
 }
 
+/* What is waited for first, or 0: nothing. */
+static uint64_t
+next_of(const struct session *s)
+{
+	uint64_t deadline = deadline_of(s), due = s->data.due;
+
+	return deadline == 0 || (due != 0 && due < deadline) ? due : deadline;
+}
+
+static bool
+is_over(const struct session *s, uint64_t at)
+{
+	return at != 0 && at <= uv_now(s->worker->loop);
+}
+
 static void
 on_clock(uv_timer_t *timer)
 {
 	struct session *s = timer->data;
-	uint64_t deadline = deadline_of(s);
 
-	/* A command that ran meanwhile has moved the deadline without touching the timer.
-	 */
-	if (deadline == 0 || uv_now(s->worker->loop) < deadline) {
-		session_watch(s);
-		return;
+	s->rings_at = 0;
+	if (is_over(s, s->data.due)) {
+		s->data.due = 0;
+		s->data.on_due(s);
+		session_run(s);
+	} else if (is_over(s, deadline_of(s))) {
+		time_is_up(s);
+		session_run(s);
 	}
-	time_is_up(s);
-	session_run(s);
+	if (s->state != SESSION_ENDED)
+		session_watch(s);
 }
 
+/* Next to every command moves a deadline on, and next to none is reached: a clock that
+ * rings too early looks again, and need not be set each time. */
 void
 session_watch(struct session *s)
 {
-	uint64_t now = uv_now(s->worker->loop), deadline = deadline_of(s);
+	uint64_t now = uv_now(s->worker->loop), next = next_of(s);
 
-	if (deadline == 0)
-		uv_timer_stop(&s->clock);
-	else
-		uv_timer_start(
-		    &s->clock, on_clock, deadline > now ? deadline - now : 0, 0);
-}
-
-static void
-on_pause(uv_timer_t *timer)
-{
-	struct session *s = timer->data;
-
-	if (s->state == SESSION_PAUSED)
-		s->on_pause(s);
-	session_run(s);
+	if (next == 0 || (s->rings_at != 0 && s->rings_at <= next))
+		return;
+	s->rings_at = next;
+	uv_timer_start(&s->clock, on_clock, next > now ? next - now : 0, 0);
 }
 
 void
 session_pause(struct session *s, uint64_t ms, void (*then)(struct session *s))
 {
-	session_enter(s, SESSION_PAUSED);
 	s->on_pause = then;
+	s->paused_until = ms > 0 ? uv_now(s->worker->loop) + ms : 0;
+	session_enter(s, SESSION_PAUSED);
 	if (ms == 0)
 		then(s);
-	else
-		uv_timer_start(&s->pause, on_pause, ms, 0);
 }

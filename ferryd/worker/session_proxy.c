@@ -12,12 +12,16 @@
 #include "proxied.h"
 #include "session.h"
 
-void
+bool
 session_await_header(struct session *s)
 {
 	s->proxied = true;
+	s->preface = calloc(1, sizeof(*s->preface));
+	if (s->preface == NULL)
+		return false;
 	session_watch(s);
 	conn_want(s->control, CONN_READABLE);
+	return true;
 }
 
 static void
@@ -26,7 +30,7 @@ no_header(struct session *s, int r)
 	char from[ENDPOINT_TEXT_MAX];
 
 	/* Something looks whether the port is open: that is no news. */
-	if (r != -FERRY_EOF || s->preface.n > 0) {
+	if (r != -FERRY_EOF || s->preface->n > 0) {
 		endpoint_format(&s->peer, from);
 		log_event(LOG_NOTICE, s->id, "proxy header=refused from=%s why=\"%s\"",
 		    from, proxied_why(r));
@@ -39,6 +43,8 @@ introduce(struct session *s, const struct proxy_header *h)
 {
 	char from[ENDPOINT_TEXT_MAX];
 
+	free(s->preface);
+	s->preface = NULL;
 	endpoint_format(&s->peer, from);
 	log_event(LOG_DEBUG, s->id, "proxy header=%s from=%s",
 	    h->told ? "told" : "health check", from);
@@ -58,7 +64,7 @@ session_read_header(struct session *s)
 {
 	struct proxy_header h;
 
-	int r = proxied_read(s->control, &s->preface, &s->peer, &h);
+	int r = proxied_read(s->control, s->preface, &s->peer, &h);
 	if (r == FERRY_AGAIN)
 		return;
 	conn_want(s->control, 0);

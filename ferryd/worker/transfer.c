@@ -364,7 +364,7 @@ on_moved(struct pump *p, void *user)
 
 	if (v == NULL)
 		return;
-	v->bytes = pump_bytes(p);
+	v->head.bytes = pump_bytes(p);
 	worker_slot_end(s->worker, s);
 }
 

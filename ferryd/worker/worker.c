@@ -693,7 +693,7 @@ worker_forget(struct worker *w, struct session *s)
 	struct slot_view *v = worker_slot_begin(w, s);
 
 	if (v != NULL) {
-		*v = (struct slot_view){.state = SLOT_FREE};
+		v->head = (struct slot_head){.state = SLOT_FREE};
 		worker_slot_end(w, s);
 	}
 	idtable_take(&w->sessions, s->id);

@@ -545,18 +545,24 @@ test_bound(void **state)
 	assert_clean_end(&w);
 }
 
-/* One worker cannot fill auth with logins. */
+/* One worker cannot fill auth with logins. Those that need no session are not kept. */
 static void
 test_logins_bounded(void **state)
 {
 	struct world w;
 	int worker, other;
 
-	world_start(&w, program_fail, "anonymous_enable=YES", NULL, false);
+	world_start(&w, program_fail,
+	    "anonymous_enable=YES check_shell=NO local_root=/srv session_support=YES",
+	    NULL, false);
 	worker = world_worker(&w, 0);
-	for (uint32_t i = 1; i <= 10; i++) {
+	for (uint32_t i = 21; i <= 32; i++) {
 		worker_login(worker, i, "ftp", "");
-		world_expect_verdict(&w, 0, i);
+		assert_false(world_expect_verdict(&w, 0, i)->kept);
+	}
+	for (uint32_t i = 1; i <= 10; i++) {
+		worker_login(worker, i, "fail-not", "");
+		assert_true(world_expect_verdict(&w, 0, i)->kept);
 	}
 	worker_login(worker, 11, "ftp", "");
 	worker_expect_denied(worker, 11, 11, true);

@@ -61,6 +61,24 @@ def test_500_sessions_at_once_each_moving_a_file(ferryd):
         s.close()
 
 
+def test_who_is_connected_and_does_what(ferryd):
+    server = ferryd(tree=lambda root: (root / "pub").mkdir() or (root / "pub" / "large").write_bytes(bytes(50_000_000)))
+    with ftp.Session(server.port) as idle, ftp.Session(server.port) as busy:
+        idle.login()
+        busy.login()
+        busy.connect_data("EPSV")
+        busy.command("RETR pub/large", 150)
+        os.kill(server.pid, signal.SIGUSR1)
+        sending = server.wait_log("state=sending")
+        assert 'user="anonymous"' in sending and 'verb=RETR path="/pub/large"' in sending
+        assert 'user="anonymous" state=idle verb= path="" bytes=0' in server.wait_log("state=idle")
+        assert len(busy.read_data()) == 50_000_000
+        busy.reply()
+        # What was shown is over, and the next look shows none of it.
+        os.kill(server.pid, signal.SIGUSR1)
+        wait_until(lambda: server.log_text().count('state=idle verb= path=""') == 3, "the second look differs")
+
+
 def test_a_killed_worker_takes_only_its_sessions_along(ferryd):
     # With room for 15 sessions in each worker: the first has as many, and the second the rest.
     few = WORKER_DESCRIPTORS + 48

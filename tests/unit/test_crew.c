@@ -252,7 +252,7 @@ take(size_t worker, uint32_t session)
 }
 
 static void
-verdict_of(uint32_t session, uint32_t uid, uint32_t network)
+verdict_kept(uint32_t session, uint32_t uid, uint32_t network, bool kept)
 {
 	struct msg m = {.type = MSG_MASTER_VERDICT};
 
@@ -266,9 +266,16 @@ verdict_of(uint32_t session, uint32_t uid, uint32_t network)
 	    .root = bytes_of("/srv"),
 	    .cwd = bytes_of("/"),
 	    .network = network,
+	    .kept = kept,
 	};
 	say(nth(ROLE_AUTH, 0), &m);
 	turn();
+}
+
+static void
+verdict_of(uint32_t session, uint32_t uid, uint32_t network)
+{
+	verdict_kept(session, uid, network, true);
 }
 
 static void
@@ -483,6 +490,30 @@ test_the_data_port_is_bound_at_the_sessions_address_only(void **state)
 	answer = hear(nth(ROLE_WORKER, 0), MSG_WORKER_BOUND);
 	assert_int_equal(answer->worker_bound.error, 0);
 	assert_int_equal(w.box.nfds, 1);
+}
+
+/* Auth hears of the end of a login only if it waits for it. */
+static void
+test_a_login_that_auth_has_forgotten(void **state)
+{
+	uint32_t id, number;
+
+	start(&w.crew, 1);
+	id = connect_client(&w.crew, nth(ROLE_WORKER, 0));
+	take(nth(ROLE_WORKER, 0), id);
+	verdict_kept(id, 1000, 0, false);
+	number = hear(nth(ROLE_AGENT, 0), MSG_AGENT_GRANT)->agent_grant.grant;
+	grant(number, 0);
+	say(nth(ROLE_WORKER, 0),
+	    &(struct msg){.type = MSG_MASTER_CLOSED, .master_closed = {.session = id}});
+	turn();
+	assert_int_equal(w.closed, 1);
+	assert_int_equal(
+	    hear(nth(ROLE_AGENT, 0), MSG_AGENT_REVOKE)->agent_revoke.grant, number);
+	hear_no(nth(ROLE_AUTH, 0), MSG_AUTH_END);
+	/* ... nor of one for a session that has gone */
+	verdict_kept(id, 1000, 0, false);
+	hear_no(nth(ROLE_AUTH, 0), MSG_AUTH_END);
 }
 
 /* Auth has the address from the worker alone: one that lies about it gains nothing. */
@@ -1128,6 +1159,7 @@ main(void)
 	    TEST(test_where_all_are_busy_the_least_busy_is_taken),
 	    TEST(test_newcomers_are_taken_for_work),
 	    TEST(test_the_data_port_is_bound_at_the_sessions_address_only),
+	    TEST(test_a_login_that_auth_has_forgotten),
 	    TEST(test_a_login_from_another_network_ends_the_worker),
 	    TEST(test_workers_and_auth_hear_of_sections_and_agents_do_not),
 	    TEST(test_workers_hear_of_a_new_address),

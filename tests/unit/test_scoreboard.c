@@ -59,8 +59,8 @@ test_new_slots_are_free(void **state)
 
 	for (size_t i = 0; i < SLOTS; i++) {
 		assert_int_equal(scoreboard_read(&b->reader, i, &v), 0);
-		assert_int_equal(v.state, SLOT_FREE);
-		assert_int_equal(v.session, 0);
+		assert_int_equal(v.head.state, SLOT_FREE);
+		assert_int_equal(v.head.session, 0);
 	}
 }
 
@@ -71,20 +71,21 @@ test_what_is_written_is_read(void **state)
 	struct slot_view *w = scoreboard_begin(&b->owner, 1);
 	struct slot_view v;
 
-	w->session = 7;
-	w->state = SLOT_SENDING;
-	strcpy(w->user, "anonymous");
-	w->bytes_out = UINT64_C(1) << 40;
-	w->peer = (struct endpoint){.family = AF_INET, .port = 1347};
+	w->head.session = 7;
+	w->head.state = SLOT_SENDING;
+	strcpy(w->head.user, "anonymous");
+	w->head.bytes_out = UINT64_C(1) << 40;
+	w->head.pathed = true;
+	strcpy(w->path.text, "/pub");
 	scoreboard_end(&b->owner, 1);
 	assert_int_equal(scoreboard_read(&b->reader, 1, &v), 0);
-	assert_int_equal(v.session, 7);
-	assert_int_equal(v.state, SLOT_SENDING);
-	assert_string_equal(v.user, "anonymous");
-	assert_true(v.bytes_out == UINT64_C(1) << 40);
-	assert_int_equal(v.peer.port, 1347);
+	assert_int_equal(v.head.session, 7);
+	assert_int_equal(v.head.state, SLOT_SENDING);
+	assert_string_equal(v.head.user, "anonymous");
+	assert_true(v.head.bytes_out == UINT64_C(1) << 40);
+	assert_string_equal(v.path.text, "/pub");
 	assert_int_equal(scoreboard_read(&b->reader, 0, &v), 0);
-	assert_int_equal(v.session, 0);
+	assert_int_equal(v.head.session, 0);
 }
 
 /* The next change begins with what is there; what is not ended is not seen. */
@@ -95,54 +96,76 @@ test_draft(void **state)
 	struct slot_view *w = scoreboard_begin(&b->owner, 0);
 	struct slot_view v;
 
-	w->session = 1;
-	w->bytes_in = 10;
+	w->head.session = 1;
+	w->head.bytes_in = 10;
 	assert_int_equal(scoreboard_read(&b->reader, 0, &v), 0);
-	assert_int_equal(v.session, 0);
+	assert_int_equal(v.head.session, 0);
 	scoreboard_end(&b->owner, 0);
 	w = scoreboard_begin(&b->owner, 0);
-	assert_int_equal(w->session, 1);
-	w->bytes_in += 5;
+	assert_int_equal(w->head.session, 1);
+	w->head.bytes_in += 5;
 	scoreboard_end(&b->owner, 0);
 	assert_int_equal(scoreboard_read(&b->reader, 0, &v), 0);
-	assert_int_equal(v.bytes_in, 15);
+	assert_int_equal(v.head.bytes_in, 15);
 }
 
 static void
 test_owner_died_while_writing(void **state)
 {
 	struct both *b = *state;
-	struct slot_view v = {.session = 99};
+	struct slot_view v = {.head = {.session = 99}};
 
 	atomic_store(&b->owner.slot[0].seq, 5);
 	assert_int_equal(scoreboard_read(&b->reader, 0, &v), -FERRY_EPROTO);
-	assert_int_equal(v.session, 99);
+	assert_int_equal(v.head.session, 99);
 	/* A new owner takes the slot over. */
-	scoreboard_begin(&b->owner, 0)->session = 3;
+	scoreboard_begin(&b->owner, 0)->head.session = 3;
 	scoreboard_end(&b->owner, 0);
 	assert_int_equal(scoreboard_read(&b->reader, 0, &v), 0);
-	assert_int_equal(v.session, 3);
+	assert_int_equal(v.head.session, 3);
 }
 
 static void
 test_owner_lies(void **state)
 {
 	struct both *b = *state;
-	struct slot_view *raw = &b->owner.slot[0].view;
+	struct slot_head *raw = &b->owner.slot[0].head;
 	struct slot_view v;
 
 	memset(raw->user, 'u', sizeof(raw->user));
 	memset(raw->verb, 'v', sizeof(raw->verb));
-	memset(raw->path, 'p', sizeof(raw->path));
+	memset(b->owner.path[0].text, 'p', sizeof(b->owner.path[0].text));
+	raw->pathed = 0xff;
 	assert_int_equal(scoreboard_read(&b->reader, 0, &v), 0);
-	assert_int_equal(strlen(v.user), sizeof(v.user) - 1);
-	assert_int_equal(strlen(v.verb), sizeof(v.verb) - 1);
-	assert_int_equal(strlen(v.path), sizeof(v.path) - 1);
+	assert_int_equal(strlen(v.head.user), sizeof(v.head.user) - 1);
+	assert_int_equal(strlen(v.head.verb), sizeof(v.head.verb) - 1);
+	assert_int_equal(strlen(v.path.text), sizeof(v.path.text) - 1);
 	raw->state = SLOT_SENDING + 1;
 	assert_int_equal(scoreboard_read(&b->reader, 0, &v), -FERRY_EPROTO);
-	raw->state = SLOT_IDLE;
-	raw->data_peer.family = 4711;
-	assert_int_equal(scoreboard_read(&b->reader, 0, &v), -FERRY_EPROTO);
+}
+
+/* A path that is over is not seen, and no slot sees another's. */
+static void
+test_paths(void **state)
+{
+	struct both *b = *state;
+	struct slot_view v;
+
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct slot_view *w = scoreboard_begin(&b->owner, i);
+
+		w->head.pathed = true;
+		memset(w->path.text, 'a' + (int)i, sizeof(w->path.text) - 1);
+		scoreboard_end(&b->owner, i);
+	}
+	scoreboard_begin(&b->owner, 1)->head.pathed = false;
+	scoreboard_end(&b->owner, 1);
+	for (size_t i = 0; i < SLOTS; i++) {
+		assert_int_equal(scoreboard_read(&b->reader, i, &v), 0);
+		assert_int_equal(v.path.text[0], i == 1 ? '\0' : 'a' + (int)i);
+		assert_int_equal(
+		    strlen(v.path.text), i == 1 ? 0 : sizeof(v.path.text) - 1);
+	}
 }
 
 static void
@@ -181,10 +204,10 @@ owner_main(void *user)
 	for (uint32_t n = 1; n <= CHANGES; n++) {
 		struct slot_view *w = scoreboard_begin(&b->owner, 2);
 
-		w->session = n;
-		w->bytes = w->bytes_in = w->bytes_out = n;
-		memset(w->path, 'a' + (int)(n % 26), sizeof(w->path) - 1);
-		w->data_peer.port = (uint16_t)n;
+		w->head.session = n;
+		w->head.bytes = w->head.bytes_in = w->head.bytes_out = n;
+		w->head.pathed = true;
+		memset(w->path.text, 'a' + (int)(n % 26), sizeof(w->path.text) - 1);
 		scoreboard_end(&b->owner, 2);
 	}
 	return NULL;
@@ -195,21 +218,23 @@ test_no_torn_copy(void **state)
 {
 	struct both *b = *state;
 	/* The same mapping, so that a ThreadSanitizer build sees both sides of it. */
-	const struct scoreboard reader = {.slots = SLOTS, .slot = b->owner.slot};
+	const struct scoreboard reader = {
+	    .slots = SLOTS, .slot = b->owner.slot, .path = b->owner.path};
 	struct slot_view v = {0};
 	pthread_t owner;
 
 	assert_int_equal(pthread_create(&owner, NULL, owner_main, b), 0);
-	while (v.session < CHANGES) {
+	while (v.head.session < CHANGES) {
 		if (scoreboard_read(&reader, 2, &v) < 0)
 			continue; /* it changed at every look: the caller tries another
 				     time */
-		assert_true(v.bytes == v.session && v.bytes_in == v.session);
-		assert_true(
-		    v.bytes_out == v.session && v.data_peer.port == (uint16_t)v.session);
-		if (v.session != 0)
-			assert_true(v.path[0] == 'a' + (int)(v.session % 26) &&
-				    v.path[0] == v.path[sizeof(v.path) - 2]);
+		assert_true(v.head.bytes == v.head.session &&
+			    v.head.bytes_in == v.head.session &&
+			    v.head.bytes_out == v.head.session);
+		if (v.head.session != 0)
+			assert_true(
+			    v.path.text[0] == 'a' + (int)(v.head.session % 26) &&
+			    v.path.text[0] == v.path.text[sizeof(v.path.text) - 2]);
 	}
 	pthread_join(owner, NULL);
 }
@@ -225,6 +250,7 @@ main(void)
 	    BOTH(test_draft),
 	    BOTH(test_owner_died_while_writing),
 	    BOTH(test_owner_lies),
+	    BOTH(test_paths),
 	    BOTH(test_size_is_sealed),
 	    cmocka_unit_test(test_impossible_sizes),
 	    BOTH(test_no_torn_copy),

@@ -1777,7 +1777,7 @@ test_a_proxy_header_in_pieces(void **state)
 
 	for (size_t i = 0; i < strlen(HEADER) - 1; i++) {
 		world_send(w, header + i, 1);
-		WORLD_UNTIL(w, s->preface.n == i + 1);
+		WORLD_UNTIL(w, s->preface->n == i + 1);
 		assert_int_equal(s->state, SESSION_ARRIVING);
 	}
 	world_send(w, header + strlen(HEADER) - 1, sizeof(header) - strlen(HEADER));
@@ -1805,7 +1805,7 @@ test_a_proxy_that_says_nothing_is_not_waited_for(void **state)
 	struct session *s = proxied_session(w);
 
 	world_send(w, HEADER, 5);
-	WORLD_UNTIL(w, s->preface.n == 5);
+	WORLD_UNTIL(w, s->preface->n == 5);
 	time_passes(w, s);
 	assert_non_null(strstr(w->log, "proxy header=missing"));
 }
