@@ -53,7 +53,8 @@ struct conn {
 	int error;     /* errno with which writing failed */
 	bool corked;
 	bool closed;
-	bool lent; /* a thread has fd */
+	bool lent;     /* a thread has fd and tls */
+	bool farewell; /* closed, and TLS is to be ended in order */
 	struct buf out;
 	conn_cb *cb;
 	void *user;
@@ -71,11 +72,16 @@ conn_has_unsent(const struct conn *c)
 
 /* What reading waits for on the socket, and writing: TLS may have to do the other first.
  */
+bool
+conn_read_waits_to_write(const struct conn *c)
+{
+	return c->tls != NULL && tls_read_waits_to_write(c->tls);
+}
+
 static int
 event_to_read(const struct conn *c)
 {
-	return c->tls != NULL && tls_read_waits_to_write(c->tls) ? UV_WRITABLE
-								 : UV_READABLE;
+	return conn_read_waits_to_write(c) ? UV_WRITABLE : UV_READABLE;
 }
 
 static int
@@ -128,7 +134,7 @@ conn_watch(struct conn *c)
 static void
 conn_rearm(struct conn *c)
 {
-	if (c->closed)
+	if (c->closed || c->lent)
 		return;
 	int events = events_of(c);
 	if (c->wire == WIRE_SECURE && (c->want & CONN_READABLE) != 0 &&
@@ -184,6 +190,18 @@ conn_closed(uv_handle_t *handle)
 	conn_release(handle->data);
 }
 
+/* Closed, and no thread has it. */
+static void
+conn_let_go(struct conn *c)
+{
+	if (c->farewell && c->wire == WIRE_SECURE)
+		(void)tls_end(c->tls);
+	tls_free(c->tls);
+	c->tls = NULL;
+	c->wire = WIRE_CLEAR;
+	fd_closep(&c->fd);
+}
+
 static void
 conn_close(struct conn *c)
 {
@@ -192,19 +210,15 @@ conn_close(struct conn *c)
 	uv_close((uv_handle_t *)&c->nudge, conn_closed);
 	if (c->watched)
 		uv_close((uv_handle_t *)&c->poll, conn_closed);
-	tls_free(c->tls);
-	c->tls = NULL;
-	c->wire = WIRE_CLEAR;
 	if (!c->lent)
-		fd_closep(&c->fd);
+		conn_let_go(c);
 }
 
-int
+void
 conn_lend(struct conn *c)
 {
 	c->lent = true;
 	c->handles++;
-	return c->fd;
 }
 
 void
@@ -212,7 +226,9 @@ conn_take_back(struct conn *c)
 {
 	c->lent = false;
 	if (c->closed)
-		fd_closep(&c->fd);
+		conn_let_go(c);
+	else
+		conn_rearm(c);
 	conn_release(c);
 }
 
@@ -222,8 +238,7 @@ conn_free(struct conn *c)
 	if (c == NULL || c->closed)
 		return;
 	/* What is not sent can be half a reply: an end behind it would be a lie. */
-	if (c->wire == WIRE_SECURE && buf_len(&c->out) == 0)
-		(void)tls_end(c->tls);
+	c->farewell = buf_len(&c->out) == 0;
 	conn_close(c);
 }
 
@@ -583,6 +598,11 @@ what_is_ready(struct conn *c, int events)
 static void
 conn_happened(struct conn *c, int events)
 {
+	if (c->lent) {
+		if (c->armed != 0)
+			conn_disarm(c);
+		return;
+	}
 	unsigned told = what_is_ready(c, events);
 
 	if (told != 0)
