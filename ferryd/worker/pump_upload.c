@@ -24,11 +24,14 @@
 #include "pump_splice.h"
 #include "util.h"
 
-/* The most that a message to the agent can carry, and how long it is held, ms. */
+/* The most that a message to the agent can carry, and how long it is held, ms. One byte
+ * more shows that it was not all. */
 #define HELD_MAX (16 * 1024)
+#define HELD_ROOM (HELD_MAX + 1)
 #define HELD_MS 5
-/* Bytes moved before other uploads have a turn in the pool. */
-#define TURN (4 * 1024 * 1024)
+/* So long one has a thread before others have a turn in the pool, ns: at a fast client's
+ * rate about 16 MiB. */
+#define TURN (16 * 1000 * 1000)
 /* What is received, and what is written, at once: on the stack of a thread, whose cache
  * it fits. */
 #define PIECE (64 * 1024)
@@ -37,7 +40,7 @@
 /* A client that has sent so much of a turn is fast: its next bytes come in no time, ms.
  */
 #define FAST (64 * 1024)
-#define FAST_WAIT 1
+#define FAST_WAIT 2
 
 /* What a step comes to, where it is not the end of the upload (enum pump_end). */
 enum step {
@@ -50,7 +53,7 @@ struct upload_pump {
 	struct splicer splicer;
 	bool decodes;
 	struct decoder decoder;
-	uint8_t *held; /* HELD_MAX */
+	uint8_t *held; /* HELD_ROOM */
 	size_t n;      /* bytes in it */
 	bool is_held;  /* no thread has been asked yet */
 	bool lent;
@@ -103,7 +106,7 @@ store(struct upload_pump *u, const uint8_t *p, size_t n)
 {
 	u->made += n;
 	if (u->is_held) {
-		assert(n <= HELD_MAX - u->n);
+		assert(n <= HELD_ROOM - u->n);
 		memcpy(u->held + u->n, p, n);
 		u->n += n;
 	} else if (!u->lost && !pump_write_all(u->p.plan.fd, p, n)) {
@@ -179,7 +182,7 @@ came(const struct upload_pump *u)
 static size_t
 piece(const struct upload_pump *u)
 {
-	size_t n = u->is_held ? HELD_MAX - came(u) : PIECE;
+	size_t n = u->is_held ? HELD_ROOM - came(u) : PIECE;
 	size_t wish = u->decodes ? decoder_wish(&u->decoder) : n;
 
 	if (u->p.plan.coding.mode == CODING_DEFLATE && n > PACKED_PIECE)
@@ -238,13 +241,14 @@ more_comes(const struct upload_pump *u)
 static int
 turn(struct upload_pump *u)
 {
-	int r = STEP_MOVED;
+	uint64_t end = uv_hrtime() + TURN;
+	int r;
 
-	while (u->moved < TURN && u->made < TURN && r == STEP_MOVED) {
+	do {
 		r = splicer_prepare(&u->splicer) ? splice_step(u) : copy_step(u);
 		if (r == STEP_WAITS && more_comes(u))
 			r = STEP_MOVED;
-	}
+	} while (r == STEP_MOVED && uv_hrtime() < end);
 	return r;
 }
 
@@ -305,7 +309,7 @@ hold(struct upload_pump *u)
 		u->is_held = false;
 		return STEP_WAITS;
 	}
-	while (r == STEP_MOVED && came(u) < HELD_MAX)
+	while (r == STEP_MOVED && came(u) < HELD_ROOM)
 		r = copy_step(u);
 	count(u);
 	return r;
@@ -412,7 +416,7 @@ pump_upload(const struct pump_plan *plan)
 	struct upload_pump *u = calloc(1, sizeof(*u));
 
 	if (u != NULL)
-		u->held = malloc(HELD_MAX);
+		u->held = malloc(HELD_ROOM);
 	if (u == NULL || u->held == NULL ||
 	    (!plain && decoder_init(&u->decoder, &plan->coding) < 0)) {
 		if (u != NULL)
