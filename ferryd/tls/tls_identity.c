@@ -41,8 +41,9 @@ static const struct pair pairs[TLS_CERTIFICATES] = {
 int
 tls_library_init(void)
 {
+	/* At exit a thread may still be using it: nothing is taken down then. */
 	const uint64_t how = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
-			     OPENSSL_INIT_LOAD_CRYPTO_STRINGS;
+			     OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT;
 
 	return OPENSSL_init_ssl(how, NULL) == 1 ? 0 : -FERRY_ENOMEM;
 }

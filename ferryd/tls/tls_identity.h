@@ -25,8 +25,9 @@ struct tls_identity {
 	} certificate[TLS_CERTIFICATES];
 };
 
-/* To be called before the sandbox is up: OpenSSL reads no configuration file, neither now
- * nor later. 0 or -FERRY_ENOMEM. */
+/* To be called before the sandbox is up, and before anything else of OpenSSL: it reads no
+ * configuration file, neither now nor later, and exit() leaves it standing. 0 or
+ * -FERRY_ENOMEM. */
 int tls_library_init(void);
 
 /* host: its number, 0 for who asks for none; sessions of one host are not resumed at

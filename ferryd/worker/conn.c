@@ -52,9 +52,11 @@ struct conn {
 	int fd;
 	int error;        /* errno with which writing failed */
 	unsigned handles; /* that need the memory: libuv's, and a thread's */
-	enum conn_wire wire : 8;
-	unsigned armed : 8; /* UV_ events that libuv watches now */
-	unsigned want : 8;  /* enum conn_event that the owner asked for */
+	/* Bytes, no bit-fields: a thread that has the connection reads one while the loop
+	 * may write another. */
+	uint8_t wire;  /* enum conn_wire */
+	uint8_t armed; /* UV_ events that libuv watches now */
+	uint8_t want;  /* enum conn_event that the owner asked for */
 	bool watched;
 	bool ending;    /* conn_finish() has still to send TLS's end */
 	bool forgiving; /* the peer need not end TLS in order */
@@ -62,7 +64,8 @@ struct conn {
 	bool cut;       /* it has not, and ended all the same */
 	bool corked;
 	bool closed;
-	bool lent; /* a thread has fd */
+	bool lent;     /* a thread has fd and tls */
+	bool farewell; /* closed, and TLS is to be ended in order */
 };
 
 static void conn_ready(uv_poll_t *poll, int status, int events);
@@ -77,11 +80,16 @@ conn_has_unsent(const struct conn *c)
 
 /* What reading waits for on the socket, and writing: TLS may have to do the other first.
  */
+bool
+conn_read_waits_to_write(const struct conn *c)
+{
+	return c->tls != NULL && tls_read_waits_to_write(c->tls);
+}
+
 static unsigned
 event_to_read(const struct conn *c)
 {
-	return c->tls != NULL && tls_read_waits_to_write(c->tls) ? UV_WRITABLE
-								 : UV_READABLE;
+	return conn_read_waits_to_write(c) ? UV_WRITABLE : UV_READABLE;
 }
 
 static unsigned
@@ -148,7 +156,7 @@ conn_watch(struct conn *c)
 static void
 conn_rearm(struct conn *c)
 {
-	if (c->closed)
+	if (c->closed || c->lent)
 		return;
 	unsigned events = events_of(c);
 	if (c->wire == WIRE_SECURE && (c->want & CONN_READABLE) != 0 &&
@@ -203,6 +211,18 @@ conn_closed(uv_handle_t *handle)
 	conn_release(handle->data);
 }
 
+/* Closed, and no thread has it. */
+static void
+conn_let_go(struct conn *c)
+{
+	if (c->farewell && c->wire == WIRE_SECURE)
+		(void)tls_end(c->tls);
+	tls_free(c->tls);
+	c->tls = NULL;
+	c->wire = WIRE_CLEAR;
+	fd_closep(&c->fd);
+}
+
 static void
 on_nudge_closed(uv_handle_t *handle)
 {
@@ -223,19 +243,15 @@ conn_close(struct conn *c)
 		c->until.data = c;
 		uv_close((uv_handle_t *)&c->until, conn_closed);
 	}
-	tls_free(c->tls);
-	c->tls = NULL;
-	c->wire = WIRE_CLEAR;
 	if (!c->lent)
-		fd_closep(&c->fd);
+		conn_let_go(c);
 }
 
-int
+void
 conn_lend(struct conn *c)
 {
 	c->lent = true;
 	c->handles++;
-	return c->fd;
 }
 
 void
@@ -243,7 +259,9 @@ conn_take_back(struct conn *c)
 {
 	c->lent = false;
 	if (c->closed)
-		fd_closep(&c->fd);
+		conn_let_go(c);
+	else
+		conn_rearm(c);
 	conn_release(c);
 }
 
@@ -253,8 +271,7 @@ conn_free(struct conn *c)
 	if (c == NULL || c->closed)
 		return;
 	/* What is not sent can be half a reply: an end behind it would be a lie. */
-	if (c->wire == WIRE_SECURE && buf_len(&c->out) == 0)
-		(void)tls_end(c->tls);
+	c->farewell = buf_len(&c->out) == 0;
 	conn_close(c);
 }
 
@@ -627,6 +644,11 @@ what_is_ready(struct conn *c, unsigned events)
 static void
 conn_happened(struct conn *c, unsigned events)
 {
+	if (c->lent) {
+		if (c->armed != 0)
+			conn_disarm(c);
+		return;
+	}
 	unsigned told = what_is_ready(c, events);
 
 	if (told != 0)

@@ -47,9 +47,10 @@ void conn_reset(struct conn *c);
 int conn_take_fd(struct conn *c);
 /* Hands the connection to another owner. */
 void conn_set_owner(struct conn *c, conn_cb *cb, void *user);
-/* For a thread to read from, while nobody else does: it stays open, also when the
- * connection is freed meanwhile, until it is taken back. */
-int conn_lend(struct conn *c);
+/* For a thread, which may call conn_read(), conn_read_waits_to_write() and conn_fd(),
+ * while everyone else calls nothing but conn_want(), conn_free(), conn_reset() and
+ * conn_fd(). What these do is done when it is taken back: until then it stays open. */
+void conn_lend(struct conn *c);
 void conn_take_back(struct conn *c);
 /* Still the connection's: for accept4, addresses and options only. */
 int conn_fd(const struct conn *c);
@@ -76,6 +77,8 @@ bool conn_was_cut(const struct conn *c);
  * under TLS, it has ended, but perhaps somebody cut the connection; -FERRY_ESYS with
  * errno. */
 int conn_read(struct conn *c, void *p, size_t n, size_t *ret_n);
+/* Under TLS: what the last FERRY_AGAIN of it waits for is room to write, not bytes. */
+bool conn_read_waits_to_write(const struct conn *c);
 /* 0 and *ret_n > 0; FERRY_AGAIN; -FERRY_ESYS. */
 int conn_send(struct conn *c, const void *p, size_t n, size_t *ret_n);
 /* The same for the last bytes before conn_finish() or conn_free(): in clear they wait for

@@ -67,8 +67,6 @@ struct pump *pump_coded(const struct pump_plan *plan);
 /* For the kinds' constructors: p is zeroed memory with the kind's own part behind it. */
 struct pump *pump_start(struct pump *p, const struct pump_kind *kind,
     const struct pump_plan *plan, unsigned want);
-/* pump_upload() where they are, in clear, and not bounded. */
-struct pump *pump_splice(const struct pump_plan *plan);
 /* on_paused() is called in so many ms. */
 void pump_pause(struct pump *p, uint64_t ms);
 /* n bytes went over the data connection. */
@@ -78,6 +76,8 @@ void pump_finish(struct pump *p, enum pump_end end, int error);
 /* p->job is filled in: fn runs in a thread, then kind->on_worked(). */
 void pump_work(struct pump *p, void (*fn)(uv_work_t *work));
 struct pump_job *pump_job_of(uv_work_t *work);
+/* In a thread: writes all of it to a file, or returns false with errno. */
+bool pump_write_all(int fd, const uint8_t *p, size_t n);
 /* All is sent: sees it through to the peer, then ends. */
 void pump_drain(struct pump *p);
 

@@ -1,7 +1,8 @@
 /*
  * TLS over one socket, as its server: for conn.c, which hides it from everyone above.
  * Never blocks; where OpenSSL has to wait the result is FERRY_AGAIN and tls_waits_*()
- * tell for what.
+ * tell for what. tls_read() may be called from any thread, by one at a time and nobody
+ * else meanwhile (conn_lend()); everything else is the loop's.
  *
  * Whose data connection is it? A random number per control connection travels, encrypted,
  * in every session ticket that the connection hands out (and lies beside sessions that

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from harness import ftp
+from harness import certs, ftp
 from harness.probe import RIGHTS, pour, temporary_names
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
@@ -51,8 +51,12 @@ def upload(s, line, data):
     return s.reply()[0]
 
 
-def test_an_overwriting_upload_that_does_not_fit(disk):
-    with ftp.Session(disk.port) as s:
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_overwriting_upload_that_does_not_fit(ferryd, tmp_path, tls):
+    cert, key = certs.make(tmp_path, "disk")
+    options = {"ssl_enable": "YES", "allow_anon_ssl": "YES", "rsa_cert_file": cert, "rsa_private_key_file": key}
+    disk = SmallDisk(ferryd, tmp_path, options=options)
+    with ftp.Session(disk.port, tls=ftp.tls_context() if tls else None) as s:
         s.login()
         for _ in range(3):
             assert upload(s, "STOR old", os.urandom(2 << 20)) == FILLED

@@ -4,6 +4,7 @@ import os
 import pathlib
 import resource
 import socket
+import ssl
 import struct
 
 from . import ftp
@@ -118,7 +119,7 @@ def reset_session(session):
 
 def pour(session, data):
     """Sends on the data connection and hangs up; the server may hang up first."""
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
         session.write_data(data)
     session.close_data()
 

@@ -1,15 +1,18 @@
 """FTPS, RFC 4217: what is offered, what is refused, and that nothing is taken for more than it is."""
+import contextlib
 import hashlib
 import os
 import re
 import socket
 import ssl
 import subprocess
+import threading
 
 import pytest
 
 from harness import certs
 from harness.ftp import Session, tls_context
+from harness.server import wait_until
 
 USER, PASSWORD = "anna", "s3cret"
 VERSIONS = ["1.2", "1.3"]
@@ -462,6 +465,42 @@ def test_a_cut_upload_is_no_upload(served, version):
         assert (server.root / "f").read_bytes() == b"the old file"
         s.store("STOR f", b"all of it")
     assert (server.root / "f").read_bytes() == b"all of it"
+
+
+def pour_on(s, name):
+    """An upload that goes on until the server has enough, in a thread."""
+    s.passive()
+    s.command(f"STOR {name}", 150)
+    sock = s.secure_data()
+
+    def run():
+        with contextlib.suppress(OSError):
+            while True:
+                sock.sendall(b"\0" * 65536)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("how", ["ABOR", "clients die"])
+def test_uploads_that_are_broken_off_while_they_run(served, how):
+    """The threads that receive them keep what they work with until they have done."""
+    server = served(keep_partial="NO")
+    (server.root / "f0").write_bytes(b"the old file")
+    sessions = [login(server) for _ in range(6)]
+    threads = [pour_on(s, f"f{i}") for i, s in enumerate(sessions)]
+    wait_until(lambda: sum(p.stat().st_size for p in server.root.glob(".ferry-*")) > 10_000_000, "nothing arrives")
+    for s in sessions:
+        if how == "ABOR":
+            s.command("ABOR", 426)
+            assert s.reply()[0] == 226
+        else:
+            s.data.shutdown(socket.SHUT_RDWR)
+        s.close()
+    for thread in threads:
+        thread.join()
+    wait_until(lambda: [p.name for p in server.root.iterdir()] == ["f0"], "something stays")
+    assert (server.root / "f0").read_bytes() == b"the old file"
 
 
 def test_old_clients_may_end_without_close_notify(served):

@@ -901,8 +901,10 @@ test_blocks_that_fail(void **state)
 	world_ask(w, "STOR up", "125 ");
 	send_all(w, data, (const uint8_t *)"\0\0\x01" "a", 4);
 	WORLD_UNTIL(w, transfer_bytes(session_of(w)) == 4);
-	for (unsigned i = 0; i < 1000; i++)
-		send_all(w, data, (const uint8_t *)"\0\0\x05" "trash", 8);
+	uint8_t trash[32000]; /* more than is ever held without a thread */
+	for (size_t i = 0; i < sizeof(trash); i += 8)
+		memcpy(trash + i, "\0\0\x05" "trash", 8);
+	send_all(w, data, trash, sizeof(trash));
 	assert_int_equal(w->aborts, 0);
 	send_all(w, data, (const uint8_t *)"\x40\0\0", 3);
 	world_expect(w, "451 ");

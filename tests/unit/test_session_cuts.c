@@ -1,13 +1,17 @@
 /*
  * Sessions of the worker under TLS, cut at every byte of what the client sends: nothing
- * that was cut off is taken for whole, and where a segment ends changes nothing. For TLS
- * 1.3 and 1.2.
+ * that was cut off is taken for whole, and where a segment ends changes nothing. And what
+ * happens to an upload while a thread has its connection. For TLS 1.3 and 1.2.
  */
 #include "worker_tls.h"
 #include "worker_world.h"
 
 #include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/resource.h>
 
+#include "session.h"
+#include "transfer.h"
 #include "wire.h"
 
 struct cuts {
@@ -297,6 +301,257 @@ test_commands(void **state)
 	}
 }
 
+/* ---- while a thread has the connection ---- */
+
+/* More than a thread takes from the socket in one turn of its own. */
+#define LARGE (9 * 1000 * 1000)
+
+static uint8_t
+byte_at(size_t i)
+{
+	return (uint8_t)((i * 2654435761u) >> 13);
+}
+
+/* The bytes from..to of a file, as fast as they are taken; true: all were. */
+static bool
+send_part(struct cuts *c, size_t from, size_t to)
+{
+	uint8_t piece[60000];
+
+	while (from < to) {
+		size_t n = to - from < sizeof(piece) ? to - from : sizeof(piece);
+
+		for (size_t i = 0; i < n; i++)
+			piece[i] = byte_at(from + i);
+		wire_say(&c->data, piece, n);
+		from += n;
+		UNTIL(c,
+		    buf_len(&c->data.out) == 0 || c->data.over || buf_len(&c->heard) > 0);
+		if (buf_len(&c->data.out) > 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+stored_is(struct world *w, size_t n)
+{
+	_cleanup_free_ uint8_t *got = malloc(n + 1);
+
+	assert_int_equal(pread(w->stored, got, n + 1, 0), n);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(got[i], byte_at(i));
+}
+
+static struct session *
+session_of(struct cuts *c)
+{
+	return LIST_FIRST(&c->w->worker.all);
+}
+
+static void
+begin_store(struct cuts *c)
+{
+	login(c);
+	open_data(c);
+	ask(c, "STOR x\r\n", 150);
+}
+
+/* Small files go to the agent with the word that they are complete; of large ones every
+ * byte is written before. New keys in between change nothing, also those that the server
+ * has to answer. */
+static void
+test_whole(void **state)
+{
+	const bool old = SSL_CTX_get_max_proto_version(
+			     ((struct cuts *)*state)->kit.client) == TLS1_2_VERSION;
+	struct cuts *c = *state;
+	char line[256];
+
+	begin_store(c);
+	assert_true(send_part(c, 0, 5000));
+	wire_finish(&c->data);
+	assert_int_equal(hear(c, line), 226);
+	assert_int_equal(c->w->rest_n, 5000);
+	stored_is(c->w, 5000);
+	open_data(c);
+	ask(c, "STOR x\r\n", 150);
+	for (size_t n = 0; n < LARGE; n += LARGE / 3) {
+		assert_true(send_part(c, n, n + LARGE / 3));
+		if (!old)
+			wire_rekey(&c->data, n > 0);
+	}
+	wire_finish(&c->data);
+	assert_int_equal(hear(c, line), 226);
+	assert_int_equal(c->w->rest_n, 0);
+	stored_is(c->w, LARGE);
+	assert_int_equal(c->w->commits, 2);
+	assert_int_equal(session_of(c)->bytes_in, 5000 + LARGE);
+}
+
+/* The one thread of the pool waits for a byte in this pipe. */
+struct stop {
+	uv_work_t work;
+	int pipe[2];
+	bool over;
+};
+
+static void
+stop_works(uv_work_t *work)
+{
+	struct stop *stop = work->data;
+	uint8_t byte;
+
+	(void)!read(stop->pipe[0], &byte, 1);
+}
+
+static void
+stop_is_over(uv_work_t *work, int status)
+{
+	struct stop *stop = work->data;
+
+	stop->over = true;
+}
+
+/* An upload whose connection is lent, and nothing happens to it until let_go(); its end
+ * is heard in a later turn of the loop, whatever is done in this one. */
+static void
+lend(struct cuts *c, struct stop *stop)
+{
+	*stop = (struct stop){.work = {.data = stop}};
+	assert_int_equal(pipe2(stop->pipe, O_CLOEXEC), 0);
+	assert_int_equal(
+	    uv_queue_work(&c->w->loop, &stop->work, stop_works, stop_is_over), 0);
+	begin_store(c);
+	assert_true(send_part(c, 0, 60000));
+	/* What is held, and a byte. */
+	UNTIL(c, transfer_bytes(session_of(c)) == 16385);
+}
+
+static void
+let_go(struct stop *stop)
+{
+	assert_int_equal(write(stop->pipe[1], "", 1), 1);
+}
+
+static void
+finish(struct cuts *c, struct stop *stop)
+{
+	UNTIL(c, stop->over);
+	close(stop->pipe[0]);
+	close(stop->pipe[1]);
+}
+
+/* ABOR is answered when the thread has come back, and what it has written counts. */
+static void
+test_abort(void **state)
+{
+	struct cuts *c = *state;
+	struct stop stop;
+	char line[256];
+
+	lend(c, &stop);
+	let_go(&stop);
+	transfer_abort(session_of(c));
+	assert_int_equal(c->w->aborts, 0);
+	assert_int_equal(hear(c, line), 426);
+	finish(c, &stop);
+	assert_int_equal(c->w->aborts, 1);
+	stored_is(c->w, 60000);
+	assert_int_equal(session_of(c)->bytes_in, 60000);
+	UNTIL(c, c->data.over);
+	assert_true(c->data.notified && !c->data.broken);
+}
+
+/* The session ends: the next connection must not get the descriptor, nor anybody the TLS,
+ * before the thread has done with them. The client hears no end that could look like one
+ * in order. */
+static void
+test_session_ends(void **state)
+{
+	struct cuts *c = *state;
+	struct stop stop;
+
+	lend(c, &stop);
+	int fd = conn_fd(session_of(c)->data.conn);
+	let_go(&stop);
+	session_end(session_of(c), "test");
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	finish(c, &stop);
+	UNTIL(c, c->data.over);
+	assert_false(c->data.notified);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	stored_is(c->w, 60000);
+}
+
+/* No end of TLS: cut off, unless that is forgiven; but never within a record. */
+static void
+test_cut(void **state)
+{
+	struct cuts *c = *state;
+	char line[256];
+
+	begin_store(c);
+	assert_true(send_part(c, 0, 300000));
+	wire_cut(&c->data, 0);
+	assert_int_equal(hear(c, line), 426);
+	assert_non_null(strstr(line, "after 300000 bytes without TLS's end mark"));
+	stored_is(c->w, 300000);
+	c->w->conf.strict_ssl_read_eof = false;
+	open_data(c);
+	ask(c, "STOR x\r\n", 150);
+	assert_true(send_part(c, 0, 300000));
+	wire_cut(&c->data, 0);
+	assert_int_equal(hear(c, line), 226);
+	open_data(c);
+	ask(c, "STOR x\r\n", 150);
+	assert_true(send_part(c, 0, 300000));
+	wire_say(&c->data, "hello", 5);
+	wire_cut(&c->data, buf_len(&c->data.out) - 1);
+	assert_int_equal(hear(c, line), 426);
+	assert_int_equal(c->w->commits, 1);
+	assert_int_equal(c->w->aborts, 2);
+}
+
+/* Bytes that nobody signed, behind many that somebody did. */
+static void
+test_spoiled(void **state)
+{
+	struct cuts *c = *state;
+	char line[256];
+
+	begin_store(c);
+	assert_true(send_part(c, 0, 300000));
+	wire_say(&c->data, "hello", 5);
+	wire_flip(&c->data, buf_len(&c->data.out) - 1);
+	assert_int_equal(hear(c, line), 426);
+	stored_is(c->w, 300000);
+	assert_int_equal(c->w->commits, 0);
+	assert_int_equal(c->w->aborts, 1);
+}
+
+/* The disk takes a part of a piece, and no more. */
+static void
+test_disk_full(void **state)
+{
+	struct cuts *c = *state;
+	struct rlimit before, now;
+	char line[256];
+
+	begin_store(c);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	now = before;
+	now.rlim_cur = 200001;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
+	(void)send_part(c, 0, LARGE);
+	assert_int_equal(hear(c, line), 552);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_non_null(strstr(line, "File too large"));
+	stored_is(c->w, 200001);
+	assert_int_equal(c->w->aborts, 1);
+	assert_int_equal(c->w->commits, 0);
+}
+
 int
 main(void)
 {
@@ -307,7 +562,22 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_segments, setup_old, teardown),
 	    cmocka_unit_test_setup_teardown(test_commands, setup_new, teardown),
 	    cmocka_unit_test_setup_teardown(test_commands, setup_old, teardown),
+	    cmocka_unit_test_setup_teardown(test_whole, setup_new, teardown),
+	    cmocka_unit_test_setup_teardown(test_whole, setup_old, teardown),
+	    cmocka_unit_test_setup_teardown(test_abort, setup_new, teardown),
+	    cmocka_unit_test_setup_teardown(test_abort, setup_old, teardown),
+	    cmocka_unit_test_setup_teardown(test_session_ends, setup_new, teardown),
+	    cmocka_unit_test_setup_teardown(test_session_ends, setup_old, teardown),
+	    cmocka_unit_test_setup_teardown(test_cut, setup_new, teardown),
+	    cmocka_unit_test_setup_teardown(test_cut, setup_old, teardown),
+	    cmocka_unit_test_setup_teardown(test_spoiled, setup_new, teardown),
+	    cmocka_unit_test_setup_teardown(test_spoiled, setup_old, teardown),
+	    cmocka_unit_test_setup_teardown(test_disk_full, setup_new, teardown),
+	    cmocka_unit_test_setup_teardown(test_disk_full, setup_old, teardown),
 	};
 
+	/* A test can stop the whole pool. */
+	setenv("UV_THREADPOOL_SIZE", "1", 1);
+	signal(SIGXFSZ, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
