@@ -329,6 +329,12 @@ conn_send(struct conn *c, const void *p, size_t n, size_t *ret_n)
 	return result(send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT), ret_n);
 }
 
+bool
+conn_gathers(struct conn *c)
+{
+	return c->wire == WIRE_CLEAR || (c->wire == WIRE_SECURE && tls_gathers(c->tls));
+}
+
 int
 conn_sendfile(struct conn *c, int file, uint64_t *offset, size_t n, size_t *ret_n)
 {

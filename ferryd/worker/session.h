@@ -74,6 +74,7 @@ enum session_state {
 	SESSION_ENDED,
 };
 
+struct ahead;
 struct diagnosis;
 struct replylist;
 struct transfer;
@@ -185,6 +186,7 @@ struct session {
 	LIST_ENTRY(session) expecting; /* while data.call is not 0 */
 	bool no_port; /* has waited in vain: what was sent until then waits no more */
 	struct transfer *transfer;   /* NULL: none */
+	struct ahead *ahead;         /* files of the RETRs behind it; NULL: none */
 	struct list_plan list;       /* of the listing that was asked for last */
 	struct replylist *replylist; /* NULL: none */
 	unsigned aborts;     /* ABOR in the queue: transfers before them must end */
