@@ -247,11 +247,11 @@ test_large(void **state)
 static void
 narrow(struct world *w, int data)
 {
-	const int least = 1;
+	const int little = 8192;
 	int fd = conn_fd(session_of(w)->data.conn);
 
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
-	setsockopt(data, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &little, sizeof(little));
+	setsockopt(data, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
 }
 
 static void
