@@ -12,7 +12,7 @@
 #include "path.h"
 
 /* As the WORKER_ANSWER row of messages.def. */
-#define ANSWER_TEXT_MAX 16384
+#define ANSWER_TEXT_MAX 65000
 
 void
 answer_init(struct answer *a)

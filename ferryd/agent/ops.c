@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ascii.h"
@@ -16,6 +17,7 @@
 #include "jail.h"
 #include "lister.h"
 #include "path.h"
+#include "row.h"
 #include "upload.h"
 
 /* Largest file whose line ends are counted for SIZE in TYPE A: every byte of it must be
@@ -25,6 +27,8 @@
 #define READAHEAD_MIN (128 * 1024)
 /* The most that messages.def lets go along with an answer. */
 #define INLINED_MAX 16384
+/* After so many milliseconds a row of files is answered with those that are read. */
+#define ROW_MS 2
 /* Longest message file that is shown. */
 #define MESSAGE_MAX 4096
 
@@ -76,9 +80,15 @@ permitted(const struct request *q, uint32_t right, struct answer *a)
 /* May this grant see the file's content? Asked about what has been opened, not about a
  * name. */
 static bool
+may_read(const struct request *q, const struct stat *st)
+{
+	return grant_has(q->grant, RIGHT_PRIVATE) || (st->st_mode & S_IROTH) != 0;
+}
+
+static bool
 readable(const struct request *q, const struct stat *st, struct answer *a)
 {
-	if (grant_has(q->grant, RIGHT_PRIVATE) || (st->st_mode & S_IROTH))
+	if (may_read(q, st))
 		return true;
 	answer_fail(a, EACCES, "'%s' is not readable for everybody", path_base(q->path));
 	return false;
@@ -134,6 +144,73 @@ op_open(struct request *q, struct answer *a)
 	if (st.st_size > READAHEAD_MIN)
 		(void)posix_fadvise(a->fd, (off_t)offset, 0, POSIX_FADV_SEQUENTIAL);
 	return 0;
+}
+
+/* One file of a row: its bytes, into the answer. 1; 0: it has to be asked for alone;
+ * -FERRY_ETOOBIG: no room is left. */
+static int
+row_add(const struct request *q, const char *path, struct answer *a)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	uint8_t *p;
+
+	if (q->store->open(q->grant->root, path, &fd, &st) < 0 || !may_read(q, &st) ||
+	    st.st_size > ROW_FILE_MAX)
+		return 0;
+	size_t n = (size_t)st.st_size;
+	int r = row_reserve_file(&a->text, n, &p);
+	if (r < 0)
+		return r == -FERRY_ETOOBIG ? r : 0;
+	if (pread(fd, p, n, 0) != (ssize_t)n)
+		return 0;
+	row_commit_file(&a->text, n);
+	return 1;
+}
+
+/* A file that has taken its time must not keep those before it waiting: they go. */
+static bool
+row_is_late(const struct timespec *begun)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - begun->tv_sec) * 1000 +
+		   (now.tv_nsec - begun->tv_nsec) / 1000000 >=
+	       ROW_MS;
+}
+
+/* RETRs in a row. What is wrong with one of them is told when it is asked for alone, in
+ * its turn. */
+static int
+op_row(struct request *q, struct answer *a)
+{
+	struct bytes paths = q->msg->agent_row.paths;
+	bool may = grant_has(q->grant, RIGHT_READ);
+	struct timespec begun;
+	const char *path;
+	size_t last = 0;
+	int r;
+
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	while ((r = row_get_path(&paths, &path)) > 0) {
+		size_t before = buf_len(&a->text);
+
+		/* The next one is most likely as large as the one before. */
+		if (before > 0 && (buf_room(&a->text) < last || row_is_late(&begun)))
+			return 0;
+		r = may ? row_add(q, path, a) : 0;
+		if (r == -FERRY_ETOOBIG)
+			return 0;
+		a->body.size++;
+		if (r == 0)
+			return 0;
+		last = buf_len(&a->text) - before;
+	}
+	if (r == 0)
+		return 0;
+	q->why = "a path in a row is none";
+	return r;
 }
 
 /* The line ends in fd, or a negative errno. */
@@ -523,6 +600,7 @@ static const struct op {
     OP(ROOM, room, path),
     OP(LINK, link, path),
     [MSG_AGENT_COMMIT] = {op_commit, offsetof(struct msg, agent_commit.grant), 0},
+    [MSG_AGENT_ROW] = {op_row, offsetof(struct msg, agent_row.grant), 0},
 };
 
 static void

@@ -17,7 +17,7 @@
 
 #define WIRE_VERSION 1
 /* Largest encoded message; a SOCK_SEQPACKET datagram. */
-#define WIRE_MAX 20480
+#define WIRE_MAX 66560
 /* Most descriptors that any message carries. */
 #define WIRE_MAX_FDS 2
 /* Where a child finds its channel to the master. */

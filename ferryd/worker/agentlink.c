@@ -7,6 +7,7 @@
 #include <ferry/ferry.h>
 #include <stdlib.h>
 
+#include "ahead.h"
 #include "chan.h"
 #include "idtable.h"
 #include "log.h"
@@ -21,28 +22,55 @@ struct agent {
 	struct idtable questions; /* id -> the session that asked, as a number */
 };
 
+/* What s has waited for is here: fn, or later() where it has asked for a row of files. */
 static void
-agent_answered(struct agent *a, uint32_t session, const struct msg *m, int *fd)
+go_on(struct session *s, agent_answer_cb *fn, void (*later)(struct session *s),
+    const struct msg *m, int *fd)
 {
-	struct session *s = worker_session(a->worker, session);
-	agent_answer_cb *fn;
-
-	/* Gone, or told goodbye meanwhile: the master's revocation cleans up behind it.
-	 */
-	if (s == NULL || s->question != m->id || s->agent != a)
-		return;
-	fn = s->on_answer;
 	s->on_answer = NULL;
 	s->question = 0;
 	/* 150, and 226 behind a small file, leave in one segment. */
 	conn_cork(s->control);
-	fn(s, &m->worker_answer, fd);
+	if (fn != NULL)
+		fn(s, &m->worker_answer, fd);
+	else
+		later(s);
 	if (s->state != SESSION_ENDED && conn_uncork(s->control) < 0)
 		s->doomed = true;
 	if (s->state == SESSION_ASKING && s->question == 0)
 		session_done(s);
 	else
 		session_run(s);
+}
+
+static void
+row_answered(struct agent *a, struct session *s, const struct msg *m)
+{
+	void (*later)(struct session * s);
+
+	if (!ahead_answered(s, &m->worker_answer, &later)) {
+		agent_end(a, "its row of files is none");
+		return;
+	}
+	/* It has the next ones ready while these are sent. */
+	ahead_look(s);
+	if (later != NULL)
+		go_on(s, NULL, later, m, NULL);
+}
+
+static void
+agent_answered(struct agent *a, uint32_t session, const struct msg *m, int *fd)
+{
+	struct session *s = worker_session(a->worker, session);
+
+	/* Gone, or told goodbye meanwhile: the master's revocation cleans up behind it.
+	 */
+	if (s == NULL || s->agent != a)
+		return;
+	if (ahead_has_asked(s, m->id))
+		row_answered(a, s, m);
+	else if (s->question == m->id)
+		go_on(s, s->on_answer, NULL, m, fd);
 }
 
 static void
@@ -135,6 +163,9 @@ set_grant(struct msg *m, uint32_t grant)
 	case MSG_AGENT_OPEN:
 		m->agent_open.grant = grant;
 		break;
+	case MSG_AGENT_ROW:
+		m->agent_row.grant = grant;
+		break;
 	case MSG_AGENT_STAT:
 		m->agent_stat.grant = grant;
 		break;
@@ -187,4 +218,11 @@ agent_ask(struct session *s, struct msg *m, agent_answer_cb *fn)
 	s->question = m->id;
 	s->on_answer = fn;
 	session_enter(s, SESSION_ASKING);
+}
+
+int
+agent_ask_ahead(struct session *s, struct msg *m)
+{
+	set_grant(m, s->grant);
+	return s->agent != NULL ? ask(s->agent, s->id, m) : -FERRY_EOF;
 }

@@ -32,4 +32,8 @@ void agent_end(struct agent *a, const char *why);
  * before it answers. */
 void agent_ask(struct session *s, struct msg *m, agent_answer_cb *fn);
 
+/* Asks the agent of s about files that are wanted later, whatever else the session waits
+ * for: m->id is then the question's, whose answer is ahead.c's. 0 or negative. */
+int agent_ask_ahead(struct session *s, struct msg *m);
+
 #endif

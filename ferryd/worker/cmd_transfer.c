@@ -14,14 +14,16 @@
 #include <ferry/ferry.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "answer.h"
 #include "commands.h"
 #include "grant.h"
 #include "path.h"
+#include "row.h"
 #include "transfer.h"
 
 /* A file of no more bytes comes with the agent's answer. */
-#define INLINED_MAX (16 * 1024)
+#define INLINED_MAX ROW_FILE_MAX
 
 /* Takes REST for this command: it does not reach a later one (RFC 3659 5.3). */
 static uint64_t
@@ -70,11 +72,12 @@ may_begin_at(struct session *s, uint64_t offset, bool ranged)
 
 /* "ddd BEFORE name AFTER". */
 static void
-answer_opening(struct session *s, const char *before, const char *path, const char *after)
+answer_opening(
+    struct session *s, int code, const char *before, const char *path, const char *after)
 {
 	struct answer a;
 
-	answer_begin(&a, s, transfer_opening(s));
+	answer_begin(&a, s, code);
 	answer_line(&a, ANSWER_LAST);
 	answer_text(&a, "%s", before);
 	answer_safe(&a, bytes_of(path));
@@ -84,8 +87,8 @@ answer_opening(struct session *s, const char *before, const char *path, const ch
 
 /* ---- RETR ---- */
 
-static void
-answer_sending(struct session *s, uint64_t size)
+void
+retr_answer_sending(struct session *s, int code, uint64_t size)
 {
 	char after[64] = ".";
 
@@ -94,7 +97,7 @@ answer_sending(struct session *s, uint64_t size)
 	if (!s->transfer->ascii)
 		snprintf(
 		    after, sizeof(after), " (%llu bytes).", (unsigned long long)size);
-	answer_opening(s,
+	answer_opening(s, code,
 	    s->transfer->ascii ? "Opening ASCII mode data connection for "
 			       : "Opening BINARY mode data connection for ",
 	    path_base(s->transfer->path), after);
@@ -138,7 +141,7 @@ on_opened(struct session *s, const struct msg_worker_answer *a, int *fd)
 		answer_failure(s, a, past_end ? 554 : 550);
 	} else if (t->ranged) {
 		fit_range(t, a->size);
-		answer_sending(s, t->length);
+		retr_answer_sending(s, transfer_opening(s), t->length);
 		transfer_begin(s);
 		return;
 	} else if (t->offset > a->size) {
@@ -146,11 +149,51 @@ on_opened(struct session *s, const struct msg_worker_answer *a, int *fd)
 		    s, 554, "The file has %llu bytes only.", (unsigned long long)a->size);
 	} else {
 		t->length = a->size - t->offset;
-		answer_sending(s, a->size);
+		if (ahead_send(s, a->size))
+			return;
+		retr_answer_sending(s, transfer_opening(s), a->size);
 		transfer_begin(s);
 		return;
 	}
 	transfer_drop(s);
+}
+
+static void
+ask_alone(struct session *s)
+{
+	struct transfer *t = s->transfer;
+	struct msg m = {.type = MSG_AGENT_OPEN};
+
+	m.agent_open.path = bytes_of(t->path);
+	m.agent_open.offset = t->ranged ? 0 : t->offset;
+	m.agent_open.inlined = t->ranged ? 0 : INLINED_MAX;
+	agent_ask(s, &m, on_opened);
+}
+
+/* In MODE B it may have been asked for already. */
+static void
+ask_for_file(struct session *s)
+{
+	struct transfer *t = s->transfer;
+	struct msg_worker_answer a = {.type = TYPE_FILE};
+	int none = -1;
+
+	if (t->mode != CODING_BLOCK || t->offset > 0) {
+		ask_alone(s);
+		return;
+	}
+	switch (ahead_find(s, t->path, &a.text)) {
+	case AHEAD_NONE:
+		ask_alone(s);
+		break;
+	case AHEAD_HERE:
+		a.size = a.text.n;
+		on_opened(s, &a, &none);
+		break;
+	case AHEAD_COMING:
+		ahead_await(s, ask_for_file);
+		break;
+	}
 }
 
 void
@@ -160,7 +203,6 @@ cmd_retr(struct session *s, struct bytes arg)
 	uint64_t offset = take_rest(s);
 	bool ranged = take_ranged(s);
 	struct buf path;
-	struct msg m = {.type = MSG_AGENT_OPEN};
 
 	if (!conf->download_enable) {
 		answer(s, 550, "Downloads are switched off on this server.");
@@ -169,15 +211,12 @@ cmd_retr(struct session *s, struct bytes arg)
 	if (!may_begin_at(s, offset, ranged) || !transfer_is_possible(s) ||
 	    !command_file(s, arg, 550, &path))
 		return;
-	m.agent_open.path = bytes_of_buf(&path);
-	m.agent_open.offset = offset;
-	m.agent_open.inlined = ranged ? 0 : INLINED_MAX;
 	if (transfer_prepare(s, TRANSFER_FILE, &path)) {
 		s->transfer->offset = offset;
 		if (ranged)
 			set_range(s);
 		s->transfer->ascii = s->ascii && conf->ascii_download_enable;
-		agent_ask(s, &m, on_opened);
+		ask_for_file(s);
 	}
 	buf_free(&path);
 }
@@ -215,7 +254,8 @@ on_stored(struct session *s, const struct msg_worker_answer *a, int *fd)
 	if (a->text.n > 0)
 		answer_unique(s, a->text);
 	else
-		answer_opening(s, "Ready to receive ", path_base(t->path), ".");
+		answer_opening(
+		    s, transfer_opening(s), "Ready to receive ", path_base(t->path), ".");
 	transfer_begin(s);
 }
 

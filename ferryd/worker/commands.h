@@ -43,6 +43,10 @@ bool command_is_file(int fd);
 void file_set_time(
     struct session *s, struct bytes arg, int64_t when, agent_answer_cb *fn);
 
+/* The 1xx reply to RETR with this code (transfer_opening()), for the transfer of s, whose
+ * file has that size. In cmd_transfer.c. */
+void retr_answer_sending(struct session *s, int code, uint64_t size);
+
 /* Does arg equal word, in any case of letters? */
 bool command_is(struct bytes arg, const char *word);
 /* Cuts the first word (up to a blank) off arg; what follows the blank stays in it. */

@@ -389,6 +389,12 @@ conn_send_last(struct conn *c, const void *p, size_t n, size_t *ret_n)
 	return send_with(c, p, n, MSG_MORE, ret_n);
 }
 
+bool
+conn_gathers(struct conn *c)
+{
+	return c->wire == WIRE_CLEAR || (c->wire == WIRE_SECURE && tls_gathers(c->tls));
+}
+
 int
 conn_sendfile(struct conn *c, int file, uint64_t *offset, size_t n, size_t *ret_n)
 {

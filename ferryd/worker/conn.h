@@ -84,6 +84,10 @@ int conn_send(struct conn *c, const void *p, size_t n, size_t *ret_n);
 /* The same for the last bytes before conn_finish() or conn_free(): in clear they wait for
  * it, and leave in one packet with the end. */
 int conn_send_last(struct conn *c, const void *p, size_t n, size_t *ret_n);
+/* From here on what conn_send() does not take of 64 KiB need not be given again as it
+ * was: under TLS it takes all or nothing. False: it cannot be so. Not while conn_send()
+ * has said FERRY_AGAIN. */
+bool conn_gathers(struct conn *c);
 /* Under TLS: some of what conn_send() or conn_sendfile() has taken is not with the system
  * yet. It will be, and then CONN_WRITABLE is told to who wants it. */
 bool conn_has_unsent(const struct conn *c);

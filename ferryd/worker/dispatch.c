@@ -227,8 +227,8 @@ dispatch_check(const struct session *s, struct bytes line, struct command *ret,
 
 /* ---- the act ---- */
 
-static void
-log_command(const struct session *s, struct bytes line)
+void
+dispatch_log(const struct session *s, struct bytes line)
 {
 	char peer[ENDPOINT_TEXT_MAX], shown[1024], text[1280];
 
@@ -314,7 +314,7 @@ dispatch_line(struct session *s, struct bytes line)
 	struct command cmd;
 	const char *text;
 
-	log_command(s, line);
+	dispatch_log(s, line);
 	int code = dispatch_check(s, line, &cmd, &text);
 	if (cmd.verb == NULL)
 		note_proxy(s, line);
@@ -361,7 +361,7 @@ dispatch_urgent(struct session *s, struct bytes line)
 		return false;
 	if (cmd.verb->run != cmd_noop && (cmd.verb->run != cmd_stat || cmd.arg.n > 0))
 		return false;
-	log_command(s, line);
+	dispatch_log(s, line);
 	run(s, &cmd);
 	return true;
 }

@@ -44,6 +44,8 @@ void dispatch_line(struct session *s, struct bytes line);
 /* A line that has just come, before it is queued. True if it has been answered already
  * (NOOP and STAT while a transfer runs and nothing waits before them); notes an ABOR. */
 bool dispatch_urgent(struct session *s, struct bytes line);
+/* The protocol log hears of it (dispatch_line() does so itself). */
+void dispatch_log(const struct session *s, struct bytes line);
 /* Does the line hold a password? */
 bool dispatch_is_secret(struct bytes line);
 

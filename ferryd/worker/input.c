@@ -48,21 +48,33 @@ input_push_too_long(struct input *in)
 }
 
 bool
-input_next(struct input *in, struct bytes *ret_line)
+input_peek(const struct input *in, size_t *offset, struct bytes *ret_line)
 {
 	uint16_t length;
 
-	if (in->count == 0)
+	if (*offset >= buf_len(&in->lines))
 		return false;
-	const uint8_t *p = buf_data(&in->lines);
+	const uint8_t *p = buf_data(&in->lines) + *offset;
 	memcpy(&length, p, sizeof(length));
 	p += sizeof(length);
 	if (length == INPUT_TOO_LONG)
 		*ret_line = (struct bytes){.p = NULL, .n = 0};
 	else
 		*ret_line = (struct bytes){.p = p, .n = length};
-	buf_consume(&in->lines, sizeof(length) + ret_line->n);
+	*offset += sizeof(length) + ret_line->n;
+	return true;
+}
+
+bool
+input_next(struct input *in, struct bytes *ret_line)
+{
+	size_t used = 0;
+
+	if (!input_peek(in, &used, ret_line))
+		return false;
+	buf_consume(&in->lines, used);
 	in->count--;
+	in->taken++;
 	return true;
 }
 

@@ -24,6 +24,8 @@ struct input {
 	struct buf lines; /* length (2 bytes), then the line; INPUT_TOO_LONG for one that
 			     was thrown away */
 	unsigned count;
+	unsigned
+	    taken; /* lines that input_next() has given: the number of the next one */
 };
 
 #define INPUT_INIT ((struct input){.lines = BUF_INIT(INPUT_MAX)})
@@ -38,6 +40,10 @@ int input_push_too_long(struct input *in);
 /* Takes the next line; p is NULL for one that was too long. Valid until the next push.
  * False when there is none. */
 bool input_next(struct input *in, struct bytes *ret_line);
+
+/* Looks at the line at *offset (0: the next one) without taking it, and moves *offset
+ * behind it. Valid as with input_next(). False when there is none. */
+bool input_peek(const struct input *in, size_t *offset, struct bytes *ret_line);
 
 bool input_is_full(const struct input *in);
 static inline bool

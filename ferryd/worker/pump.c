@@ -135,7 +135,7 @@ on_conn(struct conn *c, unsigned events, void *user)
 		conn_want(c, 0);
 	else if (p->draining)
 		drain_on(p);
-	else if ((events & CONN_BROKEN) != 0)
+	else if ((events & CONN_BROKEN) != 0) /* TLS had taken all: no send would tell */
 		pump_finish(p, PUMP_BROKEN, conn_error(c));
 	else
 		p->kind->on_ready(p);

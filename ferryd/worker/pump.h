@@ -54,6 +54,9 @@ struct pump_plan {
 
 /* File to data connection. NULL: out of memory (fd is closed). */
 struct pump *pump_file(const struct pump_plan *plan);
+/* MODE B: what is left of a file of which the connection has taken so much already:
+ * plan.length bytes, as they go over the wire, at plan.bytes; plan.offset have gone. */
+struct pump *pump_rest(const struct pump_plan *plan);
 /* Listing pipe to data connection. */
 struct pump *pump_listing(const struct pump_plan *plan);
 /* plan.length bytes of a pattern to the data connection; no fd. */

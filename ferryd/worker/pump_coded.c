@@ -198,3 +198,21 @@ pump_coded(const struct pump_plan *plan)
 	c->flow.last = c->left == 0;
 	return pump_start(&c->p, &coded_kind, plan, 0);
 }
+
+struct pump *
+pump_rest(const struct pump_plan *plan)
+{
+	struct coded_pump *c = calloc(1, sizeof(*c));
+
+	if (c == NULL || plan->length > OUTFLOW_OUT ||
+	    outflow_init(&c->flow, &plan->coding) < 0) {
+		free(c);
+		pump_plan_close(plan);
+		return NULL;
+	}
+	memcpy(c->flow.out, plan->bytes, plan->length);
+	c->flow.out_len = plan->length;
+	c->flow.last = c->flow.ended = true;
+	c->p.bytes = plan->offset;
+	return pump_start(&c->p, &coded_kind, plan, 0);
+}

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "ahead.h"
 #include "answer.h"
 #include "cmd_copy.h"
 #include "deflate.h"
@@ -319,6 +320,7 @@ settle(struct session *s)
 	}
 	if (s->state == SESSION_READY && input_is_empty(&s->input)) {
 		input_rest(&s->input);
+		ahead_free(s);
 		s->no_port = false;
 		if (s->input_ended)
 			session_enter(s, SESSION_CLOSING);
@@ -360,6 +362,7 @@ session_run(struct session *s)
 	if (s->state == SESSION_ENDED)
 		return;
 	session_watch(s); /* a command may have changed the limit */
+	ahead_look(s);
 	settle(s);
 }
 
@@ -590,6 +593,7 @@ session_close(struct session *s, int code, const char *fmt, ...)
 	vsnprintf(words, sizeof(words), fmt, ap);
 	va_end(ap);
 	transfer_drop(s);
+	ahead_free(s);
 	replylist_break(s);
 	session_work_end(s);
 	copy_forget(s);
@@ -609,6 +613,7 @@ session_logout(struct session *s)
 	if (session_logged_in(s))
 		worker_logout(s->worker, s);
 	diagnosis_free(s);
+	ahead_free(s);
 	s->agent = NULL;
 	s->grant = 0;
 	free(s->user);
@@ -671,6 +676,7 @@ session_end(struct session *s, const char *why)
 	if (s->state == SESSION_ENDED)
 		return;
 	transfer_drop(s);
+	ahead_free(s);
 	replylist_drop(s);
 	session_work_end(s);
 	copy_forget(s);

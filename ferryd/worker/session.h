@@ -74,6 +74,7 @@ enum session_state {
 	SESSION_ENDED,
 };
 
+struct ahead;
 /* The last few directories that were entered, as hashes. */
 struct entered {
 	uint32_t hash[16];
@@ -192,6 +193,7 @@ struct session {
 	bool after_transfer; /* the last command was one: an ABOR is about that */
 	unsigned aborts;     /* ABOR in the queue: transfers before them must end */
 	struct transfer *transfer;   /* NULL: none */
+	struct ahead *ahead;         /* files of the RETRs behind it; NULL: none */
 	struct list_plan list;       /* of the listing that was asked for last */
 	struct replylist *replylist; /* NULL: none */
 	unsigned failures_told; /* data connections that failed, to the master */

@@ -543,24 +543,29 @@ write_records(struct tls *t, const uint8_t *p, size_t n, size_t *ret_n)
 	return r;
 }
 
-/* Large pieces are gathered from the first one on, unless the kernel encrypts. Without
- * memory it goes on record by record. */
-static void
-may_gather(struct tls *t, size_t n)
+bool
+tls_gathers(struct tls *t)
 {
-	if (t->gather == NULL && t->use != TLS_CONTROL && !t->kernel &&
-	    n > SSL3_RT_MAX_PLAIN_LENGTH) {
+	if (t->gather == NULL && t->use != TLS_CONTROL && !t->kernel) {
 		struct gather *g = gather_new(SSL_get_wfd(t->ssl), GATHERED);
 		BIO *bio = g != NULL ? gather_bio(g) : NULL;
 
 		if (bio == NULL) {
 			gather_free(g);
-			return;
+			return false;
 		}
 		SSL_set0_wbio(t->ssl, bio);
 		t->gather = g;
 	}
-	if (t->gather != NULL)
+	return t->gather != NULL;
+}
+
+/* Large pieces are gathered from the first one on, unless the kernel encrypts. Without
+ * memory it goes on record by record. */
+static void
+may_gather(struct tls *t, size_t n)
+{
+	if (t->gather != NULL || (n > SSL3_RT_MAX_PLAIN_LENGTH && tls_gathers(t)))
 		gather_begin(t->gather);
 }
 

@@ -57,6 +57,9 @@ bool tls_has_more(const struct tls *t);
 /* 0 and *ret_n > 0; FERRY_AGAIN: the same bytes have to be given again; negative as
  * above. */
 int tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n);
+/* From here on tls_write() takes 64 KiB whole or not at all. False: it cannot be so. Not
+ * while it has said FERRY_AGAIN. */
+bool tls_gathers(struct tls *t);
 /* Is there something of it that the socket has not taken? It has to be flushed when there
  * is room: 0: all has left; FERRY_AGAIN; -FERRY_ESYS. */
 bool tls_has_unsent(const struct tls *t);

@@ -378,8 +378,8 @@ transfer_opened(struct session *s)
 	    .fd = fd_take(&t->fd),
 	    .bytes = t->content,
 	    .pipes = &s->worker->pipes,
-	    .offset = t->offset,
-	    .length = t->length,
+	    .offset = t->begun_before ? t->bytes : t->offset,
+	    .length = t->begun_before ? t->content_n : t->length,
 	    .bounded = t->ranged,
 	    .coding = {.mode = t->mode, .ascii = t->ascii, .level = s->level},
 	    .stall = (unsigned)s->conf->data_connection_timeout,
@@ -388,7 +388,9 @@ transfer_opened(struct session *s)
 	    .user = s,
 	};
 
-	if (t->kind == TRANSFER_FILE)
+	if (t->begun_before)
+		t->pump = pump_rest(&plan);
+	else if (t->kind == TRANSFER_FILE)
 		t->pump = pump_file(&plan);
 	else if (t->kind == TRANSFER_LISTING)
 		t->pump = pump_listing(&plan);
@@ -420,4 +422,18 @@ transfer_begin(struct session *s)
 		transfer_abort(s);
 	else
 		data_begin(s);
+}
+
+void
+transfer_sent(struct session *s, uint64_t bytes)
+{
+	struct transfer *t = s->transfer;
+
+	t->begun = uv_now(s->worker->loop);
+	t->bytes = bytes;
+	s->after_transfer = true;
+	note_done(s, t);
+	answer(s, t->code, "%s", t->text);
+	t->over = true;
+	transfer_drop(s);
 }

@@ -31,6 +31,8 @@ struct transfer {
 	 * the agent has still to write. NULL: none */
 	uint8_t *content;
 	size_t content_n;
+	bool begun_before; /* content_n bytes as they go over the wire are left, behind
+			      `bytes` that have gone already */
 	bool ascii;
 	enum coding_mode mode;
 	uint64_t offset;   /* REST, RANG */
@@ -60,6 +62,8 @@ void transfer_drop(struct session *s);
 int transfer_opening(struct session *s);
 /* Everything is set and the 1xx reply is written: the bytes may go. */
 void transfer_begin(struct session *s);
+/* ... and have gone, so many of them, over the kept connection: this is its end. */
+void transfer_sent(struct session *s, uint64_t bytes);
 /* ABOR. Harmless when no transfer runs. */
 void transfer_abort(struct session *s);
 /* Bytes moved so far by the running transfer. */

@@ -39,6 +39,7 @@
 /* The files of the agent. */
 #define TEXT_BYTES 17
 #define BIG_BYTES 300000
+#define MIDDLE_BYTES 5000
 #define TEXT_MAX FAR_TEXT_MAX
 /* Replies that the client's side of the wire holds back for later. */
 #define UNSENT_MAX 16384
@@ -114,7 +115,7 @@ struct fuzz {
 
 /* Made once: the loop, what the agent's files hold, keys. */
 static struct fuzz *fuzz;
-static int file_fds[3];
+static int file_fds[4];
 static struct tls_kit kit;
 static struct tls_identity *identity;
 
@@ -873,7 +874,7 @@ set_addresses(struct fuzz *f)
 static void
 add_files(struct fuzz *f)
 {
-	static const char *const paths[] = {"/home/f", "/home/big", "/"};
+	static const char *const paths[] = {"/home/f", "/home/big", "/", "/home/k"};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
 		struct world_file *file = &f->w.files[i];
@@ -968,7 +969,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static const char text[TEXT_BYTES] = "one\r\ntwo\n\r\n\xff"
 					     "end\r";
-	static const size_t sizes[] = {TEXT_BYTES, BIG_BYTES, 0};
+	static const size_t sizes[] = {TEXT_BYTES, BIG_BYTES, 0, MIDDLE_BYTES};
 
 	setenv("CMOCKA_TEST_ABORT", "1", 1);
 	signal(SIGPIPE, SIG_IGN); /* as every process of ferryd does */

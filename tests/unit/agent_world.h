@@ -43,7 +43,7 @@ static struct world {
 	uint32_t id, grant;
 	struct wire_box box; /* the last answer */
 	struct msg_worker_answer answer;
-	char text[16385];
+	char text[WIRE_MAX];
 } world;
 
 /* Root sees no permissions: be somebody else. */

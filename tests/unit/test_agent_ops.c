@@ -5,6 +5,7 @@
 #include "agent_world.h"
 
 #include "facts.h"
+#include "row.h"
 
 /* Grants of worker 1, made in setup: all rights; none; anonymous reader. */
 #define ALL 1
@@ -129,6 +130,95 @@ test_open_inlined(void **state)
 			assert_string_equal(world.text, table[i].text);
 		assert_int_equal(world.box.nfds, table[i].text == NULL);
 	}
+}
+
+/* Asks for as many of the paths as one answer has: "one\ntwo\n|inner|" into world.text, a
+ * "!" for the one that goes alone. How many are done with. */
+static size_t
+ask_row(uint32_t grant, const char *const *paths, size_t n)
+{
+	_cleanup_(buf_free)
+	struct buf row = BUF_INIT(ROW_PATHS_MAX);
+	_cleanup_(buf_free)
+	struct buf told = BUF_INIT(sizeof(world.text) - 1);
+	struct bytes text, file;
+	size_t files = 0;
+
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(row_put_path(&row, bytes_of(paths[i])), 0);
+	assert_int_equal(ASK(ROW, row, .grant = grant,
+			     .paths = {.p = buf_data(&row), .n = buf_len(&row)}),
+	    0);
+	assert_int_equal(world.box.nfds, 0);
+	text = world.box.msg.worker_answer.text;
+	for (; row_get_file(&text, &file) == 1; files++) {
+		assert_int_equal(buf_append(&told, file.p, file.n), 0);
+		assert_int_equal(buf_append_byte(&told, '|'), 0);
+	}
+	assert_int_equal(text.n, 0);
+	assert_in_range(world.answer.size, 1, n);
+	assert_in_range(world.answer.size - files, 0, 1);
+	if (world.answer.size > files)
+		assert_int_equal(buf_append_byte(&told, '!'), 0);
+	snprintf(world.text, sizeof(world.text), "%s", buf_cstr(&told));
+	return world.answer.size;
+}
+
+/* A row may be cut when the disk takes its time; what follows then comes with the next.
+ */
+static void
+expect_row(uint32_t grant, const char *const *paths, size_t n, const char *expected)
+{
+	_cleanup_(buf_free)
+	struct buf all = BUF_INIT(256);
+
+	for (size_t done = 0; done < n;) {
+		done += ask_row(grant, paths + done, n - done);
+		assert_int_equal(buf_append_str(&all, world.text), 0);
+	}
+	assert_string_equal(buf_cstr(&all), expected);
+}
+
+static void
+test_row(void **state)
+{
+	static const char *const paths[] = {"/file", "/d/inner", "/nothing", "/empty",
+	    "/d", "/private", "/unreadable", "/fifo", "/link", "/out/file", "/large",
+	    "/file"};
+	const size_t n = ARRAY_LEN(paths);
+	_cleanup_close_ int fd = openat(world.root, "large", O_RDWR | O_CREAT, 0644);
+
+	assert_int_equal(ftruncate(fd, ROW_FILE_MAX + 1), 0);
+	expect_row(
+	    ALL, paths, n, "one\ntwo\n|inner|!|!secret|!!one\ntwo\n|!!one\ntwo\n|");
+	expect_row(ANON, paths, n, "one\ntwo\n|inner|!|!!!!one\ntwo\n|!!one\ntwo\n|");
+	expect_row(NONE, paths, n, "!!!!!!!!!!!!");
+	assert_int_equal(unlinkat(world.root, "large", 0), 0);
+}
+
+/* The largest of them fill an answer: the row ends before one that has no room, also
+ * where the one before it was small. */
+static void
+test_row_without_room(void **state)
+{
+	static const char *const paths[] = {"/full/less", "/full/less", "/full/less",
+	    "/file", "/full/most", "/full/most", "/full/most", "/full/most"};
+	char text[ROW_FILE_MAX + 1] = "";
+	size_t done = 0;
+
+	memset(text, 'k', ROW_FILE_MAX);
+	put("full/most", text, 0644);
+	text[16200] = '\0';
+	put("full/less", text, 0644);
+	while (done < ARRAY_LEN(paths)) {
+		size_t n = ask_row(ALL, paths + done, ARRAY_LEN(paths) - done);
+
+		assert_in_range(n, 1, 4);
+		assert_null(strchr(world.text, '!'));
+		done += n;
+	}
+	assert_int_equal(unlinkat(world.root, "full/most", 0), 0);
+	assert_int_equal(unlinkat(world.root, "full/less", 0), 0);
 }
 
 static void
@@ -584,6 +674,10 @@ test_hostile_workers(void **state)
 		    .from = bytes_of("/a"),
 		    .to = bytes_of("a")}},
 	    {.type = MSG_AGENT_COMMIT, .agent_commit = {.grant = 0, .upload = 12345}},
+	    {.type = MSG_AGENT_ROW,
+		.agent_row = {.grant = 0, .paths = {(const uint8_t *)"/file\0x", 8}}},
+	    {.type = MSG_AGENT_ROW,
+		.agent_row = {.grant = 0, .paths = {(const uint8_t *)"/file", 5}}},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
@@ -628,6 +722,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_open),
 	    cmocka_unit_test(test_open_inlined),
+	    cmocka_unit_test(test_row),
+	    cmocka_unit_test(test_row_without_room),
 	    cmocka_unit_test(test_stat),
 	    cmocka_unit_test(test_stat_large),
 	    cmocka_unit_test(test_chdir),

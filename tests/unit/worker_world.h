@@ -29,6 +29,7 @@
 #include "endpoint.h"
 #include "fdpass.h"
 #include "grant.h"
+#include "row.h"
 #include "worker.h"
 
 #define WORLD_PATIENCE_MS 30000
@@ -66,6 +67,8 @@ struct world {
 	bool gives_devices;    /* OPEN and STORE give no file, but /dev/zero */
 	bool inlines;          /* small files come with the answer */
 	uint8_t inlined[16384];
+	uint8_t row[16384];    /* the answer to AGENT_ROW: small files, if inlines */
+	unsigned opens, rows;  /* so often was asked for a file, for a row of them */
 	uint64_t lie;          /* for a test's own on_answer */
 	size_t rest_n;         /* bytes that came with COMMIT */
 	int store_flags;       /* of the descriptor that STORE gives */
@@ -309,6 +312,43 @@ world_answer_file(struct world *w, const char *path, bool open, uint64_t offset,
 		    w->gives_devices ? world_device() : fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
 }
 
+/* One file of a row; false: it goes alone. */
+static inline bool
+world_row_file(struct world *w, const char *path, size_t *at)
+{
+	const struct world_file *f = world_file(w, path);
+	off_t size = f != NULL ? lseek(f->fd, 0, SEEK_END) : 0;
+	uint32_t n = (uint32_t)size;
+
+	if (f == NULL || !w->inlines || size > (off_t)(sizeof(w->row) - *at - ROW_HEADER))
+		return false;
+	memcpy(w->row + *at, &n, ROW_HEADER);
+	assert_int_equal(pread(f->fd, w->row + *at + ROW_HEADER, n, 0), n);
+	*at += ROW_HEADER + n;
+	return true;
+}
+
+static inline void
+world_answer_row(struct world *w, struct bytes paths, struct msg *back)
+{
+	bool more = true;
+	const char *path;
+	size_t at = 0;
+	int r;
+
+	w->rows++;
+	while (more && (r = row_get_path(&paths, &path)) > 0) {
+		more = world_row_file(w, path, &at);
+		back->worker_answer.size++;
+		if (more)
+			snprintf(w->asked_path, sizeof(w->asked_path), "%s", path);
+	}
+	assert_true(r >= 0);
+	w->asked_offset = 0;
+	back->worker_answer.type = at > 0 ? TYPE_FILE : TYPE_OTHER;
+	back->worker_answer.text = (struct bytes){.p = w->row, .n = at};
+}
+
 static inline int
 world_list(struct world *w)
 {
@@ -346,7 +386,11 @@ world_on_agent(struct chan *c, const struct msg *m, int *fds, size_t nfds, void 
 	if (w->agent_mute)
 		return;
 	switch (m->type) {
+	case MSG_AGENT_ROW:
+		world_answer_row(w, m->agent_row.paths, &back);
+		break;
 	case MSG_AGENT_OPEN:
+		w->opens++;
 		world_keep(w->asked_path, sizeof(w->asked_path), m->agent_open.path);
 		w->asked_offset = m->agent_open.offset;
 		world_answer_file(w, w->asked_path, true, m->agent_open.offset,
