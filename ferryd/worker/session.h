@@ -74,13 +74,13 @@ enum session_state {
 	SESSION_ENDED,
 };
 
-struct ahead;
 /* The last few directories that were entered, as hashes. */
 struct entered {
 	uint32_t hash[16];
 	unsigned next;
 };
 
+struct ahead;
 struct diagnosis;
 struct replylist;
 struct transfer;
