@@ -572,23 +572,40 @@ run(struct ferry *h, const char *const *paths, size_t n)
 	return op_run(h);
 }
 
+/* One of the two operations, without its files yet. */
+static int
+prepare(struct ferry *h, const struct op_type *type, const char *verb, void *user)
+{
+	int r = op_prepare(h, type, NULL, NULL);
+
+	if (r < 0)
+		return r;
+	transfer_prepare(h, verb, h->binary ? 'I' : 'A');
+	h->many = (struct many){.user = user};
+	return 0;
+}
+
+/* The caller may have been built with an older or a newer struct. */
+static void
+take_known(void *ours, size_t size, const void *theirs, size_t known)
+{
+	memcpy(ours, theirs, known < size ? known : size);
+}
+
 int
 ferry_get_many(struct ferry *h, const char *const *paths, size_t n,
     const struct ferry_many *many, void *user)
 {
-	size_t known = many->struct_size;
 	struct many *m = &h->many;
-	int r = op_prepare(h, &op_get_many, NULL, NULL);
+	int r = prepare(h, &op_get_many, "RETR", user);
 
 	if (r < 0)
 		return r;
-	transfer_prepare(h, "RETR", h->binary ? 'I' : 'A');
-	h->xfer.check_size = h->binary;
-	h->xfer.write = write_file;
-	*m = (struct many){.user = user};
-	memcpy(&m->to, many, known < sizeof(m->to) ? known : sizeof(m->to));
+	take_known(&m->to, sizeof(m->to), many, many->struct_size);
 	m->times = m->to.times && ferry_has_feature(h, "MDTM");
 	m->ahead_wanted = m->to.ahead;
+	h->xfer.check_size = h->binary;
+	h->xfer.write = write_file;
 	return run(h, paths, n);
 }
 
@@ -596,17 +613,14 @@ int
 ferry_put_many(struct ferry *h, const char *const *paths, size_t n,
     const struct ferry_put_many *many, void *user)
 {
-	size_t known = many->struct_size;
 	struct many *m = &h->many;
-	int r = op_prepare(h, &op_put_many, NULL, NULL);
+	int r = prepare(h, &op_put_many, "STOR", user);
 
 	if (r < 0)
 		return r;
-	transfer_prepare(h, "STOR", h->binary ? 'I' : 'A');
+	take_known(&m->from, sizeof(m->from), many, many->struct_size);
+	m->ahead_wanted = m->from.ahead;
 	h->xfer.upload = true;
 	h->xfer.read = read_file;
-	*m = (struct many){.user = user};
-	memcpy(&m->from, many, known < sizeof(m->from) ? known : sizeof(m->from));
-	m->ahead_wanted = m->from.ahead;
 	return run(h, paths, n);
 }
