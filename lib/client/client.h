@@ -40,6 +40,7 @@
 #define KNOWN_CONNECT_MS 8000  /* the same for a way that is known to work from here */
 #define CALM_MS 35000       /* to be in step again after ABOR: servers dial for 30 s */
 #define CALM_GRACE_MS 2000  /* for each reply to ABOR, before NOOP is sent as a mark */
+#define CALM_SWIFT_MS 100   /* the same of a server that answers whatever comes at once */
 #define QUIT_MS 5000        /* for a word of goodbye */
 #define ABORT_REPLY_MS 5000 /* for the reply under way when ferry_abort() comes */
 #define WAY_REPLY_MS 20000  /* to EPSV in automatic mode: a router may swallow it */
@@ -205,6 +206,7 @@ struct transfer {
 	bool calm_noop;      /* NOOP sent as a mark in the stream of replies */
 	bool calm_settled; /* whatever came belongs to ABOR or NOOP: silence now means in
 			      step */
+	unsigned calm_grace; /* milliseconds */
 	int calm_result;   /* then this is the result; its sentence is set */
 	msec calm_end;
 };
@@ -576,6 +578,9 @@ void pump_touch(struct ferry *h);
 /* Stops the running transfer; when the session is in step again, result is returned, or
  * the ladder goes on (next_rung). The sentence of result is already set. */
 int abort_begin(struct ferry *h, int result, bool next_rung);
+/* The same where the server has answered a later command before the transfer's end: it
+ * keeps nothing waiting, so what it has not said soon it will not say. */
+int abort_swiftly(struct ferry *h, int result);
 int abort_reply(struct ferry *h);
 int abort_work(struct ferry *h);
 int transfer_abort(struct ferry *h);
