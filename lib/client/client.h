@@ -231,15 +231,17 @@ struct many_file {
 	bool opened;         /* upload: the caller has it open */
 };
 
-#define AHEAD_MAX 3 /* SIZE, MDTM, EPSV */
+#define AHEAD_MAX 4 /* TYPE, SIZE, MDTM, EPSV */
 
 struct many {
 	struct ferry_many to;       /* downloads */
 	struct ferry_put_many from; /* uploads */
 	void *user;
 	bool ahead_wanted; /* the caller's */
-	struct many_file *file;
+	struct many_file *file; /* from those under way on */
 	size_t count;
+	size_t taken; /* from the caller */
+	bool several; /* there are more than one, or may be */
 	size_t head;   /* the file that the next reply and the next byte belong to */
 	size_t sent;   /* one past the last one whose commands are sent */
 	bool times;    /* MDTM is asked where the time is not known */
@@ -601,6 +603,8 @@ bool many_is_sure(const struct ferry *h);
 bool many_may_hurry(const struct ferry *h);
 /* A reply that cannot be the running transfer's. */
 bool many_is_stray(struct ferry *h, int code);
+/* TYPE was refused: the sentence, and an end to going ahead. */
+int many_fail_type(struct ferry *h);
 
 /* session.c */
 extern const struct op_type op_connect;

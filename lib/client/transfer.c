@@ -108,7 +108,7 @@ type_reply(struct ferry *h)
 	if (code >= 200 && code < 300)
 		h->type = h->xfer.type == 'I' ? 'I' : 'A';
 	else if (h->xfer.type != TYPE_LISTING)
-		return fail_reply(h);
+		return many_fail_type(h);
 	return after_type(h);
 }
 
