@@ -108,6 +108,7 @@ struct data {
 	int listener; /* active mode, or -1 */
 	bool open;    /* fd is connected */
 	uint16_t last_port; /* that was dialled before this one, or 0 */
+	bool secret;  /* the control connection was encrypted when this one was made */
 	struct tls *tls; /* made by data_secure(), or NULL */
 	struct endpoint local, remote;
 	msec began;    /* this attempt */
