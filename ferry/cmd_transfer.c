@@ -6,7 +6,7 @@
 #include "own.h"
 #include "safe.h"
 #include "shell.h"
-#include "transfer.h"
+#include "transfer_many.h"
 
 #include <glob.h>
 #include <sys/stat.h>
@@ -190,44 +190,159 @@ goes_on(struct shell *sh, const char *command, int rc)
 	return reader_ask(question, &answer) == 0 && *answer == 'y';
 }
 
-/* Files of mget over one data connection. */
-struct mget {
+/* Names of mget or mput, and the settings under which they travel. */
+struct several {
 	struct shell *sh;
-	const struct download *all;
+	bool up;
+	char *const *name;
+	size_t n;
 	int failed;
 };
 
-static void
-mget_done(size_t i, int result, void *user)
+static struct download
+download_of(const struct several *m, size_t i)
 {
-	struct mget *m = user;
-	const struct download *d = &m->all[i];
+	return (struct download){.remote = m->name[i],
+	    .local = local_last_component(m->name[i]),
+	    .who = LOCAL_FOREIGN,
+	    .keep_time = m->sh->preserve};
+}
 
-	tell_names(m->sh, d->local, d->remote);
+static struct upload
+upload_of(const struct several *m, size_t i)
+{
+	return (struct upload){.local = m->name[i],
+	    .remote = local_last_component(m->name[i]),
+	    .who = LOCAL_LITERAL,
+	    .how = m->sh->sunique ? FERRY_PUT_UNIQUE : FERRY_PUT_STORE};
+}
+
+static int
+one_alone(struct several *m, size_t i)
+{
+	const struct download d = download_of(m, i);
+	const struct upload u = upload_of(m, i);
+
+	return m->up ? upload(m->sh, &u) : download(m->sh, &d);
+}
+
+/* Those that go as one operation: none of them is asked about, and the server shall not
+ * choose names. A FIFO is opened when it has its turn and not before. */
+static size_t
+count_together(const struct several *m)
+{
+	struct stat st;
+	size_t n = 0;
+
+	if (!transfer_can_many(&m->sh->s) || (m->up && m->sh->sunique))
+		return 0;
+	while (n < m->n &&
+	       (!m->up || (stat(m->name[n], &st) == 0 && S_ISREG(st.st_mode))))
+		n++;
+	return n;
+}
+
+static void
+turn_begins(size_t i, void *user)
+{
+	const struct several *m = user;
+
+	if (m->up)
+		tell_names(m->sh, upload_of(m, i).local, upload_of(m, i).remote);
+	else
+		tell_names(m->sh, download_of(m, i).local, download_of(m, i).remote);
+}
+
+static void
+turn_ends(size_t i, int result, void *user)
+{
+	struct several *m = user;
+
 	if (result == 0)
-		tell_bytes(m->sh, "received");
+		tell_bytes(m->sh, m->up ? "sent" : "received");
 	else
 		m->failed = shell_result(m->sh, result);
 }
 
 static int
-mget_many(struct shell *sh, char *const *names, size_t n)
+run_together(struct several *m, size_t n, size_t *ret_tried)
 {
-	struct download *all = calloc(n, sizeof *all);
-	struct mget m = {.sh = sh, .all = all};
-	int rc;
+	static const struct transfer_told told = {turn_begins, turn_ends};
+	struct session *s = &m->sh->s;
+	_cleanup_free_ struct download *down = calloc(n, sizeof *down);
+	_cleanup_free_ struct upload *up = calloc(n, sizeof *up);
 
-	if (all == NULL)
+	if (down == NULL || up == NULL)
 		return -FERRY_ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		all[i] = (struct download){.remote = names[i],
-		    .local = local_last_component(names[i]),
-		    .who = LOCAL_FOREIGN,
-		    .keep_time = sh->preserve};
-	rc = transfer_download_many(&sh->s, all, n, mget_done, &m);
-	free(all);
-	shell_apply(sh);
-	return rc < 0 ? shell_result(sh, rc) : m.failed;
+	for (size_t i = 0; i < n; i++) {
+		down[i] = download_of(m, i);
+		up[i] = upload_of(m, i);
+	}
+	return m->up ? transfer_upload_many(s, up, n, &told, m, ret_tried)
+		     : transfer_download_many(s, down, n, &told, m, ret_tried);
+}
+
+/* Several that need no question. *ret_tried: how many are done with, at least one. */
+static int
+several_together(struct several *m, size_t n, size_t *ret_tried)
+{
+	size_t tried = 0;
+	int rc = run_together(m, n, &tried);
+
+	if (m->up)
+		shell_forget_names(m->sh);
+	else
+		shell_apply(m->sh);
+	if (rc < 0)
+		m->failed = shell_result(m->sh, rc);
+	*ret_tried = tried + (rc < 0 || tried == 0);
+	return rc;
+}
+
+/* 1: it was moved, or rc says why not; 0: the answer was no. */
+static int
+one_asked(struct several *m, bool *all, int *ret_rc)
+{
+	int answer = shell_confirm(m->sh, m->up ? "mput" : "mget", *m->name, all);
+
+	*ret_rc = 0;
+	if (answer <= 0)
+		return answer;
+	*ret_rc = one_alone(m, 0);
+	if (*ret_rc < 0)
+		m->failed = *ret_rc;
+	return 1;
+}
+
+static int
+several(struct shell *sh, const char *command, bool up, const struct candidates *names,
+    int failed)
+{
+	struct several m = {.sh = sh, .up = up, .failed = failed};
+	bool all = false;
+
+	for (size_t i = 0, tried = 1; i < names->n; i += tried) {
+		bool asks = sh->ask && sh->interactive && !all;
+		size_t together;
+		int rc;
+
+		m.name = names->word + i;
+		m.n = names->n - i;
+		tried = 1;
+		together = asks ? 0 : count_together(&m);
+		if (together > 1) {
+			rc = several_together(&m, together, &tried);
+		} else {
+			int answer = one_asked(&m, &all, &rc);
+			if (answer < 0)
+				return answer;
+			if (answer == 0)
+				continue;
+		}
+		if ((rc < 0 || together > 1) && !goes_on(sh, command, rc))
+			break;
+	}
+	return m.failed;
 }
 
 int
@@ -235,34 +350,12 @@ cmd_mget(struct shell *sh, int n, char **word)
 {
 	_cleanup_(candidates_clear)
 	struct candidates names = {.n = 0};
-	bool all = false;
-	int rc = 0, failed = 0;
+	int rc, failed = 0;
 
 	for (int i = 1; i < n; i++)
 		if ((rc = shell_expand(sh, word[i], true, &names)) < 0)
 			failed = rc;
-	for (size_t i = 0; i < names.n; i++) {
-		bool asks = sh->ask && sh->interactive && !all;
-
-		if (!asks && names.n - i > 1 && transfer_can_many(&sh->s)) {
-			rc = mget_many(sh, names.word + i, names.n - i);
-			return rc < 0 ? rc : failed;
-		}
-		rc = shell_confirm(sh, "mget", names.word[i], &all);
-		if (rc < 0)
-			return rc;
-		if (rc == 0)
-			continue;
-		rc = download(sh, &(struct download){.remote = names.word[i],
-				      .local = local_last_component(names.word[i]),
-				      .who = LOCAL_FOREIGN,
-				      .keep_time = sh->preserve});
-		if (rc < 0)
-			failed = rc;
-		if (rc < 0 && !goes_on(sh, word[0], rc))
-			break;
-	}
-	return failed;
+	return several(sh, word[0], false, &names, failed);
 }
 
 /* The local files of one word; directories are left out. */
@@ -290,27 +383,10 @@ cmd_mput(struct shell *sh, int n, char **word)
 {
 	_cleanup_(candidates_clear)
 	struct candidates names = {.n = 0};
-	bool all = false;
-	int rc = 0, failed = 0;
+	int rc, failed = 0;
 
 	for (int i = 1; i < n; i++)
 		if ((rc = expand_local(sh, word[i], &names)) < 0)
 			failed = rc;
-	for (size_t i = 0; i < names.n; i++) {
-		rc = shell_confirm(sh, "mput", names.word[i], &all);
-		if (rc < 0)
-			return rc;
-		if (rc == 0)
-			continue;
-		rc = upload(
-		    sh, &(struct upload){.local = names.word[i],
-			    .remote = local_last_component(names.word[i]),
-			    .who = LOCAL_LITERAL,
-			    .how = sh->sunique ? FERRY_PUT_UNIQUE : FERRY_PUT_STORE});
-		if (rc < 0)
-			failed = rc;
-		if (rc < 0 && !goes_on(sh, word[0], rc))
-			break;
-	}
-	return failed;
+	return several(sh, word[0], true, &names, failed);
 }

@@ -55,17 +55,14 @@ doctor_tell(const struct doctor *d, const char *format, ...)
 {
 	_cleanup_free_ char *text = NULL, *safe = NULL;
 	va_list ap;
-	int n;
 
 	if (d->given->quiet)
 		return;
 	va_start(ap, format);
-	n = vasprintf(&text, format, ap);
+	text = text_of(format, ap);
 	va_end(ap);
-	if (n < 0) {
-		text = NULL;
+	if (text == NULL)
 		return;
-	}
 	safe = safe_string(text);
 	fprintf(stderr, "  %s\n", safe == NULL ? "" : safe);
 }

@@ -226,12 +226,10 @@ draw_step(struct draw *d, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	int n = vasprintf(&text, format, ap);
+	text = text_of(format, ap);
 	va_end(ap);
-	if (n < 0) {
-		text = NULL;
+	if (text == NULL)
 		return;
-	}
 	if (d->story != NULL)
 		story_row(d->story, STORY_STEP, d->time, text);
 	else
@@ -245,12 +243,10 @@ draw_sentence(struct draw *d, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	int n = vasprintf(&text, format, ap);
+	text = text_of(format, ap);
 	va_end(ap);
-	if (n < 0) {
-		text = NULL;
+	if (text == NULL)
 		return;
-	}
 	if (d->story != NULL) {
 		story_note(d->story, d->time, NULL, text);
 		return;
@@ -276,12 +272,10 @@ draw_paragraph(
 	size_t blanks;
 
 	va_start(ap, format);
-	int n = vasprintf(&text, format, ap);
+	text = text_of(format, ap);
 	va_end(ap);
-	if (n < 0) {
-		text = NULL;
+	if (text == NULL)
 		return;
-	}
 	if (d->story != NULL) {
 		story_row(d->story, kind_of_paragraph(colour), d->time, text);
 		return;

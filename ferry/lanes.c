@@ -8,19 +8,21 @@
 #include "own.h"
 
 /* Sessions that nobody asked for by number: at first, and at most. A server that is far
- * away does little for each. */
+ * away does little for each. vsftpd lets one address have 50. */
 #define NEAR_FIRST 4
 #define NEAR_MAX 8
 #define FAR_FIRST 16
-#define FAR_MAX 32
+#define FAR_MAX 48
 #define FAR_MICROSECONDS 5000
+#define ERRANDS_OF_ONE 3 /* a session that has fewer costs more than it brings */
+#define CALLS_MAX 16 /* that wait for a greeting (or 421), unless more were asked for */
 #define LOOK_SECONDS 0.15
 #define LOOK_LONGEST 2.0
-#define LOOK_DEEDS 2   /* of each session, or what one sees is chance */
-#define GROWTH 1.12    /* so much faster, or it was no use */
+#define LOOK_DEEDS 2    /* of each session, or what one sees is chance */
+#define GROWTH 1.12     /* so much faster, or it was no use */
 #define GROWTH_MANY 1.3 /* the same for more than NEAR_MAX */
-#define MISSES_MAX 2   /* looks that saw no growth */
-#define RETRY_LOOKS 10 /* more of them, until one more is tried again */
+#define MISSES_MAX 2    /* looks that saw no growth */
+#define RETRY_LOOKS 10  /* more of them, until one more is tried again */
 #define REOPEN_MAX 10
 #define STRIKES_MAX 3
 #define FDS_OF_ONE 4
@@ -47,6 +49,7 @@ lane_ready(struct lane *l)
 	l->in = true;
 	if (l->s.coding == FERRY_CODING_AUTO && ferry_has_feature(l->s.h, "MODE B"))
 		ferry_set_coding(l->s.h, FERRY_CODING_BLOCK);
+	l->pipelines = ferry_get_coding(l->s.h) == FERRY_CODING_BLOCK;
 }
 
 static int
@@ -151,6 +154,12 @@ settle(struct lanes *ls)
 	ls->settled = true;
 }
 
+bool
+lanes_goes_on(const struct lanes *ls)
+{
+	return ls->result == 0 && !ls->stopping && ls->busy <= ls->goal;
+}
+
 void
 lanes_fail(struct lanes *ls, const struct lane *l, int rc)
 {
@@ -187,8 +196,10 @@ static void lane_result(struct lanes *ls, struct lane *l, int rc);
 static void
 lane_begin(struct lanes *ls, struct lane *l)
 {
-	int rc = ls->work->begin(l, ls->user);
+	int rc;
 
+	ferry_copy_way(l->s.h, ls->lane[0].s.h);
+	rc = ls->work->begin(l, ls->user);
 	if (rc == LANE_NOTHING)
 		return;
 	l->state = LANE_BUSY;
@@ -263,14 +274,14 @@ raised(const struct lanes *ls)
 	return n < most_allowed(ls) ? n : most_allowed(ls);
 }
 
-static bool
-any_is_new(const struct lanes *ls)
+static unsigned
+count_state(const struct lanes *ls, enum lane_state state)
 {
+	unsigned n = 0;
+
 	for (unsigned i = 0; i < SESSIONS_MAX; i++)
-		if (ls->lane[i].state == LANE_CONNECTING ||
-		    ls->lane[i].state == LANE_LOGIN)
-			return true;
-	return false;
+		n += ls->lane[i].state == state;
+	return n;
 }
 
 /* Was it worth it? Then more; else, when that was no accident, back to what was as fast,
@@ -308,7 +319,7 @@ look(struct lanes *ls)
 {
 	double t = monotonic();
 	uint64_t score = ls->work->score(ls->user);
-	bool is_new = any_is_new(ls);
+	bool is_new = count_state(ls, LANE_CONNECTING) + count_state(ls, LANE_LOGIN) > 0;
 
 	if (ls->settled ||
 	    (!is_new && !has_seen_enough(ls, t - ls->looked, score - ls->scored)))
@@ -320,12 +331,40 @@ look(struct lanes *ls)
 	ls->scored = score;
 }
 
+/* Far away it is known before what one more will bring, if there is something to do. */
+static void
+spread(struct lanes *ls)
+{
+	size_t wanted;
+
+	if (ls->settled || !ls->is_far)
+		return;
+	wanted = ls->work->errands(ls->user) / ERRANDS_OF_ONE;
+	if (wanted > most_allowed(ls))
+		wanted = most_allowed(ls);
+	if (wanted > ls->goal)
+		ls->goal = ls->before = (unsigned)wanted;
+}
+
 /* Near by a few files are done before the second session is there. */
 static bool
 waits_for_first(struct lanes *ls)
 {
 	return !ls->settled && !ls->is_far && count_open(ls) > 0 &&
 	       ls->work->score(ls->user) == 0;
+}
+
+/* Far away those that are opened anyhow log in while the first listing is read. */
+static bool
+wants_one_more(struct lanes *ls)
+{
+	bool is_beginning = ls->is_far && ls->work->score(ls->user) == 0;
+
+	if (ls->result < 0 || count_open(ls) >= ls->goal)
+		return false;
+	if (ls->opt->sessions == 0 && count_state(ls, LANE_CONNECTING) >= CALLS_MAX)
+		return false;
+	return is_beginning || ls->work->has_more(ls->user);
 }
 
 static void
@@ -335,8 +374,7 @@ open_more(struct lanes *ls)
 		return;
 	for (unsigned i = 0; i < ls->goal; i++) {
 		struct lane *l = &ls->lane[i];
-		if (ls->result < 0 || l->state != LANE_CLOSED ||
-		    count_open(ls) >= ls->goal || !ls->work->has_more(ls->user))
+		if (l->state != LANE_CLOSED || !wants_one_more(ls))
 			continue;
 		int rc = lane_connect(ls, l);
 		if (rc < 0)
@@ -361,10 +399,8 @@ drop_unfinished(struct lanes *ls)
 static void
 give_work(struct lanes *ls)
 {
-	unsigned busy = 0;
+	unsigned busy = count_state(ls, LANE_BUSY);
 
-	for (unsigned i = 0; i < SESSIONS_MAX; i++)
-		busy += ls->lane[i].state == LANE_BUSY;
 	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
 		struct lane *l = &ls->lane[i];
 		while (ls->result == 0 && l->state == LANE_IDLE && busy < ls->goal) {
@@ -374,6 +410,7 @@ give_work(struct lanes *ls)
 			busy += l->state == LANE_BUSY;
 		}
 	}
+	ls->busy = busy;
 	if (busy > ls->most)
 		ls->most = busy;
 	if (busy == 0 && !ls->work->has_more(ls->user))
@@ -389,27 +426,66 @@ is_working(const struct lane *l)
 	       l->state == LANE_BUSY;
 }
 
+/* What all of them wait for, lane after lane. */
+struct vigil {
+	struct pollfd fds[SESSIONS_MAX * FDS_OF_ONE];
+	nfds_t n, of[SESSIONS_MAX];
+	int timeout[SESSIONS_MAX], soonest;
+	bool any;
+};
+
+static void
+gather(struct lanes *ls, struct vigil *v)
+{
+	v->n = 0;
+	v->soonest = -1;
+	v->any = false;
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		int *one = &v->timeout[i];
+
+		v->of[i] = 0;
+		*one = -1;
+		if (!is_working(&ls->lane[i]))
+			continue;
+		v->any = true;
+		v->of[i] = ferry_poll(ls->lane[i].s.h, v->fds + v->n, FDS_OF_ONE, one);
+		v->n += v->of[i];
+		if (*one >= 0 && (v->soonest < 0 || *one < v->soonest))
+			v->soonest = *one;
+	}
+}
+
+/* For whom did something come, or run out? With many sessions most of them wait. */
+static void
+mark_due(struct lanes *ls, const struct vigil *v, bool all, double waited_ms)
+{
+	const struct pollfd *p = v->fds;
+
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		struct lane *l = &ls->lane[i];
+
+		l->due = all || (v->timeout[i] >= 0 && v->timeout[i] <= waited_ms + 1);
+		for (nfds_t k = 0; k < v->of[i]; k++, p++)
+			l->due = l->due || p->revents != 0;
+	}
+}
+
 /* Waits until something can go on. false: nothing runs. */
 static bool
 wait_all(struct lanes *ls)
 {
-	struct pollfd fds[SESSIONS_MAX * FDS_OF_ONE];
-	int timeout = -1;
-	nfds_t n = 0;
-	bool any = false;
+	struct vigil v;
+	double began = monotonic();
+	int r;
 
-	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
-		int one = -1;
-		if (!is_working(&ls->lane[i]))
-			continue;
-		any = true;
-		n += ferry_poll(ls->lane[i].s.h, fds + n, FDS_OF_ONE, &one);
-		if (one >= 0 && (timeout < 0 || one < timeout))
-			timeout = one;
-	}
-	if (any && interrupt_poll(fds, n, timeout) < 0 && interrupt_seen())
+	gather(ls, &v);
+	if (!v.any)
+		return false;
+	r = interrupt_poll(v.fds, v.n, v.soonest);
+	if (r < 0 && interrupt_seen())
 		stop(ls);
-	return any;
+	mark_due(ls, &v, r < 0, 1000 * (monotonic() - began));
+	return true;
 }
 
 static void
@@ -417,7 +493,7 @@ step_all(struct lanes *ls)
 {
 	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
 		struct lane *l = &ls->lane[i];
-		if (!is_working(l))
+		if (!is_working(l) || !l->due)
 			continue;
 		int rc = ferry_step(l->s.h);
 		if (rc != FERRY_AGAIN)
@@ -433,6 +509,7 @@ lanes_run(struct lanes *ls, const struct lanes_work *work, void *user)
 	do {
 		if (!ls->stopping) {
 			look(ls);
+			spread(ls);
 			give_work(ls);
 			open_more(ls);
 		}

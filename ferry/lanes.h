@@ -5,8 +5,10 @@
  * key.
  *
  * How many: as many as were asked for, or more as long as that makes it faster, up to
- * eight, or 32 where the server is far away. A server that refuses one more, or sends one
- * away (421), has as many as it wants.
+ * eight. Where the server is far away, up to 48: as many as there are small things to do,
+ * or more as long as that makes it faster; but a few at a time, so that a server that
+ * refuses one more, or sends one away (421), and so has as many as it wants, is not asked
+ * by many others.
  */
 #ifndef FERRY_LANES_H
 #define FERRY_LANES_H
@@ -30,6 +32,8 @@ struct lane {
 	bool made;       /* s is there */
 	bool in;         /* this connection has logged in */
 	bool useful;     /* and done something since */
+	bool due;        /* there is something for its next step */
+	bool pipelines;  /* MODE B: any number of files are under way in it */
 	unsigned number; /* from 0 */
 };
 
@@ -40,6 +44,8 @@ struct lanes_work {
 	void (*end)(struct lane *l, int result, void *user);
 	/* Is there work for one more? */
 	bool (*has_more)(void *user);
+	/* How many things wait that take a few round trips each, and little else? */
+	size_t (*errands)(void *user);
 	/* How much is done: files and bytes in one number, for comparing. */
 	uint64_t (*score)(void *user);
 	/* After everything that happened; may be NULL. */
@@ -54,6 +60,7 @@ struct lanes {
 	struct login login;
 	struct lane lane[SESSIONS_MAX];
 	unsigned goal;        /* so many are to be open */
+	unsigned busy;        /* so many work */
 	unsigned most;        /* so many worked at the same time */
 	bool is_far;          /* the server */
 	bool settled;         /* the goal is not raised any more */
@@ -80,6 +87,8 @@ int lanes_run(struct lanes *ls, const struct lanes_work *work, void *user);
  * session's trace is saved: 0, or what that said.
  */
 int lanes_close(struct lanes *ls);
+/* May an operation take more than it was begun with, or are there too many? */
+bool lanes_goes_on(const struct lanes *ls);
 /* Nothing new is begun after this. The sentence is that of this session. */
 void lanes_fail(struct lanes *ls, const struct lane *l, int rc);
 

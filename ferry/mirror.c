@@ -13,8 +13,12 @@
 
 #include <fcntl.h>
 
-#define FAILURES_MAX 1000 /* that are named */
-#define BATCH_MIN 4       /* less is not worth a beginning */
+#define FAILURES_MAX 1000    /* that are named */
+#define BATCH_MIN 4          /* less is not worth a beginning */
+#define STREAM_BATCH 2       /* one under way, and one whose EPSV is */
+#define SMALL_BYTES 131072   /* of a file on an average */
+#define SAMPLE 64            /* that are looked at for it */
+#define FILES_OF_DIRECTORY 8 /* that are expected in one that was not looked into yet */
 
 /* ---------------------------------------------------------------- here and there */
 
@@ -71,13 +75,23 @@ mirror_remote(const struct mirror *m, const char *path)
 }
 
 size_t
-mirror_batch_size(const struct mirror *m)
+mirror_batch_size(const struct mirror *m, const struct lane *l)
 {
 	size_t share = m->plan.files.count / (2 * (size_t)m->lanes->goal);
+
+	if (!l->pipelines)
+		return STREAM_BATCH;
 
 	return share < BATCH_MIN          ? BATCH_MIN
 	       : share > MIRROR_BATCH_MAX ? MIRROR_BATCH_MAX
 					  : share;
+}
+
+bool
+mirror_goes_on(const struct mirror *m)
+{
+	return lanes_goes_on(m->lanes) && (m->plan.directories.count == 0 ||
+					      m->plan.files.count >= MIRROR_FILES_AHEAD);
 }
 
 /* ---------------------------------------------------------------- failures */
@@ -186,6 +200,28 @@ has_more(void *user)
 	return m->plan.directories.count > 0 || m->plan.files.count > 0;
 }
 
+/* The first ones stand for all: files of which a round trip is the smaller part are no
+ * errands. */
+static bool
+files_are_small(const struct plan_queue *q)
+{
+	int64_t bytes = 0;
+	size_t n = q->count < SAMPLE ? q->count : SAMPLE;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += q->at[q->head + i].size;
+	return bytes <= (int64_t)n * SMALL_BYTES;
+}
+
+static size_t
+errands(void *user)
+{
+	const struct mirror *m = user;
+	size_t n = m->plan.directories.count * FILES_OF_DIRECTORY;
+
+	return files_are_small(&m->plan.files) ? n + m->plan.files.count : n;
+}
+
 static uint64_t
 score(void *user)
 {
@@ -226,6 +262,7 @@ run(struct mirror *m, const struct mirror_way *way)
 	    .begin = way->begin,
 	    .end = way->end,
 	    .has_more = has_more,
+	    .errands = errands,
 	    .score = score,
 	    .tick = tick,
 	};

@@ -16,10 +16,13 @@ enum exitcode mirror_put(const struct options *opt, int n, char **args);
 
 /* ---- for mirror_get.c and mirror_put.c ---- */
 
-#define MIRROR_TRIES 2       /* of one file */
-#define MIRROR_BATCH_MAX 256 /* files that one session is given at once */
-#define MIRROR_BATCH_BYTES 8388608 /* so that it does not keep what the others could do  \
-				    */
+#define MIRROR_TRIES 2          /* of one file */
+#define MIRROR_BATCH_MAX 256    /* files that one session has at once */
+#define MIRROR_FILES_AHEAD 2000 /* that wait, before the next directory is looked into   \
+				 */
+#define MIRROR_BATCH_BYTES                                                               \
+	8388608 /* so that it does not keep what the others could do                     \
+		 */
 
 /* One that failed: told at the end. */
 struct failure {
@@ -35,8 +38,8 @@ struct mirror {
 	struct plan plan;
 	struct lanes *lanes;
 	void *job[SESSIONS_MAX]; /* what each session does: the direction's, or NULL */
-	bool in_order; /* as far as is known: EPSV may go in one write with RETR */
-	bool moved_any;          /* a data connection has worked */
+	bool in_order;  /* as far as is known: EPSV may go in one write with RETR */
+	bool moved_any; /* a data connection has worked */
 	uint64_t files, skipped, left_out, bytes;
 	uint64_t failed;
 	struct failure *failures; /* the first FAILURES_MAX of them */
@@ -60,9 +63,12 @@ int mirror_enter_parent(const struct mirror *m, struct mirror_place *p, const ch
     bool create, char error[512]);
 void mirror_leave(struct mirror_place *p);
 
-/* Files for the next operation of one session: few enough that the others have something
- * to do, too. */
-size_t mirror_batch_size(const struct mirror *m);
+/* Files that one session may have under way and ahead of it: few enough that the others
+ * have something to do, too. */
+size_t mirror_batch_size(const struct mirror *m, const struct lane *l);
+/* May an operation that moves files go on with more of them? Not when there is a
+ * directory to be looked into first. */
+bool mirror_goes_on(const struct mirror *m);
 /* The path of a file on the server: free(). NULL when out of memory. */
 char *mirror_remote(const struct mirror *m, const char *path);
 /* Names what will not be moved. why may come from a server. */

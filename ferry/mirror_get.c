@@ -12,8 +12,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define FILES_AHEAD 2000 /* that wait, before the next directory is looked into */
-
 enum fetch_kind {
 	FETCH_NOTHING,
 	FETCH_TOP,  /* facts of the tree's top: it may be in itself */
@@ -30,9 +28,12 @@ struct fetch {
 	enum fetch_kind kind;
 	bool go_on;             /* the operation of kind is to be begun */
 	struct ferry_entry top; /* of FETCH_TOP */
-	struct plan_item item[MIRROR_BATCH_MAX];
+	struct plan_item item[MIRROR_BATCH_MAX]; /* FETCH_MANY: a ring */
 	bool ended[MIRROR_BATCH_MAX];
-	size_t n;
+	size_t n;    /* that were taken */
+	size_t live; /* of these are not ended */
+	int64_t live_bytes;
+	char *remote;      /* of the last one taken */
 	struct plan found; /* by FETCH_LIST */
 	struct local_sink sink;
 	bool is_open;
@@ -72,6 +73,7 @@ fetch_free(struct mirror *m, struct lane *l)
 		plan_item_clear(&f->item[0]);
 	plan_clear(&f->found);
 	mirror_leave(&f->place);
+	free(f->remote);
 	free(f);
 	m->job[l->number] = NULL;
 }
@@ -220,11 +222,19 @@ end_list(struct fetch *f, int result)
 
 /* ---------------------------------------------------------------- files */
 
+static bool take_file(struct fetch *f, bool *ret_rest);
+
+static struct plan_item *
+item_of(struct fetch *f, size_t i)
+{
+	return &f->item[i % MIRROR_BATCH_MAX];
+}
+
 static int
 file_begin(size_t i, int64_t size, int64_t mtime, void *user)
 {
 	struct fetch *f = user;
-	const char *path = f->item[i].path;
+	const char *path = item_of(f, i)->path;
 	uint64_t offset;
 
 	f->sink.error[0] = '\0';
@@ -250,18 +260,38 @@ static void
 file_end(size_t i, int result, void *user)
 {
 	struct fetch *f = user;
+	struct plan_item *item = item_of(f, i);
 
 	if (f->is_open)
 		result = close_sink(f, result);
-	f->ended[i] = true;
-	settle(f, &f->item[i], result, f->sink.error);
+	f->ended[i % MIRROR_BATCH_MAX] = true;
+	f->live--;
+	f->live_bytes -= item->size > 0 ? item->size : 0;
+	settle(f, item, result, f->sink.error);
 	f->sink.error[0] = '\0';
+}
+
+/* As in struct ferry_many. */
+static const char *
+file_more(int64_t *ret_size, int64_t *ret_mtime, void *user)
+{
+	struct fetch *f = user;
+	const struct plan_item *item;
+
+	if (!mirror_goes_on(f->m) || !take_file(f, NULL))
+		return NULL;
+	item = item_of(f, f->n - 1);
+	free(f->remote);
+	f->remote = mirror_remote(f->m, item->path);
+	*ret_size = item->size;
+	*ret_mtime = item->mtime;
+	return f->remote == NULL ? "" : f->remote;
 }
 
 static int
 begin_many(struct fetch *f)
 {
-	const char *path[MIRROR_BATCH_MAX];
+	const char *path[MIRROR_BATCH_MAX] = {NULL};
 	int64_t size[MIRROR_BATCH_MAX], mtime[MIRROR_BATCH_MAX];
 	const struct ferry_many many = {
 	    .struct_size = sizeof many,
@@ -273,21 +303,22 @@ begin_many(struct fetch *f)
 	    .mtimes = mtime,
 	    /* told one after the other, it is easier to read */
 	    .ahead = f->m->in_order && !f->m->opt->explain,
+	    .more = file_more,
 	};
+	size_t n = f->n;
 	int rc = 0;
 
 	f->kind = FETCH_MANY;
 	f->sink.error[0] = '\0';
-	for (size_t i = 0; i < f->n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		path[i] = mirror_remote(f->m, f->item[i].path);
 		size[i] = f->item[i].size;
 		mtime[i] = f->item[i].mtime;
-		f->ended[i] = false;
 		rc = path[i] == NULL ? -FERRY_ENOMEM : rc;
 	}
 	if (rc == 0)
-		rc = ferry_get_many(f->lane->s.h, path, f->n, &many, f);
-	for (size_t i = 0; i < f->n; i++)
+		rc = ferry_get_many(f->lane->s.h, path, n, &many, f);
+	for (size_t i = 0; i < n; i++)
 		free((char *)path[i]);
 	return rc;
 }
@@ -303,9 +334,10 @@ end_many(struct fetch *f, int result)
 		close_sink(f, result);
 	if (result == -FERRY_EDATA && !f->m->moved_any)
 		lanes_fail(f->m->lanes, f->lane, result);
-	for (size_t i = 0; i < f->n; i++) {
-		struct plan_item *item = &f->item[i];
-		if (f->ended[i])
+	for (size_t i = f->n > MIRROR_BATCH_MAX ? f->n - MIRROR_BATCH_MAX : 0; i < f->n;
+	     i++) {
+		struct plan_item *item = item_of(f, i);
+		if (f->ended[i % MIRROR_BATCH_MAX])
 			continue;
 		if (mirror_stops(f->m)) {
 			plan_item_clear(item);
@@ -412,33 +444,55 @@ end_rest(struct fetch *f, int result)
 
 /* ---------------------------------------------------------------- batches */
 
-/* The files of the next operation. true: it is the rest of one. */
 static bool
-gather(struct fetch *f)
+has_room(const struct fetch *f)
+{
+	return f->live < mirror_batch_size(f->m, f->lane) &&
+	       f->live_bytes < MIRROR_BATCH_BYTES;
+}
+
+/* One more file for this session, from its beginning; with rest the first one may be the
+ * rest of one. false: there is none, or none that may come next. */
+static bool
+take_file(struct fetch *f, bool *ret_rest)
 {
 	struct mirror *m = f->m;
-	size_t most = mirror_batch_size(m);
-	int64_t bytes = 0;
 	struct plan_item item;
 
-	f->n = 0;
-	while (f->n < most && bytes < MIRROR_BATCH_BYTES &&
-	       plan_take(&m->plan.files, &item)) {
+	while (has_room(f) && plan_take(&m->plan.files, &item)) {
 		enum local_state here = m->opt->resume ? look(f, &item) : HERE_NOT;
+
 		if (here == HERE_WHOLE) {
 			m->skipped++;
 			plan_item_clear(&item);
-		} else if (here == HERE_PART && f->n > 0) {
+			continue;
+		}
+		if (here == HERE_PART && (ret_rest == NULL || f->n > 0)) {
 			plan_push(&m->plan.files, item);
-			break;
-		} else {
-			bytes += item.size > 0 ? item.size : 0;
-			f->item[f->n++] = item;
+			return false;
 		}
 		if (here == HERE_PART)
-			return true;
+			*ret_rest = true;
+		*item_of(f, f->n) = item;
+		f->ended[f->n++ % MIRROR_BATCH_MAX] = false;
+		f->live++;
+		f->live_bytes += item.size > 0 ? item.size : 0;
+		return true;
 	}
 	return false;
+}
+
+/* The files that the next operation begins with. true: it is the rest of one. */
+static bool
+gather(struct fetch *f)
+{
+	bool is_rest = false;
+
+	f->n = f->live = 0;
+	f->live_bytes = 0;
+	while (!is_rest && take_file(f, &is_rest))
+		continue;
+	return is_rest;
 }
 
 /* A batch may turn out to be here already. */
@@ -448,7 +502,8 @@ begin_next(struct fetch *f)
 	struct mirror *m = f->m;
 
 	while (m->plan.directories.count > 0 || m->plan.files.count > 0) {
-		int rc = m->plan.files.count < FILES_AHEAD ? begin_list(f) : LANE_NOTHING;
+		int rc = m->plan.files.count < MIRROR_FILES_AHEAD ? begin_list(f)
+								  : LANE_NOTHING;
 		if (rc != LANE_NOTHING)
 			return rc;
 		bool is_rest = gather(f);

@@ -12,8 +12,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#define FILES_AHEAD 2000 /* that wait, before the next directory is made */
-
 /* A file here, and what the server has of it. */
 struct parcel {
 	char *name;
@@ -49,17 +47,20 @@ struct ship {
 	struct mirror *m;
 	struct lane *lane;
 	enum ship_kind kind;
-	bool go_on; /* the operation of kind is to be begun */
+	bool go_on;            /* the operation of kind is to be begun */
 	struct plan_item item; /* of a directory */
 	struct folder *folder;
-	struct plan_item file[MIRROR_BATCH_MAX];
+	struct plan_item file[MIRROR_BATCH_MAX]; /* SHIP_MANY: a ring */
 	bool ended[MIRROR_BATCH_MAX];
-	size_t n;
+	size_t n;    /* that were taken */
+	size_t live; /* of these are not ended */
+	int64_t live_bytes;
+	char *remote; /* of the last one taken */
 	struct local_source source[FERRY_PUT_OPEN_MAX];
 	size_t open[FERRY_PUT_OPEN_MAX]; /* the file that a source is of, or NO_FILE */
-	struct ferry_entry entry; /* of SHIP_STAT */
-	int refused;              /* result of MKD */
-	char *why;                /* and its sentence */
+	struct ferry_entry entry;        /* of SHIP_STAT */
+	int refused;                     /* result of MKD */
+	char *why;                       /* and its sentence */
 	struct mirror_place place;
 };
 
@@ -232,7 +233,8 @@ queue_files(struct ship *s)
 	s->folder = NULL;
 	f->left = 1; /* ours, until all are in the queue */
 	for (size_t i = 0; i < f->n; i++) {
-		struct plan_item item = {.folder = f, .index = i};
+		struct plan_item item = {
+		    .folder = f, .index = i, .size = f->parcel[i].size};
 		if (m->opt->resume && is_there(&f->parcel[i])) {
 			m->skipped++;
 			continue;
@@ -375,6 +377,14 @@ end_stat(struct ship *s, int result)
 
 /* ---------------------------------------------------------------- a file */
 
+static bool take_file(struct ship *s, bool *ret_rest);
+
+static struct plan_item *
+item_of(struct ship *s, size_t i)
+{
+	return &s->file[i % MIRROR_BATCH_MAX];
+}
+
 static struct parcel *
 parcel_of(const struct plan_item *item)
 {
@@ -399,8 +409,8 @@ static int
 file_open(size_t i, int64_t *ret_size, void *user)
 {
 	struct ship *s = user;
-	const struct folder *f = s->file[i].folder;
-	struct parcel *p = parcel_of(&s->file[i]);
+	const struct folder *f = item_of(s, i)->folder;
+	struct parcel *p = parcel_of(item_of(s, i));
 	size_t *holder;
 	struct local_source *source = source_of(s, NO_FILE, &holder);
 
@@ -488,14 +498,29 @@ file_end(size_t i, int result, void *user)
 		local_source_close(source);
 		*holder = NO_FILE;
 	}
-	s->ended[i] = true;
-	settle(s, &s->file[i], result, error);
+	s->ended[i % MIRROR_BATCH_MAX] = true;
+	s->live--;
+	s->live_bytes -= item_of(s, i)->size;
+	settle(s, item_of(s, i), result, error);
+}
+
+/* As in struct ferry_put_many. */
+static const char *
+file_more(void *user)
+{
+	struct ship *s = user;
+
+	if (!mirror_goes_on(s->m) || !take_file(s, NULL))
+		return NULL;
+	free(s->remote);
+	s->remote = mirror_remote(s->m, item_of(s, s->n - 1)->path);
+	return s->remote == NULL ? "" : s->remote;
 }
 
 static int
 begin_many(struct ship *s)
 {
-	const char *path[MIRROR_BATCH_MAX];
+	const char *path[MIRROR_BATCH_MAX] = {NULL};
 	const struct ferry_put_many many = {
 	    .struct_size = sizeof many,
 	    .open = file_open,
@@ -503,18 +528,19 @@ begin_many(struct ship *s)
 	    .end = file_end,
 	    /* told one after the other, it is easier to read */
 	    .ahead = s->m->in_order && !s->m->opt->explain,
+	    .more = file_more,
 	};
+	size_t n = s->n;
 	int rc = 0;
 
 	s->kind = SHIP_MANY;
-	for (size_t i = 0; i < s->n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		path[i] = mirror_remote(s->m, s->file[i].path);
-		s->ended[i] = false;
 		rc = path[i] == NULL ? -FERRY_ENOMEM : rc;
 	}
 	if (rc == 0)
-		rc = ferry_put_many(s->lane->s.h, path, s->n, &many, s);
-	for (size_t i = 0; i < s->n; i++)
+		rc = ferry_put_many(s->lane->s.h, path, n, &many, s);
+	for (size_t i = 0; i < n; i++)
 		free((char *)path[i]);
 	return rc;
 }
@@ -528,10 +554,11 @@ end_many(struct ship *s, int result)
 
 	if (result == -FERRY_EDATA && !s->m->moved_any)
 		lanes_fail(s->m->lanes, s->lane, result);
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->ended[i])
+	for (size_t i = s->n > MIRROR_BATCH_MAX ? s->n - MIRROR_BATCH_MAX : 0; i < s->n;
+	     i++) {
+		if (s->ended[i % MIRROR_BATCH_MAX])
 			continue;
-		settle(s, &s->file[i], first ? result : -FERRY_EABORTED, "");
+		settle(s, item_of(s, i), first ? result : -FERRY_EABORTED, "");
 		first = false;
 	}
 }
@@ -576,29 +603,49 @@ begin_rest(struct ship *s)
 
 /* ---------------------------------------------------------------- batches */
 
-/* The files of the next operation. true: it is the rest of one. */
+static bool
+has_room(const struct ship *s)
+{
+	return s->live < mirror_batch_size(s->m, s->lane) &&
+	       s->live_bytes < MIRROR_BATCH_BYTES;
+}
+
+/* One more file for this session, from its beginning; with ret_rest the first one may be
+ * the rest of one. false: there is none, or none that may come next. */
+static bool
+take_file(struct ship *s, bool *ret_rest)
+{
+	struct mirror *m = s->m;
+	struct plan_item item;
+	bool is_rest;
+
+	if (!has_room(s) || !plan_take(&m->plan.files, &item))
+		return false;
+	is_rest = offset_of(s, &item) > 0;
+	if (is_rest && (ret_rest == NULL || s->n > 0)) {
+		plan_push(&m->plan.files, item);
+		return false;
+	}
+	if (is_rest)
+		*ret_rest = true;
+	*item_of(s, s->n) = item;
+	s->ended[s->n++ % MIRROR_BATCH_MAX] = false;
+	s->live++;
+	s->live_bytes += item.size;
+	return true;
+}
+
+/* The files that the next operation begins with. true: it is the rest of one. */
 static bool
 gather(struct ship *s)
 {
-	struct mirror *m = s->m;
-	size_t most = mirror_batch_size(m);
-	struct plan_item item;
-	int64_t bytes = 0;
+	bool is_rest = false;
 
-	s->n = 0;
-	while (s->n < most && bytes < MIRROR_BATCH_BYTES &&
-	       plan_take(&m->plan.files, &item)) {
-		bool is_rest = offset_of(s, &item) > 0;
-		if (is_rest && s->n > 0) {
-			plan_push(&m->plan.files, item);
-			break;
-		}
-		bytes += parcel_of(&item)->size;
-		s->file[s->n++] = item;
-		if (is_rest)
-			return true;
-	}
-	return false;
+	s->n = s->live = 0;
+	s->live_bytes = 0;
+	while (!is_rest && take_file(s, &is_rest))
+		continue;
+	return is_rest;
 }
 
 /* ---------------------------------------------------------------- what comes next */
@@ -620,7 +667,7 @@ ship_begin(struct lane *l, void *user)
 		return LANE_NOTHING;
 	if (s->go_on)
 		return go_on(s);
-	if (m->plan.files.count < FILES_AHEAD &&
+	if (m->plan.files.count < MIRROR_FILES_AHEAD &&
 	    plan_take_last(&m->plan.directories, &s->item))
 		return begin_directory(s);
 	bool is_rest = gather(s);
@@ -691,6 +738,7 @@ ship_free(struct mirror *m, struct lane *l)
 	plan_item_clear(&s->item);
 	mirror_leave(&s->place);
 	free(s->why);
+	free(s->remote);
 	free(s);
 	m->job[l->number] = NULL;
 }

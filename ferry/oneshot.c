@@ -12,7 +12,9 @@
 #include "own.h"
 #include "safe.h"
 #include "secret.h"
-#include "transfer.h"
+#include "transfer_many.h"
+
+#include <sys/stat.h>
 
 /* What runs over all targets of a command. */
 struct work {
@@ -21,17 +23,21 @@ struct work {
 	struct detour detour;
 	enum exitcode code;
 	bool has_session;
-	const char *output;    /* of get and cat; NULL: the name in the URL */
-	struct wanted *wanted; /* of get and cat */
-	size_t n_wanted;
+	const char *output; /* of get and cat; NULL: the name in the URL */
+	bool up;
+	struct job *job; /* of get, cat and put */
+	size_t n_jobs;
 };
 
-/* One URL of get or cat. */
-struct wanted {
+/* A file to be moved. */
+struct job {
 	char *url; /* without the password */
-	struct target t;
+	const struct target *t; /* its own, or that of all */
+	struct target own;
 	const char *local; /* borrowed */
+	char *remote;
 	bool binary;
+	bool is_plain; /* what is sent: a file, not a pipe or a device */
 	bool done;
 };
 
@@ -220,6 +226,159 @@ finish(struct work *w, const char *url, const char *local, int rc)
 	tell_done(w, local);
 }
 
+/* ---------------------------------------------------------------- files */
+
+static struct download
+download_of(const struct work *w, const struct job *j)
+{
+	return (struct download){
+	    .remote = j->remote,
+	    .local = j->local,
+	    .who = w->output != NULL ? LOCAL_TYPED : LOCAL_FOREIGN,
+	    .resume = w->s.opt->resume,
+	    .keep_time = true,
+	};
+}
+
+static struct upload
+upload_of(const struct work *w, const struct job *j)
+{
+	return (struct upload){
+	    .local = j->local,
+	    .remote = j->remote,
+	    .who = strcmp(j->local, "-") == 0 ? LOCAL_TYPED : LOCAL_LITERAL,
+	    .how = FERRY_PUT_STORE,
+	    .resume = w->s.opt->resume,
+	};
+}
+
+static void
+job_done(struct work *w, struct job *j, int result)
+{
+	j->done = true;
+	finish(w, j->url == NULL ? "" : j->url, j->local, result);
+}
+
+/* How many files from this one on go as one operation. */
+static size_t
+count_row(const struct work *w, const struct job *j)
+{
+	size_t left = w->n_jobs - (size_t)(j - w->job), n = 0;
+
+	if (w->s.opt->resume || !transfer_can_many(&w->s))
+		return 1;
+	while (n < left && j[n].binary == j->binary && !j[n].done &&
+	       (!w->up || j[n].is_plain) && target_same_login(j[n].t, j->t))
+		n++;
+	return n;
+}
+
+struct row_user {
+	struct work *w;
+	struct job *first;
+};
+
+static void
+row_done(size_t i, int result, void *user)
+{
+	const struct row_user *row = user;
+
+	job_done(row->w, &row->first[i], result);
+}
+
+/* What was not tried, because the connection was lost, is left to the caller. */
+static int
+move_row(struct work *w, struct job *first, size_t n)
+{
+	static const struct transfer_told told = {.done = row_done};
+	struct row_user user = {.w = w, .first = first};
+	_cleanup_free_ struct download *down = calloc(n, sizeof *down);
+	_cleanup_free_ struct upload *up = calloc(n, sizeof *up);
+	size_t tried;
+
+	if (down == NULL || up == NULL)
+		return -FERRY_ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		down[i] = download_of(w, &first[i]);
+		up[i] = upload_of(w, &first[i]);
+	}
+	return w->up ? transfer_upload_many(&w->s, up, n, &told, &user, &tried)
+		     : transfer_download_many(&w->s, down, n, &told, &user, &tried);
+}
+
+static int
+move_one(struct work *w, const struct job *j)
+{
+	const struct download d = download_of(w, j);
+	const struct upload u = upload_of(w, j);
+
+	return w->up ? transfer_upload(&w->s, &u) : transfer_download(&w->s, &d);
+}
+
+/* This one, and all that can go with it. */
+static void
+move_from(struct work *w, struct job *j)
+{
+	size_t n;
+	int rc;
+
+	w->s.binary = j->binary;
+	session_apply(&w->s);
+	plan(w, w->up ? "STOR" : "RETR", j->remote);
+	rc = work_open(w, j->t);
+	n = rc == 0 ? count_row(w, j) : 1;
+	if (n > 1)
+		rc = move_row(w, j, n);
+	if (n > 1 && j->done)
+		return;
+	/* not tried: a new session may serve it, or tell why it cannot */
+	if (n > 1 && rc != -FERRY_EABORTED &&
+	    (detour_find(&w->detour, &w->s, j->t, rc) || rc != -FERRY_EDATA))
+		rc = work_open(w, j->t);
+	if (rc == 0)
+		do
+			rc = move_one(w, j);
+		while (detour_find(&w->detour, &w->s, j->t, rc));
+	job_done(w, j, rc);
+}
+
+static int
+jobs_begin(struct work *w, size_t n)
+{
+	w->job = calloc(n, sizeof *w->job);
+	if (w->job != NULL)
+		return 0;
+	complain(w, w->up ? "put" : "get", -FERRY_ENOMEM, "out of memory");
+	return -FERRY_ENOMEM;
+}
+
+/* The row's next place is taken, if it is complete. */
+static void
+add_job(struct work *w, struct job *j)
+{
+	if (j->remote != NULL) {
+		w->n_jobs++;
+		return;
+	}
+	complain(w, j->local, -FERRY_ENOMEM, "out of memory");
+	target_clear(&j->own);
+	free(j->url);
+}
+
+static void
+jobs_run(struct work *w)
+{
+	for (size_t i = 0; i < w->n_jobs && !is_interrupted(w); i++)
+		if (!w->job[i].done)
+			move_from(w, &w->job[i]);
+	for (size_t i = 0; i < w->n_jobs; i++) {
+		target_clear(&w->job[i].own);
+		free(w->job[i].url);
+		free(w->job[i].remote);
+	}
+	free(w->job);
+}
+
 /* ---------------------------------------------------------------- get and cat */
 
 /* Adds one to the list. */
@@ -236,129 +395,25 @@ want(struct work *w, char *url)
 		target_clear(&t);
 		return;
 	}
-	w->wanted[w->n_wanted++] = (struct wanted){
+	struct job *j = &w->job[w->n_jobs];
+	*j = (struct job){
 	    .url = strdup(url),
-	    .t = t,
+	    .remote = strdup(t.path),
+	    .t = &j->own,
+	    .own = t,
 	    .local = w->output != NULL ? w->output : local_last_component(t.path),
 	    .binary = !(w->s.opt->ascii || t.type == 'a'),
 	};
-}
-
-static struct download
-download_of(const struct work *w, const struct wanted *one)
-{
-	return (struct download){
-	    .remote = one->t.path,
-	    .local = one->local,
-	    .who = w->output != NULL ? LOCAL_TYPED : LOCAL_FOREIGN,
-	    .resume = w->s.opt->resume,
-	    .keep_time = true,
-	};
-}
-
-static void
-got(size_t i, int result, void *user)
-{
-	struct work *w = user;
-	struct wanted *one = &w->wanted[i];
-
-	one->done = true;
-	finish(w, one->url == NULL ? "" : one->url, one->local, result);
-}
-
-/* How many files from this one on one data connection can carry. */
-static size_t
-count_run(const struct work *w, size_t first)
-{
-	const struct wanted *one = &w->wanted[first];
-	size_t n = 1;
-
-	if (w->s.opt->resume || !transfer_can_many(&w->s))
-		return 1;
-	while (first + n < w->n_wanted && one[n].binary == one->binary &&
-	       target_same_login(&one[n].t, &one->t))
-		n++;
-	return n;
-}
-
-struct run {
-	struct work *w;
-	size_t first;
-};
-
-static void
-got_of_run(size_t i, int result, void *user)
-{
-	const struct run *run = user;
-
-	got(run->first + i, result, run->w);
-}
-
-/* What was not tried, because the connection was lost, is left to the caller. */
-static int
-get_run(struct work *w, size_t first, size_t n)
-{
-	struct run run = {.w = w, .first = first};
-	struct download *all = calloc(n, sizeof *all);
-	int rc;
-
-	if (all == NULL)
-		return -FERRY_ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		all[i] = download_of(w, &w->wanted[first + i]);
-	rc = transfer_download_many(&w->s, all, n, got_of_run, &run);
-	free(all);
-	return rc;
-}
-
-/* The one at first, and all that can come with it. */
-static void
-get_from(struct work *w, size_t first)
-{
-	const struct wanted *one = &w->wanted[first];
-	size_t n;
-	int rc;
-
-	w->s.binary = one->binary;
-	session_apply(&w->s);
-	plan(w, "RETR", one->t.path);
-	rc = work_open(w, &one->t);
-	n = rc == 0 ? count_run(w, first) : 1;
-	if (n > 1)
-		rc = get_run(w, first, n);
-	if (n > 1 && one->done)
-		return;
-	/* not tried: a new session may serve it, or tell why it cannot */
-	if (n > 1 && rc != -FERRY_EABORTED &&
-	    (detour_find(&w->detour, &w->s, &one->t, rc) || rc != -FERRY_EDATA))
-		rc = work_open(w, &one->t);
-	if (rc == 0) {
-		const struct download d = download_of(w, one);
-
-		do
-			rc = transfer_download(&w->s, &d);
-		while (detour_find(&w->detour, &w->s, &one->t, rc));
-	}
-	got(first, rc, w);
+	add_job(w, j);
 }
 
 static void
 get_all(struct work *w, int n, char **args)
 {
-	w->wanted = calloc((size_t)n, sizeof *w->wanted);
-	if (w->wanted == NULL) {
-		complain(w, "get", -FERRY_ENOMEM, "out of memory");
+	if (jobs_begin(w, (size_t)n) < 0)
 		return;
-	}
 	each_url(w, n, args, want);
-	for (size_t i = 0; i < w->n_wanted && !is_interrupted(w); i++)
-		if (!w->wanted[i].done)
-			get_from(w, i);
-	for (size_t i = 0; i < w->n_wanted; i++) {
-		target_clear(&w->wanted[i].t);
-		free(w->wanted[i].url);
-	}
-	free(w->wanted);
+	jobs_run(w);
 }
 
 enum exitcode
@@ -413,33 +468,25 @@ remote_path(const struct target *t, const char *local)
 }
 
 static void
-put_one(struct work *w, const struct target *t, const char *url, const char *local)
+offer(struct work *w, const struct target *t, const char *url, const char *local)
 {
-	_cleanup_free_ char *remote = remote_path(t, local);
-	bool is_stdin = strcmp(local, "-") == 0;
-	int rc;
+	struct job *j = &w->job[w->n_jobs];
+	struct stat st;
 
-	if (remote == NULL || (is_stdin && t->is_directory)) {
-		complain(w, local, remote == NULL ? -FERRY_ENOMEM : -FERRY_EINVAL,
-		    remote == NULL ? "out of memory"
-				   : "standard input needs a file name in the URL");
+	if (strcmp(local, "-") == 0 && t->is_directory) {
+		complain(w, local, -FERRY_EINVAL,
+		    "standard input needs a file name in the URL");
 		return;
 	}
-	plan(w, "STOR", remote);
-	rc = work_open(w, t);
-	if (rc < 0) {
-		complain_session(w, url, rc);
-		return;
-	}
-	do
-		rc = transfer_upload(
-		    &w->s, &(struct upload){.local = local,
-			       .remote = remote,
-			       .who = is_stdin ? LOCAL_TYPED : LOCAL_LITERAL,
-			       .how = FERRY_PUT_STORE,
-			       .resume = w->s.opt->resume});
-	while (detour_find(&w->detour, &w->s, t, rc));
-	finish(w, url, local, rc);
+	*j = (struct job){
+	    .url = strdup(url),
+	    .remote = remote_path(t, local),
+	    .t = t,
+	    .local = local,
+	    .binary = !(w->s.opt->ascii || t->type == 'a'),
+	    .is_plain = stat(local, &st) == 0 && S_ISREG(st.st_mode),
+	};
+	add_job(w, j);
 }
 
 static void
@@ -456,10 +503,12 @@ put_all(struct work *w, int n, char **args)
 		    "several files need a directory: end the URL with \"/\"");
 		return;
 	}
-	w->s.binary = !(w->s.opt->ascii || t.type == 'a');
-	session_apply(&w->s);
-	for (int i = 0; i + 1 < n && !is_interrupted(w); i++)
-		put_one(w, &t, url, args[i]);
+	w->up = true;
+	if (jobs_begin(w, (size_t)n) < 0)
+		return;
+	for (int i = 0; i + 1 < n; i++)
+		offer(w, &t, url, args[i]);
+	jobs_run(w);
 }
 
 enum exitcode

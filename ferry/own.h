@@ -6,6 +6,7 @@
 #define FERRY_OWN_H
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,15 @@ monotonic(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* As vasprintf() makes it: free(). NULL when out of memory. */
+__attribute__((format(printf, 1, 0))) static inline char *
+text_of(const char *format, va_list ap)
+{
+	char *text;
+
+	return vasprintf(&text, format, ap) < 0 ? NULL : text;
 }
 
 /* For a secret: overwritten before it is freed. */

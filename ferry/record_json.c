@@ -281,10 +281,8 @@ refuse(struct reading *in, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	int n = vasprintf(&text, format, ap);
+	text = text_of(format, ap);
 	va_end(ap);
-	if (n < 0)
-		text = NULL;
 	safe = text == NULL ? NULL : safe_string(text);
 	snprintf(in->why, in->cap, "%s", safe == NULL ? "out of memory" : safe);
 	return -FERRY_EINVAL;

@@ -48,15 +48,12 @@ give(const struct pen *p, const char *who, const char *place, const char *tool, 
 {
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, format);
-	n = vasprintf(&text, format, ap);
+	text = text_of(format, ap);
 	va_end(ap);
-	if (n < 0) {
-		text = NULL;
+	if (text == NULL)
 		return;
-	}
 	p->cb(&(struct remedy){.code = p->f->code,
 		  .who = who,
 		  .place = place,

@@ -23,12 +23,10 @@ shell_complain(const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	int n = vasprintf(&text, format, ap);
+	text = text_of(format, ap);
 	va_end(ap);
-	if (n < 0) {
-		text = NULL;
+	if (text == NULL)
 		return -FERRY_ENOMEM;
-	}
 	safe = safe_string(text);
 	fflush(stdout);
 	fprintf(stderr, "%s\n", safe == NULL ? "" : safe);

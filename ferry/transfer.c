@@ -7,9 +7,8 @@
 #include "own.h"
 #include "safe.h"
 
-/* The name with which the user knows the local file. */
-static int
-fail_local(struct session *s, int rc, const char *name, const char *why)
+int
+transfer_fail_local(struct session *s, int rc, const char *name, const char *why)
 {
 	_cleanup_free_ char *safe = safe_string(name);
 
@@ -30,7 +29,7 @@ check_resume(struct session *s, const struct download *d, uint64_t have)
 	if (have == size)
 		return 1;
 	if (have > size)
-		return fail_local(s, -FERRY_ELOCAL, d->local,
+		return transfer_fail_local(s, -FERRY_ELOCAL, d->local,
 		    "is longer than the file on the server: not continued");
 	return 0;
 }
@@ -76,7 +75,7 @@ download_into(
 	view_end(&s->view);
 	if (rc == 0)
 		fetch_mtime(s, d, sink);
-	return rc == -FERRY_EDATA ? drop_foreign(s, sink, offset) : rc;
+	return rc;
 }
 
 /* The part stays: say how to go on with it. */
@@ -88,6 +87,21 @@ mention_part(struct session *s, int rc, const struct local_sink *sink)
 	session_fail(s, rc,
 	    "%s (what came is kept in %s; -c or reget goes on from there)",
 	    why == NULL ? "" : why, part == NULL ? "" : part);
+}
+
+int
+transfer_close_sink(struct session *s, const struct download *d, struct local_sink *sink,
+    uint64_t offset, int rc)
+{
+	if (rc == -FERRY_EDATA)
+		rc = drop_foreign(s, sink, offset);
+	if (rc == -FERRY_ELOCAL && *sink->error != '\0')
+		transfer_fail_local(s, rc, d->local, sink->error);
+	if (rc < 0 && local_sink_has_part(sink))
+		mention_part(s, rc, sink);
+	if (local_sink_close(sink, rc == 0) < 0 && rc == 0)
+		rc = transfer_fail_local(s, -FERRY_ELOCAL, d->local, sink->error);
+	return rc;
 }
 
 static void
@@ -117,118 +131,9 @@ transfer_download(struct session *s, const struct download *d)
 	plan(s, "RETR", d->remote);
 	rc = local_sink_open(&sink, d->local, d->who, d->resume, &offset);
 	if (rc < 0)
-		return end(s, fail_local(s, rc, d->local, sink.error));
+		return end(s, transfer_fail_local(s, rc, d->local, sink.error));
 	rc = download_into(s, d, &sink, offset);
-	if (rc == -FERRY_ELOCAL && *sink.error != '\0')
-		fail_local(s, rc, d->local, sink.error);
-	if (rc < 0 && local_sink_has_part(&sink))
-		mention_part(s, rc, &sink);
-	if (local_sink_close(&sink, rc == 0) < 0 && rc == 0)
-		rc = fail_local(s, -FERRY_ELOCAL, d->local, sink.error);
-	return end(s, rc);
-}
-
-/* ---------------------------------------------------------------- several at once */
-
-bool
-transfer_can_many(const struct session *s)
-{
-	return (s->coding == FERRY_CODING_AUTO || s->coding == FERRY_CODING_BLOCK) &&
-	       ferry_has_feature(s->h, "MODE B");
-}
-
-/* The file that comes now. */
-struct arrival {
-	struct session *s;
-	const struct download *all;
-	struct local_sink sink;
-	bool is_open;
-	size_t i;
-	transfer_done *done;
-	void *user;
-};
-
-static int
-arrival_begin(size_t i, int64_t size, int64_t mtime, void *user)
-{
-	struct arrival *a = user;
-	const struct download *d = &a->all[i];
-	uint64_t offset;
-
-	a->i = i;
-	if (local_sink_open(&a->sink, d->local, d->who, false, &offset) < 0)
-		return fail_local(a->s, -1, d->local, a->sink.error);
-	a->is_open = true;
-	if (d->keep_time && a->sink.stream == NULL)
-		a->sink.mtime = mtime;
-	view_begin(&a->s->view, d->remote, 0);
-	return 0;
-}
-
-static int
-arrival_write(size_t i, const void *data, size_t n, void *user)
-{
-	struct arrival *a = user;
-
-	return local_sink_write(data, n, &a->sink);
-}
-
-/* The file takes its name, or its part stays. */
-static int
-arrival_close(struct arrival *a, int rc)
-{
-	const char *local = a->all[a->i].local;
-
-	a->is_open = false;
-	view_end(&a->s->view);
-	if (rc == -FERRY_ELOCAL && *a->sink.error != '\0')
-		fail_local(a->s, rc, local, a->sink.error);
-	if (rc < 0 && local_sink_has_part(&a->sink))
-		mention_part(a->s, rc, &a->sink);
-	if (local_sink_close(&a->sink, rc == 0) < 0 && rc == 0)
-		rc = fail_local(a->s, -FERRY_ELOCAL, local, a->sink.error);
-	return rc;
-}
-
-static void
-arrival_end(size_t i, int result, void *user)
-{
-	struct arrival *a = user;
-
-	if (a->is_open)
-		result = arrival_close(a, result);
-	a->done(i, result, a->user);
-	a->s->message[0] = '\0';
-}
-
-int
-transfer_download_many(struct session *s, const struct download *d, size_t n,
-    transfer_done *done, void *user)
-{
-	struct arrival a = {.s = s, .all = d, .done = done, .user = user};
-	const struct ferry_many many = {
-	    .struct_size = sizeof many,
-	    .times = d->keep_time,
-	    .begin = arrival_begin,
-	    .write = arrival_write,
-	    .end = arrival_end,
-	};
-	const char **paths = calloc(n, sizeof *paths);
-	int rc;
-
-	if (paths == NULL)
-		return -FERRY_ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		paths[i] = d[i].remote;
-	s->view.moved = false;
-	plan(s, "RETR", d->remote);
-	view_many(&s->view, n);
-	rc = session_run(s, ferry_get_many(s->h, paths, n, &many, &a));
-	free(paths);
-	/* the handle was given up (^C twice) */
-	if (a.is_open)
-		arrival_end(a.i, rc, &a);
-	return end(s, rc);
+	return end(s, transfer_close_sink(s, d, &sink, offset, rc));
 }
 
 /* ---------------------------------------------------------------- up */
@@ -246,7 +151,7 @@ skip_sent(struct session *s, const struct upload *u, struct local_source *src,
 	if (rc < 0)
 		return rc;
 	if (src->size < 0 || size > (uint64_t)src->size)
-		return fail_local(s, -FERRY_ELOCAL, u->local,
+		return transfer_fail_local(s, -FERRY_ELOCAL, u->local,
 		    src->size < 0
 			? "only a file can be continued"
 			: "is shorter than the file on the server: not continued");
@@ -267,14 +172,14 @@ upload_from(struct session *s, const struct upload *u, struct local_source *src)
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	if (offset > 0 && local_source_skip(src, offset) < 0)
-		return fail_local(s, -FERRY_ELOCAL, u->local, src->error);
+		return transfer_fail_local(s, -FERRY_ELOCAL, u->local, src->error);
 	int64_t left = src->size < 0 ? -1 : src->size - (int64_t)offset;
 	view_begin(&s->view, u->local, offset);
 	rc = session_run(
 	    s, ferry_put(s->h, u->remote, u->how, offset, left, local_source_read, src));
 	view_end(&s->view);
 	if (rc == -FERRY_ELOCAL && *src->error != '\0')
-		fail_local(s, rc, u->local, src->error);
+		transfer_fail_local(s, rc, u->local, src->error);
 	/* what was read from a pipe cannot be read again */
 	return rc == -FERRY_EDATA && src->size < 0 && s->view.data_bytes > 0
 		   ? -FERRY_ESHORT
@@ -297,7 +202,7 @@ transfer_upload(struct session *s, const struct upload *u)
 	plan(s, verbs[u->how], u->remote);
 	rc = local_source_open(&src, u->local, u->who);
 	if (rc < 0)
-		return end(s, fail_local(s, rc, u->local, src.error));
+		return end(s, transfer_fail_local(s, rc, u->local, src.error));
 	rc = upload_from(s, u, &src);
 	local_source_close(&src);
 	return end(s, rc);

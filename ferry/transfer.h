@@ -19,15 +19,6 @@ struct download {
 /* 0 or an error; session_error() has the sentence. */
 int transfer_download(struct session *s, const struct download *d);
 
-/* Does the server carry many files over one data connection? Only then the next is of
- * use. */
-bool transfer_can_many(const struct session *s);
-/* Several downloads, all with the same settings and from the beginning; done(i, result)
- * after each that was tried. 0: all were; else the failure that ended it. */
-typedef void transfer_done(size_t i, int result, void *user);
-int transfer_download_many(struct session *s, const struct download *d, size_t n,
-    transfer_done *done, void *user);
-
 struct upload {
 	const char *local;
 	const char *remote;
@@ -37,5 +28,15 @@ struct upload {
 };
 
 int transfer_upload(struct session *s, const struct upload *u);
+
+/* ---- for transfer_many.c ---- */
+
+/* "NAME: why", with the name that the user knows the local file by. Returns rc. */
+int transfer_fail_local(
+    struct session *s, int rc, const char *name, const char *why);
+/* Its bytes came from offset on, with that result: the file takes its name, or its part
+ * stays. */
+int transfer_close_sink(struct session *s, const struct download *d,
+    struct local_sink *sink, uint64_t offset, int rc);
 
 #endif

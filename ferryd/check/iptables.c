@@ -96,14 +96,8 @@ match_ports(uint16_t port, struct bytes list)
 	enum match found = MATCH_NO;
 	struct bytes item;
 
-	while (next_item(&list, &item)) {
-		enum match m = match_port(port, item);
-
-		if (m == MATCH_YES)
-			return m;
-		if (m == MATCH_MAYBE)
-			found = m;
-	}
+	while (found != MATCH_YES && next_item(&list, &item))
+		found = match_either(found, match_port(port, item));
 	return found;
 }
 

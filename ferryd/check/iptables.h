@@ -21,6 +21,15 @@ enum {
 /* Does a rule match, as far as is known? */
 enum match { MATCH_NO, MATCH_YES, MATCH_MAYBE };
 
+/* One of several is enough. */
+static inline enum match
+match_either(enum match a, enum match b)
+{
+	return a == MATCH_YES || b == MATCH_YES       ? MATCH_YES
+	       : a == MATCH_MAYBE || b == MATCH_MAYBE ? MATCH_MAYBE
+						      : MATCH_NO;
+}
+
 /* The most that is read of it. */
 #define IPTABLES_MAX (4 * 1024 * 1024)
 

@@ -109,12 +109,10 @@ match_any(struct walk *w, const struct place *at, const struct known *known,
 
 	json_array_foreach(values, i, value)
 	{
-		enum match m = match_value(w, at, known, value, depth + 1);
-
-		if (m == MATCH_YES)
-			return m;
-		if (m == MATCH_MAYBE)
-			found = m;
+		found = match_either(
+		    found, match_value(w, at, known, value, depth + 1));
+		if (found == MATCH_YES)
+			break;
 	}
 	return found;
 }

@@ -291,6 +291,9 @@ FERRY_API bool ferry_has_feature(const struct ferry *h, const char *feature);
  * ferry_login(): what the server said to FEAT there holds here, and is not asked again.
  */
 FERRY_API int ferry_copy_features(struct ferry *h, const struct ferry *from);
+/* The same for the way to a data connection that has worked there, after ferry_login():
+ * it counts as if it had worked here. */
+FERRY_API void ferry_copy_way(struct ferry *h, const struct ferry *from);
 
 /* ---------------------------------------------------------------- session */
 
@@ -403,6 +406,9 @@ struct ferry_many {
 	 * Once a passive mode has worked in the session, and until the server's replies do
 	 * not fit to that. */
 	bool ahead;
+	/* Asked when the last file is to be asked for: is there one more? Its path, which
+	 * is copied and counts as the next one; NULL: none now. */
+	const char *(*more)(int64_t *ret_size, int64_t *ret_mtime, void *user);
 };
 /* Downloads n files, each as good as with ferry_get(). In MODE B they come over one data connection,
  * asked for ahead of time; a file that fails does not harm the others. When the server refuses
@@ -444,6 +450,8 @@ struct ferry_put_many {
 	 * mode has worked in the session, and until the server's replies do not fit to
 	 * that. */
 	bool ahead;
+	/* As in ferry_many. */
+	const char *(*more)(void *user);
 };
 /* Uploads n files under those names, each as good as with FERRY_PUT_STORE. In MODE B they
  * share one data connection, and the next command is sent ahead. What is refused or

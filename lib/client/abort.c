@@ -37,7 +37,20 @@ abort_begin(struct ferry *h, int result, bool next_rung)
 	if (r < 0)
 		return r;
 	control_rest(h);
-	x->calm_end = calm_deadline(h, CALM_GRACE_MS);
+	x->calm_grace = CALM_GRACE_MS;
+	x->calm_end = calm_deadline(h, x->calm_grace);
+	return FERRY_AGAIN;
+}
+
+int
+abort_swiftly(struct ferry *h, int result)
+{
+	int r = abort_begin(h, result, false);
+
+	if (r != FERRY_AGAIN)
+		return r;
+	h->xfer.calm_grace = CALM_SWIFT_MS;
+	h->xfer.calm_end = calm_deadline(h, CALM_SWIFT_MS);
 	return FERRY_AGAIN;
 }
 
@@ -87,7 +100,7 @@ abort_reply(struct ferry *h)
 	if (x->calm_noop && (code == 500 || code == 502))
 		x->calm_settled = true;
 	if (!x->calm_noop || x->calm_settled)
-		x->calm_end = calm_deadline(h, CALM_GRACE_MS);
+		x->calm_end = calm_deadline(h, x->calm_grace);
 	return FERRY_AGAIN;
 }
 

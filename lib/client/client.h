@@ -40,6 +40,7 @@
 #define KNOWN_CONNECT_MS 8000  /* the same for a way that is known to work from here */
 #define CALM_MS 35000       /* to be in step again after ABOR: servers dial for 30 s */
 #define CALM_GRACE_MS 2000  /* for each reply to ABOR, before NOOP is sent as a mark */
+#define CALM_SWIFT_MS 100   /* the same of a server that answers whatever comes at once */
 #define QUIT_MS 5000        /* for a word of goodbye */
 #define ABORT_REPLY_MS 5000 /* for the reply under way when ferry_abort() comes */
 #define WAY_REPLY_MS 20000  /* to EPSV in automatic mode: a router may swallow it */
@@ -107,6 +108,7 @@ struct data {
 	int listener; /* active mode, or -1 */
 	bool open;    /* fd is connected */
 	uint16_t last_port; /* that was dialled before this one, or 0 */
+	bool secret;  /* the control connection was encrypted when this one was made */
 	struct tls *tls; /* made by data_secure(), or NULL */
 	struct endpoint local, remote;
 	msec began;    /* this attempt */
@@ -205,6 +207,7 @@ struct transfer {
 	bool calm_noop;      /* NOOP sent as a mark in the stream of replies */
 	bool calm_settled; /* whatever came belongs to ABOR or NOOP: silence now means in
 			      step */
+	unsigned calm_grace; /* milliseconds */
 	int calm_result;   /* then this is the result; its sentence is set */
 	msec calm_end;
 };
@@ -229,15 +232,17 @@ struct many_file {
 	bool opened;         /* upload: the caller has it open */
 };
 
-#define AHEAD_MAX 3 /* SIZE, MDTM, EPSV */
+#define AHEAD_MAX 4 /* TYPE, SIZE, MDTM, EPSV */
 
 struct many {
 	struct ferry_many to;       /* downloads */
 	struct ferry_put_many from; /* uploads */
 	void *user;
 	bool ahead_wanted; /* the caller's */
-	struct many_file *file;
+	struct many_file *file; /* from those under way on */
 	size_t count;
+	size_t taken; /* from the caller */
+	bool several; /* there are more than one, or may be */
 	size_t head;   /* the file that the next reply and the next byte belong to */
 	size_t sent;   /* one past the last one whose commands are sent */
 	bool times;    /* MDTM is asked where the time is not known */
@@ -576,6 +581,9 @@ void pump_touch(struct ferry *h);
 /* Stops the running transfer; when the session is in step again, result is returned, or
  * the ladder goes on (next_rung). The sentence of result is already set. */
 int abort_begin(struct ferry *h, int result, bool next_rung);
+/* The same where the server has answered a later command before the transfer's end: it
+ * keeps nothing waiting, so what it has not said soon it will not say. */
+int abort_swiftly(struct ferry *h, int result);
 int abort_reply(struct ferry *h);
 int abort_work(struct ferry *h);
 int transfer_abort(struct ferry *h);
@@ -596,6 +604,8 @@ bool many_is_sure(const struct ferry *h);
 bool many_may_hurry(const struct ferry *h);
 /* A reply that cannot be the running transfer's. */
 bool many_is_stray(struct ferry *h, int code);
+/* TYPE was refused: the sentence, and an end to going ahead. */
+int many_fail_type(struct ferry *h);
 
 /* session.c */
 extern const struct op_type op_connect;

@@ -41,7 +41,7 @@ choose(const struct ferry *h)
 		return h->coding.wanted;
 	if (h->coding.now == FERRY_CODING_BLOCK)
 		return FERRY_CODING_BLOCK;
-	return h->many.count > 1 && ferry_has_feature(h, "MODE B") ? FERRY_CODING_BLOCK
+	return h->many.several && ferry_has_feature(h, "MODE B") ? FERRY_CODING_BLOCK
 								   : FERRY_CODING_STREAM;
 }
 

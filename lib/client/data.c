@@ -142,6 +142,7 @@ data_dial(struct ferry *h, const struct endpoint *to)
 	d->deadline = deadline_in(ladder_budget(h));
 	data_event(h, FERRY_EV_CONNECTING, 0, 0);
 	d->fd = data_socket(h, 0);
+	d->secret = h->control.tls != NULL;
 	if (d->fd < 0)
 		return dial_failed(h, errno);
 	if (connect(d->fd, (struct sockaddr *)&sa, len) == 0)
@@ -217,6 +218,7 @@ data_listen(struct ferry *h, struct endpoint *ret_told)
 	d->began = now_ms();
 	d->remote = (struct endpoint){0};
 	d->listener = listen_in_range(h);
+	d->secret = h->control.tls != NULL;
 	if (d->listener < 0 || get_local(d->listener, &d->local) < 0) {
 		d->sys_errno = errno;
 		fd_closep(&d->listener);
@@ -290,8 +292,11 @@ data_secure(struct ferry *h, bool *ret_moved)
 	struct data *d = &h->data;
 	int r;
 
-	if (!h->control.tls || (d->tls && d->tls->done))
+	if (!d->secret || (d->tls && d->tls->done))
 		return 0;
+	/* it broke behind the final reply: without it nobody vouches for who is there */
+	if (!d->tls && !h->control.tls)
+		return -FERRY_ETLS;
 	if (!d->tls && tls_new(h, d->fd, true, &d->tls) < 0)
 		return fail_memory(h);
 	r = tls_handshake(d->tls);

@@ -325,3 +325,12 @@ ferry_copy_features(struct ferry *h, const struct ferry *from)
 	h->knows_features = true;
 	return 0;
 }
+
+void
+ferry_copy_way(struct ferry *h, const struct ferry *from)
+{
+	if (h->has_worked || !from->has_worked || from->first_why)
+		return;
+	h->worked = h->ladder.now = from->worked;
+	h->has_worked = true;
+}

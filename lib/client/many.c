@@ -132,20 +132,93 @@ drop_file(struct ferry *h, size_t at)
 	buf_clear(&h->error);
 }
 
-/* Uploads: the next file that the caller can open comes to this place. Is there one? */
+/* ---------------------------------------------------------------- the caller's list */
+
+/* A name that cannot be sent fails here, and no other file with it. */
+static int
+take_path(struct ferry *h, const char *path, int64_t size, int64_t mtime)
+{
+	struct many *m = &h->many;
+	struct many_file *file = &m->file[m->count];
+	size_t index = m->taken++;
+	int r = *path ? control_check(h, "name", path)
+		      : fail(h, FERRY_EINVAL, 0, "the name is empty");
+
+	if (r < 0) {
+		tell_end(h, index, r);
+		buf_clear(&h->error);
+		return 0;
+	}
+	*file = (struct many_file){
+	    .index = index,
+	    .size = size,
+	    .mtime = mtime,
+	    .path = strdup(path),
+	};
+	if (!file->path)
+		return fail_memory(h);
+	m->count++;
+	return 0;
+}
+
+/* Those that are done with make room: the list is as long as what is under way. */
+static void
+forget_done(struct many *m)
+{
+	for (size_t i = 0; i < m->head; i++)
+		free(m->file[i].path);
+	memmove(m->file, m->file + m->head, (m->count - m->head) * sizeof(*m->file));
+	m->count -= m->head;
+	m->sent -= m->head;
+	m->head = 0;
+}
+
+/* One more from the caller, behind all others. Without memory for it there is none. */
 static bool
-open_file(struct ferry *h, size_t at)
+take_more(struct ferry *h)
+{
+	struct many *m = &h->many;
+	int64_t size = -1, mtime = INT64_MIN;
+	const char *path = NULL;
+	struct many_file *grown;
+	size_t before;
+
+	if (h->op.aborting)
+		return false;
+	if (h->xfer.upload ? !m->from.more : !m->to.more)
+		return false;
+	forget_done(m);
+	grown = reallocarray(m->file, m->count + 1, sizeof(*grown));
+	if (!grown)
+		return false;
+	m->file = grown;
+	before = m->count;
+	do {
+		path = h->xfer.upload ? m->from.more(m->user)
+				      : m->to.more(&size, &mtime, m->user);
+	} while (path && take_path(h, path, size, mtime) == 0 && m->count == before);
+	buf_clear(&h->error);
+	return m->count > before;
+}
+
+/* Is there a file at this place, the list's head or the first that was not sent? Uploads:
+ * one that the caller could open. */
+static bool
+has_file(struct ferry *h, const size_t *at)
 {
 	struct many *m = &h->many;
 
-	while (h->xfer.upload && at < m->count && !m->file[at].opened) {
-		struct many_file *file = &m->file[at];
+	while (*at < m->count || take_more(h)) {
+		struct many_file *file = &m->file[*at];
 
+		if (!h->xfer.upload || file->opened)
+			return true;
 		file->opened = m->from.open(file->index, &file->size, m->user) == 0;
-		if (!file->opened)
-			drop_file(h, at);
+		if (file->opened)
+			return true;
+		drop_file(h, *at);
 	}
-	return at < m->count;
+	return false;
 }
 
 /* ---------------------------------------------------------------- to the server */
@@ -189,7 +262,7 @@ fill_window(struct ferry *h)
 	if (owed(h) > window / 2)
 		return 0;
 	h->control.corked = true;
-	while (r == 0 && owed(h) < window && open_file(h, m->sent) &&
+	while (r == 0 && owed(h) < window && has_file(h, &m->sent) &&
 	       buf_len(&h->control.out) < COMMAND_MAX)
 		r = send_file(h, &m->file[m->sent++]);
 	h->control.corked = false;
@@ -268,7 +341,7 @@ many_send_ahead(struct ferry *h)
 
 	h->control.corked = true;
 	r = control_command(h, h->xfer.verb, head(h)->path);
-	if (r == 0 && m->head + 1 < m->count)
+	if (r == 0 && (m->head + 1 < m->count || take_more(h)))
 		r = send_questions(h, head(h) + 1);
 	h->control.corked = false;
 	control_flush(h);
@@ -309,21 +382,32 @@ many_is_stray(struct ferry *h, int code)
 	return true;
 }
 
-/* The same for the first file, where nothing else is to be settled before. */
+/* The same for the first file, where nothing but its type is to be settled before. */
 static int
 send_first_questions(struct ferry *h)
 {
 	enum ferry_coding coding;
-	int r;
+	int r = 0;
 
-	if (!many_goes_ahead(h) || h->control.waiting > 0 || h->type != h->xfer.type ||
-	    coding_differs(h, &coding))
+	if (!many_goes_ahead(h) || h->control.waiting > 0 || coding_differs(h, &coding))
 		return 0;
 	h->control.corked = true;
-	r = send_questions(h, head(h));
+	if (h->type != h->xfer.type)
+		r = send_next(h, "TYPE", h->xfer.type == 'I' ? "I" : "A");
+	if (r == 0)
+		r = send_questions(h, head(h));
 	h->control.corked = false;
 	control_flush(h);
 	return r;
+}
+
+int
+many_fail_type(struct ferry *h)
+{
+	/* what stands behind it is answered, but not awaited in that order any more */
+	if (h->many.n_ahead > 0)
+		h->no_ahead = true;
+	return fail_reply(h);
 }
 
 /* ---------------------------------------------------------------- one after the other */
@@ -334,7 +418,7 @@ begin_head(struct ferry *h)
 {
 	int r;
 
-	if (!open_file(h, h->many.head))
+	if (!has_file(h, &h->many.head))
 		return 0;
 	r = speak_of_head(h);
 	h->many.sent = h->many.head;
@@ -387,7 +471,7 @@ fail_gone(struct ferry *h)
 {
 	return fail(h, FERRY_ECLOSED, 0,
 	    "%s closed the control connection with %zu of %zu files still to come",
-	    h->host, h->many.count - h->many.head, h->many.count);
+	    h->host, h->many.count - h->many.head, h->many.taken);
 }
 
 /* Block mode has come to an end before the files. A file of which nothing came is not
@@ -410,7 +494,7 @@ next_file(struct ferry *h, bool keeps)
 	struct many *m = &h->many;
 	enum ferry_coding coding;
 
-	if (!open_file(h, m->head) && h->control.waiting == 0)
+	if (!has_file(h, &m->head) && h->control.waiting == 0)
 		return 0;
 	if (h->control.fd < 0)
 		return fail_gone(h);
@@ -446,12 +530,6 @@ settle(struct ferry *h, int r)
 }
 
 /* ---------------------------------------------------------------- the operation */
-
-static int
-many_begin(struct ferry *h)
-{
-	return h->many.count > 0 ? begin_head(h) : 0;
-}
 
 static int
 many_reply(struct ferry *h)
@@ -506,7 +584,7 @@ many_end(struct ferry *h, int result)
 static const struct op_type op_get_many = {
     .name = "get",
     .preliminary = true,
-    .begin = many_begin,
+    .begin = begin_head,
     .reply = many_reply,
     .work = many_work,
     .lost = transfer_lost,
@@ -517,7 +595,7 @@ static const struct op_type op_get_many = {
 static const struct op_type op_put_many = {
     .name = "put",
     .preliminary = true,
-    .begin = many_begin,
+    .begin = begin_head,
     .reply = many_reply,
     .work = many_work,
     .lost = transfer_lost,
@@ -525,34 +603,20 @@ static const struct op_type op_put_many = {
     .end = many_end,
 };
 
-/* A name that cannot be sent fails here, and no other file with it. */
 static int
 take_paths(struct ferry *h, const char *const *paths, size_t n)
 {
 	struct many *m = &h->many;
+	int r = 0;
 
 	m->file = calloc(n ? n : 1, sizeof(*m->file));
 	if (!m->file)
 		return fail_memory(h);
-	for (size_t i = 0; i < n; i++) {
-		int r = *paths[i] ? control_check(h, "name", paths[i])
-				  : fail(h, FERRY_EINVAL, 0, "the name is empty");
-
-		if (r < 0) {
-			tell_end(h, i, r);
-			continue;
-		}
-		m->file[m->count] = (struct many_file){
-		    .index = i,
-		    .size = m->to.sizes ? m->to.sizes[i] : -1,
-		    .mtime = m->to.mtimes ? m->to.mtimes[i] : INT64_MIN,
-		};
-		m->file[m->count].path = strdup(paths[i]);
-		if (!m->file[m->count].path)
-			return fail_memory(h);
-		m->count++;
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = take_path(h, paths[i], m->to.sizes ? m->to.sizes[i] : -1,
+		    m->to.mtimes ? m->to.mtimes[i] : INT64_MIN);
+	m->several = n > 1 || m->to.more || m->from.more;
+	return r;
 }
 
 static int
@@ -572,23 +636,40 @@ run(struct ferry *h, const char *const *paths, size_t n)
 	return op_run(h);
 }
 
+/* One of the two operations, without its files yet. */
+static int
+prepare(struct ferry *h, const struct op_type *type, const char *verb, void *user)
+{
+	int r = op_prepare(h, type, NULL, NULL);
+
+	if (r < 0)
+		return r;
+	transfer_prepare(h, verb, h->binary ? 'I' : 'A');
+	h->many = (struct many){.user = user};
+	return 0;
+}
+
+/* The caller may have been built with an older or a newer struct. */
+static void
+take_known(void *ours, size_t size, const void *theirs, size_t known)
+{
+	memcpy(ours, theirs, known < size ? known : size);
+}
+
 int
 ferry_get_many(struct ferry *h, const char *const *paths, size_t n,
     const struct ferry_many *many, void *user)
 {
-	size_t known = many->struct_size;
 	struct many *m = &h->many;
-	int r = op_prepare(h, &op_get_many, NULL, NULL);
+	int r = prepare(h, &op_get_many, "RETR", user);
 
 	if (r < 0)
 		return r;
-	transfer_prepare(h, "RETR", h->binary ? 'I' : 'A');
-	h->xfer.check_size = h->binary;
-	h->xfer.write = write_file;
-	*m = (struct many){.user = user};
-	memcpy(&m->to, many, known < sizeof(m->to) ? known : sizeof(m->to));
+	take_known(&m->to, sizeof(m->to), many, many->struct_size);
 	m->times = m->to.times && ferry_has_feature(h, "MDTM");
 	m->ahead_wanted = m->to.ahead;
+	h->xfer.check_size = h->binary;
+	h->xfer.write = write_file;
 	return run(h, paths, n);
 }
 
@@ -596,17 +677,14 @@ int
 ferry_put_many(struct ferry *h, const char *const *paths, size_t n,
     const struct ferry_put_many *many, void *user)
 {
-	size_t known = many->struct_size;
 	struct many *m = &h->many;
-	int r = op_prepare(h, &op_put_many, NULL, NULL);
+	int r = prepare(h, &op_put_many, "STOR", user);
 
 	if (r < 0)
 		return r;
-	transfer_prepare(h, "STOR", h->binary ? 'I' : 'A');
+	take_known(&m->from, sizeof(m->from), many, many->struct_size);
+	m->ahead_wanted = m->from.ahead;
 	h->xfer.upload = true;
 	h->xfer.read = read_file;
-	*m = (struct many){.user = user};
-	memcpy(&m->from, many, known < sizeof(m->from) ? known : sizeof(m->from));
-	m->ahead_wanted = m->from.ahead;
 	return run(h, paths, n);
 }

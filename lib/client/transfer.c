@@ -108,7 +108,7 @@ type_reply(struct ferry *h)
 	if (code >= 200 && code < 300)
 		h->type = h->xfer.type == 'I' ? 'I' : 'A';
 	else if (h->xfer.type != TYPE_LISTING)
-		return fail_reply(h);
+		return many_fail_type(h);
 	return after_type(h);
 }
 
@@ -402,11 +402,11 @@ fail_order(struct ferry *h)
 {
 	_cleanup_free_ char *path = safe_text(h->op.path);
 
-	return abort_begin(h,
-	    fail(h, FERRY_ESHORT, 0,
-		"%s: %s does not answer commands in their order; this file came between",
-		path ? path : "", h->host),
-	    false);
+	return abort_swiftly(
+	    h, fail(h, FERRY_ESHORT, 0,
+		   "%s: %s does not answer commands in their order; this file came "
+		   "between",
+		   path ? path : "", h->host));
 }
 
 static int

@@ -35,6 +35,9 @@
 /* Two buffers for bytes, one reply, one line of a listing, and OpenSSL. */
 #define HEAP_MAX (4 << 20)
 #define FDS_MAX 4
+/* Files of one operation: those that it is given, and those that it asks for. */
+#define FILES_GIVEN 2
+#define FILES_ALL 4
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -58,6 +61,15 @@ enum setting {
 	SET_DISTRUST = 1 << 12, /* and says no */
 };
 
+/* What became of the files of one operation. */
+struct files {
+	bool stream; /* not MODE B */
+	size_t n;    /* that the engine knows of */
+	size_t ended, open;
+	bool begun[FILES_ALL], over[FILES_ALL];
+	unsigned left[FILES_ALL]; /* bytes to be given */
+};
+
 struct fuzz {
 	struct ferry *h;
 	struct far far;
@@ -75,8 +87,9 @@ struct fuzz {
 	struct ferry_entry entry;
 	uint64_t u64;
 	int64_t i64;
-	unsigned to_give; /* bytes that an upload still has */
+	unsigned to_give;             /* bytes that an upload still has */
 	struct wire_sum given, taken; /* by the program, of the file that runs */
+	struct files many;
 	size_t heap;
 };
 
@@ -209,8 +222,14 @@ enum {
 	CALL_LIST_LAST = 9,
 	CALL_GET = 14,
 	CALL_PUT = 16,
-	CALL_PUT_LAST = 19
+	CALL_PUT_LAST = 19,
+	CALL_GET_MANY = 28,
+	CALL_PUT_MANY = 29
 };
+
+/* Of these two calls. */
+#define MANY_AHEAD 0x20
+#define MANY_BLOCK 0x40
 
 /* Could this connection have brought the whole file? */
 static bool
@@ -251,6 +270,24 @@ check_success(struct fuzz *f)
 	assert(!d->over || has_taken(f, d) || has_taken(f, last));
 }
 
+static bool
+is_many(const struct fuzz *f)
+{
+	return f->call % 32 == CALL_GET_MANY || f->call % 32 == CALL_PUT_MANY;
+}
+
+/* Every file that was tried has had its end, and no source is left open. What comes next
+ * is a stream, so that what is known of single files holds. */
+static void
+check_many(struct fuzz *f, int r)
+{
+	if (!is_many(f))
+		return;
+	assert(r < 0 || f->many.ended == f->many.n);
+	assert(f->many.open == 0);
+	ferry_set_coding(f->h, FERRY_CODING_STREAM);
+}
+
 static void
 over(struct fuzz *f, int r)
 {
@@ -259,6 +296,7 @@ over(struct fuzz *f, int r)
 	check_error(f->h, r);
 	if (r == 0)
 		check_success(f);
+	check_many(f, r);
 	free(f->path);
 	f->path = NULL;
 	ferry_entry_clear(&f->entry);
@@ -382,6 +420,141 @@ on_event(const struct ferry_event *ev, void *user)
 	assert(ev->kind >= FERRY_EV_RESOLVED && ev->struct_size == sizeof(*ev));
 }
 
+/* ---- several files in one call ---- */
+
+static const char *const names[FILES_ALL] = {"a", "b\xff", "c\r\nDELE d", "d"};
+
+static const char *
+next_name(struct fuzz *f)
+{
+	return f->many.n < FILES_ALL ? names[f->many.n++] : NULL;
+}
+
+static const char *
+on_get_more(int64_t *ret_size, int64_t *ret_mtime, void *user)
+{
+	return next_name(user);
+}
+
+static const char *
+on_put_more(void *user)
+{
+	return next_name(user);
+}
+
+static int
+on_file_begin(size_t i, int64_t size, int64_t mtime, void *user)
+{
+	struct fuzz *f = user;
+
+	assert(i < f->many.n && !f->many.begun[i] && !f->many.over[i]);
+	f->many.begun[i] = true;
+	f->taken = (struct wire_sum){0};
+	return (f->settings & SET_STOP) != 0 && i == 1;
+}
+
+static int
+on_file_bytes(size_t i, const void *data, size_t n, void *user)
+{
+	struct fuzz *f = user;
+
+	assert(i < f->many.n && f->many.begun[i] && !f->many.over[i]);
+	return on_bytes(data, n, f);
+}
+
+static int
+on_file_open(size_t i, int64_t *ret_size, void *user)
+{
+	struct fuzz *f = user;
+
+	assert(i < f->many.n && !f->many.begun[i] && !f->many.over[i]);
+	if ((f->settings & SET_STOP) != 0 && i == 1)
+		return -1;
+	f->many.begun[i] = true;
+	assert(++f->many.open <= FERRY_PUT_OPEN_MAX);
+	f->many.left[i] = f->call < 128 ? (unsigned)i * 50 : 200000;
+	if (i != 0 && (f->settings & SET_ASCII) == 0)
+		*ret_size = f->many.left[i];
+	return 0;
+}
+
+static int64_t
+on_file_read(size_t i, void *data, size_t max, void *user)
+{
+	struct fuzz *f = user;
+	int64_t n;
+
+	assert(i < f->many.n && f->many.begun[i] && !f->many.over[i]);
+	f->to_give = f->many.left[i];
+	n = on_read(data, max, f);
+	f->many.left[i] = f->to_give;
+	return n;
+}
+
+/* A stream brings one file in a connection. (Whether the server has taken one is not to
+ * be told: what it accepts may be an earlier file's call.) */
+static void
+check_file(const struct fuzz *f)
+{
+	bool binary = (f->settings & SET_ASCII) == 0;
+
+	if (!f->dropped && f->many.stream && binary)
+		assert(has_brought(f, &f->far.data, true) ||
+		       has_brought(f, &f->far.last, true));
+}
+
+static void
+on_file_end(size_t i, int result, void *user)
+{
+	struct fuzz *f = user;
+	bool up = f->call % 32 == CALL_PUT_MANY;
+
+	assert(i < f->many.n && !f->many.over[i]);
+	assert((result < 0) == (ferry_error_text(f->h)[0] != '\0') ||
+	       result == -FERRY_EABORTED);
+	assert(ferry_command(f->h, "NOOP") == -FERRY_ESTATE);
+	f->many.over[i] = true;
+	f->many.ended++;
+	f->many.open -= up && f->many.begun[i];
+	assert(result < 0 || !up || f->many.left[i] == 0);
+	if (result == 0 && !up)
+		check_file(f);
+}
+
+static int
+call_many(struct fuzz *f, uint8_t which)
+{
+	bool ahead = (which & MANY_AHEAD) != 0;
+	const struct ferry_many to = {
+	    .struct_size = sizeof(to),
+	    .times = true,
+	    .begin = on_file_begin,
+	    .write = on_file_bytes,
+	    .end = on_file_end,
+	    .ahead = ahead,
+	    .more = on_get_more,
+	};
+	const struct ferry_put_many from = {
+	    .struct_size = sizeof(from),
+	    .open = on_file_open,
+	    .read = on_file_read,
+	    .end = on_file_end,
+	    .ahead = ahead,
+	    .more = on_put_more,
+	};
+
+	if (f->busy)
+		return ferry_get_many(f->h, names, FILES_GIVEN, &to, f);
+	f->many = (struct files){
+	    .stream = (which & MANY_BLOCK) == 0,
+	    .n = FILES_GIVEN,
+	};
+	ferry_set_coding(f->h, f->many.stream ? FERRY_CODING_STREAM : FERRY_CODING_BLOCK);
+	return which % 32 == CALL_GET_MANY
+		   ? ferry_get_many(f->h, names, FILES_GIVEN, &to, f)
+		   : ferry_put_many(f->h, names, FILES_GIVEN, &from, f);
+}
+
 static int
 call(struct fuzz *f, uint8_t which)
 {
@@ -447,6 +620,9 @@ call(struct fuzz *f, uint8_t which)
 		return ferry_quit(h);
 	case 27:
 		return ferry_command(h, "NOOP");
+	case CALL_GET_MANY:
+	case CALL_PUT_MANY:
+		return call_many(f, which);
 	default:
 		return ferry_command(h, "SITE HELP\r\nDELE f");
 	}

@@ -172,6 +172,23 @@ def test_a_missing_file_is_one_clear_failure(peer, in_clear, tmp_path):
     assert not (tmp_path / "no such file").exists()
 
 
+def test_several_files_of_one_command(peer, in_clear, tmp_path):
+    """One operation for all of them: whether a server answers in order or not, no file is another's."""
+    names = [f"s{i}" for i in range(9)]
+    (tmp_path / "up").mkdir()
+    for i, name in enumerate(names):
+        (tmp_path / "up" / name).write_bytes(os.urandom(1 + 9000 * i))
+    sent = [str(tmp_path / "up" / name) for name in names]
+    done = in_clear("put", *sent[:4], str(tmp_path / "up/nothing"), *sent[4:], url(peer), status=7)
+    assert done.stderr.count(b"ferry: ") == 1 and b"up/nothing: No such file" in done.stderr
+    assert all(same(tmp_path / "up" / name, peer.root / name) for name in names)
+    done = in_clear("get", *(url(peer, name) for name in [*names[:4], "nothing", *names[4:]]), status=5)
+    assert done.stderr.count(b"ferry: ") == 1 and b"/nothing: " in done.stderr
+    assert all(same(tmp_path / "up" / name, tmp_path / name) for name in names)
+    for name in names:
+        (peer.root / name).unlink()
+
+
 def test_an_offer_that_is_none(peer, ferry):
     if isinstance(peer, PEERS["pureftpd"]):
         assert b"--plain" in ferry("ls", url(peer), status=11).stderr

@@ -1,6 +1,7 @@
 """ferry in MODE B and MODE Z, against ferryd and against servers that break the rules."""
 import hashlib
 import os
+import re
 import subprocess
 
 import pytest
@@ -82,6 +83,45 @@ def test_mget(ferry, server, tmp_path):
     # besides the listing that mget reads: its commands are not shown
     assert said.count("---> EPSV") == 1
     assert said.count("125 Here comes the listing") == 1
+
+
+@pytest.fixture
+def goods(tmp_path):
+    """The files of FILES, on this side."""
+    for name, data in FILES.items():
+        (tmp_path / name).write_bytes(data)
+
+
+def test_put_of_many_files_over_one_connection(ferry, server, goods):
+    (server.root / "up").mkdir()
+    names = list(FILES)
+    said = ferry("put", "-v", *names[:9], "nothing", *names[9:], url(server, "up/"), status=7)
+    same(server.root / "up", FILES)
+    assert said.count("---> EPSV") == 1
+    assert said.count("\n250 ") == len(FILES)
+    assert said.count("ferry: ") == 1 and "nothing: No such file" in said
+
+
+@pytest.mark.parametrize("modes", ["", "B"])
+@pytest.mark.parametrize("command", ["mget", "mput"])
+def test_several_files_are_told_one_after_the_other(ferry, tmp_path, command, modes):
+    """Whatever was sent ahead: scripts read the lines between two names."""
+    files = {name: name.encode() * 9 for name in "abcd"}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data if command == "mput" else b"old")
+    features = ["MODE B"] if modes else []
+    with FakeServer(files if command == "mget" else {}, modes=modes, features=features) as server:
+        said = ferry("-a", "-v", "127.0.0.1", str(server.port), input=f"glob\n{command} a b c d\nbye\n".encode())
+    beginning, *turns = said.split("local: ")
+    assert not re.search("^(125|150|226|250) ", beginning, re.M), said
+    assert [turn.splitlines()[0] for turn in turns] == [f"{name} remote: {name}" for name in files]
+    for turn in turns:
+        assert len(re.findall("^1[25][05] ", turn, re.M)) == 1, said
+        assert re.search(r"^2[25][06] .*\n9 bytes (sent|received) in .* secs \(.* KB/s\)$", turn, re.M), said
+    if command == "mget":
+        same(tmp_path, files)
+    else:
+        assert server.uploads == files
 
 
 def test_block_mode_for_everything(ferry, server, tmp_path):

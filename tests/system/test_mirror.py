@@ -53,7 +53,7 @@ def ferry(sanitized, tmp_path):
                               env=dict(os.environ, HOME=str(tmp_path)))
         said = done.stdout.decode(errors="replace")
         assert not any(word in said for word in BAD_WORDS), said
-        assert done.returncode == status, said
+        assert done.returncode in (status if isinstance(status, tuple) else (status,)), said
         return said
 
     return run
@@ -151,7 +151,8 @@ def test_one_that_fails_harms_no_other(ferry, server, tmp_path):
     secret.chmod(0)
     (tmp_path / "here/d4/e/f2").mkdir(parents=True)
     try:
-        said = ferry("get", "-r", url(server, "tree"), "here", status=7 if os.geteuid() == 0 else 5)
+        # which of the two is met first, the sessions decide
+        said = ferry("get", "-r", url(server, "tree"), "here", status=(5, 7))
     finally:
         secret.chmod(0o644)
     assert "d4/e/f2: is a directory" in said

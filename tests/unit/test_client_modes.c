@@ -331,8 +331,11 @@ struct harvest {
 	size_t refuse_begin, stop_at; /* index + 1 */
 	bool ahead;
 	const int64_t *sizes, *mtimes; /* what a listing told */
+	size_t fed;                    /* paths that the operation has been given */
 	struct world *w;
 };
+
+static const char *const letters[FILES] = {"a", "b", "c"};
 
 static int
 many_begin(size_t i, int64_t size, int64_t mtime, void *user)
@@ -367,10 +370,25 @@ many_end(size_t i, int result, void *user)
 	assert_int_equal(ferry_command(v->w->h, "NOOP"), -FERRY_ESTATE);
 }
 
+static const char *
+many_more(int64_t *ret_size, int64_t *ret_mtime, void *user)
+{
+	struct harvest *v = user;
+
+	if (v->fed == FILES)
+		return NULL;
+	if (v->sizes)
+		*ret_size = v->sizes[v->fed];
+	if (v->mtimes)
+		*ret_mtime = v->mtimes[v->fed];
+	return letters[v->fed++];
+}
+
+/* Event-driven, the operation is given the first name and asks for the others: that makes
+ * no difference to the server. */
 static int
 get_many(struct world *w, struct harvest *v, bool times)
 {
-	static const char *const paths[FILES] = {"a", "b", "c"};
 	struct ferry_many many = {
 	    .struct_size = sizeof(many),
 	    .times = times,
@@ -383,7 +401,12 @@ get_many(struct world *w, struct harvest *v, bool times)
 	};
 
 	v->w = w;
-	return go(w, ferry_get_many(w->h, paths, FILES, &many, v));
+	v->fed = FILES;
+	if (w->event_driven) {
+		many.more = many_more;
+		v->fed = 1;
+	}
+	return go(w, ferry_get_many(w->h, letters, v->fed, &many, v));
 }
 
 static void

@@ -38,8 +38,11 @@ struct goods {
 	int64_t said;   /* what its size is said to be, of a; -1: not known */
 	bool ahead;
 	unsigned open, most_open;
+	size_t fed; /* paths that the operation has been given */
 	struct world *w;
 };
+
+static const char *const paths[FILES] = {"a", "b", "c"};
 
 #define GOODS                                                                            \
 	{                                                                                \
@@ -90,12 +93,19 @@ goods_end(size_t i, int result, void *user)
 	assert_int_equal(ferry_command(g->w->h, "NOOP"), -FERRY_ESTATE);
 }
 
-/* The script of a session from its TYPE on. */
-static int
-put_many(struct world *w, void **state, enum ferry_coding coding, const char *script,
-    struct goods *g)
+static const char *
+goods_more(void *user)
 {
-	static const char *const paths[FILES] = {"a", "b", "c"};
+	struct goods *g = user;
+
+	return g->fed < FILES ? paths[g->fed++] : NULL;
+}
+
+/* Event-driven, the operation is given the first name and asks for the others: that makes
+ * no difference to the server. */
+static int
+run_many(struct world *w, struct goods *g)
+{
 	struct ferry_put_many many = {
 	    .struct_size = sizeof(many),
 	    .open = goods_open,
@@ -103,14 +113,28 @@ put_many(struct world *w, void **state, enum ferry_coding coding, const char *sc
 	    .end = goods_end,
 	    .ahead = g->ahead,
 	};
+
+	g->w = w;
+	g->fed = FILES;
+	if (w->event_driven) {
+		many.more = goods_more;
+		g->fed = 1;
+	}
+	return go(w, ferry_put_many(w->h, paths, g->fed, &many, g));
+}
+
+/* The script of a session from its TYPE on. */
+static int
+put_many(struct world *w, void **state, enum ferry_coding coding, const char *script,
+    struct goods *g)
+{
 	static char all[4096];
 
 	snprintf(all, sizeof(all), "%s%s%s", FEATURES, TYPE_I, script);
-	g->w = w;
 	world_start(w, state, all);
 	assert_int_equal(ferry_set_coding(w->h, coding), 0);
 	world_login(w);
-	return go(w, ferry_put_many(w->h, paths, FILES, &many, g));
+	return run_many(w, g);
 }
 
 static void
@@ -410,6 +434,46 @@ features_are_copied(void **state)
 	in_step(&w);
 }
 
+/* And so does the way to a data connection: the first file goes ahead as well, its type
+ * with it. A type that is refused leaves nobody waiting for what stood behind it. */
+static void
+the_way_is_copied(void **state)
+{
+	struct goods g = GOODS, more = GOODS, none = GOODS;
+	struct world w, next, last;
+
+	assert_int_equal(
+	    put_many(&w, state, FERRY_CODING_STREAM,
+		FIRST_A DATA "C: STOR b\nS: 150 b\nrecv \nS: 226 done\n" DATA
+			     "C: STOR c\nS: 150 c\nrecv xyz\nS: 226 done\n" IN_STEP,
+		&g),
+	    0);
+	more.ahead = none.ahead = true;
+	more.text[1] = "second";
+	world_start(&next, state,
+	    FEATURES
+	    "C: TYPE I\nC: EPSV\nS: 200 I\n" LISTEN
+	    "accept\nC: STOR a\nC: EPSV\nS: 150 a\nrecv abc\nS: 226 done\n" LISTEN
+	    "accept\nC: STOR b\nC: EPSV\nrecv second\nS: 150 b\nS: 226 done\n" LISTEN
+	    "accept\nC: STOR c\nrecv xyz\nS: 150 c\nS: 226 done\n" IN_STEP);
+	world_login(&next);
+	assert_int_equal(ferry_set_coding(next.h, FERRY_CODING_STREAM), 0);
+	ferry_copy_way(next.h, w.h);
+	assert_int_equal(run_many(&next, &more), 0);
+	check(&more, 0, 0, 0);
+	world_start(&last, state,
+	    FEATURES "C: TYPE I\nC: EPSV\nS: 504 no\nS: 229 ok (|||1025|)\n"
+		     "C: TYPE I\nS: 504 no\nC: TYPE I\nS: 504 no\n" IN_STEP);
+	world_login(&last);
+	assert_int_equal(ferry_set_coding(last.h, FERRY_CODING_STREAM), 0);
+	ferry_copy_way(last.h, w.h);
+	assert_int_equal(run_many(&last, &none), 0);
+	check(&none, -FERRY_EUNSUPPORTED, -FERRY_EUNSUPPORTED, -FERRY_EUNSUPPORTED);
+	in_step(&last);
+	in_step(&next);
+	in_step(&w);
+}
+
 int
 main(void)
 {
@@ -426,6 +490,7 @@ main(void)
 	    BOTH(ahead_out_of_order),
 	    BOTH(another_length),
 	    BOTH(features_are_copied),
+	    BOTH(the_way_is_copied),
 	};
 
 	return cmocka_run_group_tests_name("client: many uploads", tests, NULL, NULL);

@@ -595,6 +595,15 @@ reads_ls(void **state)
 		FILE_AT(1767225540, 1, 0644, "name", OG)},
 	    {"-rw-r--r-- 1 owner group 1 Feb 29 00:00 name", 0,
 		FILE_AT(1709164800, 1, 0644, "name", OG)},
+	};
+
+	check_rows(parse_list_now, rows, ARRAY_LEN(rows));
+}
+
+static void
+reads_names_of_ls(void **state)
+{
+	static const struct row rows[] = {
 	    /* Names with blanks, in front, behind and alone; with what looks like a date.
 	     */
 	    {"-rw-r--r-- 1 owner group 1 Nov 23 08:00   two in front", 0,
@@ -630,6 +639,15 @@ reads_ls(void **state)
 		    NOW, 1, 0644, "n", .owner = "DOM\\user", .group = "Domain Users")},
 	    {"-rw-r--r-- 1 Jan Feb 1 Nov 23 08:00 n", 0,
 		FILE_AT(NOW, 1, 0644, "n", .owner = "Jan", .group = "Feb")},
+	};
+
+	check_rows(parse_list_now, rows, ARRAY_LEN(rows));
+}
+
+static void
+reads_links_and_devices_of_ls(void **state)
+{
+	static const struct row rows[] = {
 	    /* Links. */
 	    {"lrwxrwxrwx 1 owner group 3 Nov 23 08:00 l -> a b", 0,
 		LINK_AT(NOW, 3, 0777, "l", .link = "a b", OG)},
@@ -660,6 +678,15 @@ reads_ls(void **state)
 		DIR_AT(NOW, 4096, 0755, "..", .parent = true, OG)},
 	    {"drwxr-xr-x 2 owner group 4096 Nov 23 08:00 marked/", 0,
 		DIR_AT(NOW, 4096, 0755, "marked", OG)},
+	};
+
+	check_rows(parse_list_now, rows, ARRAY_LEN(rows));
+}
+
+static void
+refuses_lines_of_ls(void **state)
+{
+	static const struct row rows[] = {
 	    SKIP(""),
 	    SKIP("   "),
 	    SKIP("total 12"),
@@ -926,6 +953,9 @@ main(void)
 	    cmocka_unit_test(fact_characters),
 	    cmocka_unit_test(facts),
 	    cmocka_unit_test(reads_ls),
+	    cmocka_unit_test(reads_names_of_ls),
+	    cmocka_unit_test(reads_links_and_devices_of_ls),
+	    cmocka_unit_test(refuses_lines_of_ls),
 	    cmocka_unit_test(reads_dos),
 	    cmocka_unit_test(reads_mlsx),
 	    cmocka_unit_test(refuses_nul),

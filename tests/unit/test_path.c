@@ -145,13 +145,23 @@ plain_names(void **state)
 	assert_false(path_name_is_plain((const uint8_t *)name, PATH_NAME_MAX + 1));
 }
 
+struct match {
+	const char *pattern, *name;
+	bool match;
+};
+
+static void
+check_matches(const struct match *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (path_match(rows[i].pattern, rows[i].name) != rows[i].match)
+			fail_msg("\"%s\" against \"%s\"", rows[i].pattern, rows[i].name);
+}
+
 static void
 matches(void **state)
 {
-	static const struct {
-		const char *pattern, *name;
-		bool match;
-	} rows[] = {
+	static const struct match rows[] = {
 	    {"", "", true},
 	    {"", "a", false},
 	    {"a", "", false},
@@ -179,7 +189,15 @@ matches(void **state)
 	    {"?", "", false},
 	    {"?", "ab", false},
 	    {"a?c", "abc", true},
-	    /* Hidden files only when asked for. */
+	};
+
+	check_matches(rows, ARRAY_LEN(rows));
+}
+
+static void
+matches_hidden_names_when_asked(void **state)
+{
+	static const struct match rows[] = {
 	    {"*", ".a", false},
 	    {"?a", ".a", false},
 	    {"[.]a", ".a", false},
@@ -189,6 +207,15 @@ matches(void **state)
 	    {"*.a", "x.a", true},
 	    {"a*", "a.b", true},
 	    {"a?b", "a.b", true},
+	};
+
+	check_matches(rows, ARRAY_LEN(rows));
+}
+
+static void
+matches_sets(void **state)
+{
+	static const struct match rows[] = {
 	    {"[a-c]", "b", true},
 	    {"[a-c]", "d", false},
 	    {"[!a-c]", "d", true},
@@ -207,7 +234,16 @@ matches(void **state)
 	    {"[z-a]", "m", false},
 	    {"[\x80-\xff]", "\xe9", true},
 	    {"[a-c]*[0-9]", "bxx7", true},
-	    /* A "[" without an end is itself. */
+	};
+
+	check_matches(rows, ARRAY_LEN(rows));
+}
+
+/* A "[" without an end is itself, and so is what stands behind "\". */
+static void
+matches_what_is_no_pattern(void **state)
+{
+	static const struct match rows[] = {
 	    {"[", "[", true},
 	    {"[a", "[a", true},
 	    {"[a", "a", false},
@@ -229,9 +265,7 @@ matches(void **state)
 	    {"*\xc3\xa9*", "caf\xc3\xa9s", true},
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (path_match(rows[i].pattern, rows[i].name) != rows[i].match)
-			fail_msg("\"%s\" against \"%s\"", rows[i].pattern, rows[i].name);
+	check_matches(rows, ARRAY_LEN(rows));
 }
 
 /* Patterns that keep a naive matcher busy for ages; here each is some million steps. */
@@ -279,6 +313,9 @@ main(void)
 	    cmocka_unit_test(bases),
 	    cmocka_unit_test(plain_names),
 	    cmocka_unit_test(matches),
+	    cmocka_unit_test(matches_hidden_names_when_asked),
+	    cmocka_unit_test(matches_sets),
+	    cmocka_unit_test(matches_what_is_no_pattern),
 	    cmocka_unit_test(match_is_bounded),
 	};
 
