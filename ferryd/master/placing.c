@@ -21,9 +21,9 @@
 /* So busy a worker gets no more clients while another is less so. */
 #define BUSY 750
 /* What a client is taken for until its worker's load has been looked at again. */
-#define FRESH 8
+#define FRESH 2
 /* Nanoseconds. */
-#define LOOK_AGAIN (100 * 1000 * 1000)
+#define LOOK_AGAIN (1000 * 1000 * 1000)
 
 struct session *
 worker_session(struct worker *w, uint32_t id)
