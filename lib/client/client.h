@@ -48,7 +48,13 @@
 #define FOREIGN_UPLOAD_MAX (4u << 20)    /* and that such a one takes */
 #define HOLLOW_MS 10000     /* for the final reply, when no data connection lasted */
 #define PROGRESS_MS 50      /* between two progress events */
-#define MANY_WINDOW 32 /* files of ferry_get_many() that are asked for ahead of time */
+/* Files of ferry_get_many() that are asked for ahead of time: always so many, ... */
+#define MANY_WINDOW 32
+/* ... and where their sizes are known up to so many, with no more bytes than these: far
+ * away a round trip is worth hundreds of small files, and of large ones every session
+ * wants its part. */
+#define MANY_WINDOW_MAX 256
+#define MANY_WINDOW_BYTES (1024 * 1024)
 
 /* Milliseconds on the monotonic clock; a deadline of 0 is none. */
 typedef int64_t msec;
@@ -245,6 +251,7 @@ struct many {
 	bool several; /* there are more than one, or may be */
 	size_t head;   /* the file that the next reply and the next byte belong to */
 	size_t sent;   /* one past the last one whose commands are sent */
+	size_t window; /* how many were under way when it was last filled */
 	bool times;    /* MDTM is asked where the time is not known */
 	bool begun;    /* begin() was called for head */
 	const char *ahead[AHEAD_MAX]; /* sent for the file behind the head, or, when that is

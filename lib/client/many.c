@@ -250,21 +250,46 @@ send_file(struct ferry *h, const struct many_file *file)
 	return r < 0 ? r : control_command(h, h->xfer.verb, file->path);
 }
 
-/* Half a window at a time, so that commands share packets. An upload cannot begin before
- * the server's word for it, so there one command that waits is as good as many. */
+/* A large one fills the window by itself, and so does one whose size is not known. */
+static int64_t
+bytes_of_file(const struct many_file *file)
+{
+	return file->size >= 0 && file->size < MANY_WINDOW_BYTES ? file->size
+								 : MANY_WINDOW_BYTES;
+}
+
+/* An upload cannot begin before the server's word for it, so there one command that waits
+ * is as good as many. */
+static bool
+window_has_room(const struct ferry *h, int64_t bytes)
+{
+	if (h->xfer.upload)
+		return owed(h) < FERRY_PUT_OPEN_MAX;
+	return owed(h) < MANY_WINDOW ||
+	       (owed(h) < MANY_WINDOW_MAX && bytes < MANY_WINDOW_BYTES);
+}
+
+/* Half a window at a time, so that commands share packets. */
 static int
 fill_window(struct ferry *h)
 {
 	struct many *m = &h->many;
-	size_t window = h->xfer.upload ? FERRY_PUT_OPEN_MAX : MANY_WINDOW;
+	size_t least = h->xfer.upload ? FERRY_PUT_OPEN_MAX : MANY_WINDOW;
+	size_t window = m->window > least ? m->window : least;
+	int64_t bytes = 0;
 	int r = 0;
 
 	if (owed(h) > window / 2)
 		return 0;
+	for (size_t i = m->head; i < m->sent; i++)
+		bytes += bytes_of_file(&m->file[i]);
 	h->control.corked = true;
-	while (r == 0 && owed(h) < window && has_file(h, &m->sent) &&
-	       buf_len(&h->control.out) < COMMAND_MAX)
+	while (r == 0 && window_has_room(h, bytes) && has_file(h, &m->sent) &&
+	       buf_len(&h->control.out) < COMMAND_MAX) {
+		bytes += bytes_of_file(&m->file[m->sent]);
 		r = send_file(h, &m->file[m->sent++]);
+	}
+	m->window = owed(h);
 	h->control.corked = false;
 	control_flush(h);
 	return r;
