@@ -888,32 +888,37 @@ crowd_end(size_t i, int result, void *user)
 	++*ended;
 }
 
+/* So many are asked for before the first answer, and again when only half of them are
+ * owed. size: what is told of each file, or -1. */
 static void
-the_window_is_bounded(void **state)
+ask_crowd(void **state, int64_t size, unsigned window)
 {
+	static char script[65536], names[CROWD][8];
+	const char *paths[CROWD];
+	int64_t sizes[CROWD];
 	const struct ferry_many many = {
 	    .struct_size = sizeof(many),
 	    .begin = crowd_begin,
 	    .write = crowd_write,
 	    .end = crowd_end,
+	    .sizes = sizes,
 	};
-	static char script[65536], names[CROWD][8];
-	const char *paths[CROWD];
-	unsigned ended = 0, asked = 0;
+	unsigned ended = 0, asked = 0, half = window / 2;
 	struct world w;
 	size_t n;
 
 	n = (size_t)snprintf(script, sizeof(script), "%s", FEATURES TYPE_I MODE_B DATA);
 	for (unsigned i = 0; i < CROWD; i++) {
-		/* 32 at first, then 16 more whenever only 16 are owed */
 		while (asked < CROWD &&
-		       (i == 0 ? asked < 32 : asked < i + 16 + 16 * (i % 16 == 0)))
+		       (i == 0 ? asked < window
+			       : asked < i + half + half * (i % half == 0)))
 			n += (size_t)snprintf(
 			    script + n, sizeof(script) - n, "C: RETR %u\n", asked++);
 		n += (size_t)snprintf(script + n, sizeof(script) - n,
 		    "S: 125 x\nsend \\100\\000\\005%05u\nS: 250 done\n", i);
 		snprintf(names[i], sizeof(names[i]), "%u", i);
 		paths[i] = names[i];
+		sizes[i] = size;
 	}
 	snprintf(script + n, sizeof(script) - n, "%s", IN_STEP);
 	start(&w, state, FERRY_CODING_AUTO, script);
@@ -921,8 +926,21 @@ the_window_is_bounded(void **state)
 	assert_int_equal(ended, CROWD);
 	/* what was asked for before the first answer */
 	*strstr(w.log, "reply 125") = '\0';
-	assert_int_equal(count(&w, "command RETR"), 32);
+	assert_int_equal(count(&w, "command RETR"), window);
 	in_step(&w);
+}
+
+static void
+the_window_is_bounded(void **state)
+{
+	ask_crowd(state, -1, 32);
+}
+
+/* Far away a round trip is worth many small files. */
+static void
+small_files_have_a_large_window(void **state)
+{
+	ask_crowd(state, 5, CROWD);
 }
 
 int
@@ -955,6 +973,7 @@ main(void)
 	    BOTH(many_lost),
 	    BOTH(many_names),
 	    BOTH(the_window_is_bounded),
+	    BOTH(small_files_have_a_large_window),
 	};
 
 	return cmocka_run_group_tests_name("client: modes", tests, NULL, NULL);
