@@ -22,7 +22,7 @@
 #define BUSY 750
 /* What a client is taken for until its worker's load has been looked at again. */
 #define FRESH 2
-/* Nanoseconds. */
+/* Nanoseconds: fifty logins at one moment are no reason to call a worker busy. */
 #define LOOK_AGAIN (1000 * 1000 * 1000)
 
 struct session *
