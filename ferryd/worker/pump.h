@@ -45,6 +45,8 @@ struct pump_plan {
 	uint64_t length;   /* and how many bytes to send, not one less or more */
 	bool bounded;      /* pump_upload: a byte more than length is EMSGSIZE */
 	unsigned *pipes;   /* pump_upload: how many are left for all; outlives the pump */
+	unsigned *large;   /* pump_file: how many large files are on their way; the same.
+			      Or NULL */
 	struct coding coding;
 	unsigned stall; /* seconds without a byte after which it ends */
 	pump_moved_cb *on_moved;

@@ -14,10 +14,11 @@
 #include "pump_impl.h"
 #include "util.h"
 
-/* Bytes sent before other sessions have their turn: what the processor still has in its
- * caches when the peer on this machine takes it. 512 KiB made eight sessions a third
- * slower. */
-#define WINDOW (128 * 1024)
+/* Bytes sent before other sessions have their turn. One large download alone is quickest
+ * with many; beside others few are still in the processor's caches when the peer on this
+ * machine takes them, and many cost a third of the speed. */
+#define WINDOW (512 * 1024)
+#define WINDOW_BESIDE (128 * 1024)
 /* Files over this are worth a system call that makes their segments full ones: with BBR
  * they are otherwise so small that loopback is four times slower. */
 #define BULK_MIN (128 * 1024)
@@ -29,6 +30,7 @@ struct file_pump {
 	uint64_t offset; /* next byte to send */
 	uint64_t left;
 	uint64_t warm; /* up to here the page cache has it */
+	bool large;    /* it is one of plan.large */
 };
 
 /* ---- in a thread ---- */
@@ -123,11 +125,19 @@ send_bytes(struct file_pump *f, size_t n, size_t *ret_sent)
 	return r;
 }
 
+static size_t
+window(const struct file_pump *f)
+{
+	size_t most = f->large && *f->p.plan.large > 1 ? WINDOW_BESIDE : WINDOW;
+
+	return f->left < most ? (size_t)f->left : most;
+}
+
 static void
 send_plain(struct file_pump *f)
 {
 	const struct pump_plan *plan = &f->p.plan;
-	size_t n = f->left < WINDOW ? (size_t)f->left : WINDOW, sent = 0;
+	size_t n = window(f), sent = 0;
 
 	if (n == 0) {
 		pump_drain(&f->p);
@@ -185,10 +195,20 @@ file_worked(struct pump *p)
 	conn_want(p->plan.conn, CONN_WRITABLE);
 }
 
+static void
+file_release(struct pump *p)
+{
+	struct file_pump *f = (struct file_pump *)p;
+
+	if (f->large)
+		--*p->plan.large;
+}
+
 static const struct pump_kind file_kind = {
     .eager = true,
     .on_ready = file_ready,
     .on_worked = file_worked,
+    .release = file_release,
 };
 
 struct pump *
@@ -203,7 +223,11 @@ pump_file(const struct pump_plan *plan)
 	}
 	f->offset = f->warm = plan->offset;
 	f->left = plan->length;
-	if (f->left > BULK_MIN)
+	if (f->left > BULK_MIN) {
 		conn_bulk(plan->conn);
+		f->large = plan->large != NULL;
+	}
+	if (f->large)
+		++*plan->large;
 	return pump_start(&f->p, &file_kind, plan, 0);
 }

@@ -378,6 +378,7 @@ transfer_opened(struct session *s)
 	    .fd = fd_take(&t->fd),
 	    .bytes = t->content,
 	    .pipes = &s->worker->pipes,
+	    .large = &s->worker->large,
 	    .offset = t->begun_before ? t->bytes : t->offset,
 	    .length = t->begun_before ? t->content_n : t->length,
 	    .bounded = t->ranged,

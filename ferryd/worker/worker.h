@@ -58,6 +58,7 @@ struct worker {
 	uint64_t turns; /* so often a session began to listen for its call */
 	uint32_t last_call;
 	unsigned pipes; /* that uploads may still make: pump_splice.c */
+	unsigned large; /* downloads of large files that run: pump_file.c */
 	unsigned works; /* HASH and SITE CPTO that run: work.h */
 
 	/* For new connections, by the number of the host; [0] NULL: there are no keys. */

@@ -31,10 +31,12 @@ test_retr_passive(void **state)
 	int data = world_epsv(w);
 	world_ask(w, "RETR a file",
 	    "150 Opening BINARY mode data connection for a file (3000001 bytes).");
+	assert_int_equal(session_of(w)->worker->large, 1);
 	assert_int_equal(world_slurp(w, data, got, n + 1), n);
 	assert_memory_equal(got, file, n);
 	world_expect(w, "226 Transfer complete.");
 	assert_string_equal(w->asked_path, "/home/a file");
+	WORLD_UNTIL(w, session_of(w)->worker->large == 0);
 	close(data);
 	/* The connection was for one transfer. */
 	world_ask(w, "RETR a file", "425 ");
@@ -126,6 +128,7 @@ test_retr_of_a_file_that_shrinks(void **state)
 	/* Not an end in order: a reset. */
 	assert_int_equal(world_slurp(w, data, got, (8 << 20) + 1), -1);
 	world_expect(w, "451 ");
+	WORLD_UNTIL(w, session_of(w)->worker->large == 0);
 	close(data);
 	free(file);
 	free(got);
