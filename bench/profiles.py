@@ -21,7 +21,8 @@ OWN = "own code"
 OTHER = "other"
 ENTRIES = re.compile(r"^(?:__x64_sys_|__do_sys_|__sys_|ksys_|__se_sys_)(\w+)")
 # One name for what libraries call by several.
-NAMES = {"sendto": "send", "recvfrom": "recv", "newfstatat": "fstat", "accept": "accept4", "pread64": "pread"}
+NAMES = {"sendto": "send", "recvfrom": "recv", "newfstatat": "fstat", "accept": "accept4", "pread64": "pread",
+         "sendfile64": "sendfile", "mmap_pgoff": "mmap"}
 
 
 def processes(server):
