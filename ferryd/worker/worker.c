@@ -45,16 +45,7 @@ static void
 worker_log(enum log_kind kind, int level, uint32_t session, const char *text, void *user)
 {
 	struct worker *w = user;
-	const struct msg m = {
-	    .type = MSG_MASTER_LOG,
-	    .master_log =
-		{
-		    .kind = (uint8_t)kind,
-		    .level = (uint8_t)level,
-		    .session = session,
-		    .text = bytes_of(text),
-		},
-	};
+	const struct msg m = log_message(kind, level, session, text);
 
 	/* The master writes no line of LOG_DEBUG (logfile.c): waking it for one would cost
 	 * as much as a small file. */

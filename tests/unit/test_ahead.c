@@ -86,33 +86,14 @@ expect_codes(struct world *w, const char *codes)
 	}
 }
 
-/* The next bytes on the data connection. */
-static void
-expect_bytes(struct world *w, int fd, const void *p, size_t n)
-{
-	static uint8_t got[BIG];
-	size_t at = 0;
-
-	while (at < n) {
-		ssize_t r = recv(fd, got + at, n - at, MSG_DONTWAIT);
-
-		if (r > 0)
-			at += (size_t)r;
-		else if (r == 0 || errno != EAGAIN)
-			fail_msg("the connection ended after %zu of %zu bytes", at, n);
-		else
-			world_turn(w);
-	}
-	assert_memory_equal(got, p, n);
-}
-
+/* A file in one block comes next. */
 static void
 expect_file(struct world *w, int fd, const void *p, size_t n)
 {
 	const uint8_t header[] = {0x40, (uint8_t)(n >> 8), (uint8_t)n};
 
-	expect_bytes(w, fd, header, sizeof(header));
-	expect_bytes(w, fd, p, n);
+	world_expect_bytes(w, fd, header, sizeof(header));
+	world_expect_bytes(w, fd, p, n);
 }
 
 static void
@@ -206,7 +187,7 @@ test_in_between(void **state)
 		w->rows = w->opens = 0;
 		say_at_once(w, table[i].lines);
 		expect_codes(w, table[i].codes);
-		expect_bytes(w, data, table[i].wire, table[i].n);
+		world_expect_bytes(w, data, table[i].wire, table[i].n);
 		if (w->rows != table[i].rows || w->opens != table[i].opens)
 			fail_msg(
 			    "%s: %u rows, %u alone", table[i].lines, w->rows, w->opens);
@@ -233,7 +214,7 @@ test_large(void **state)
 		WORLD_UNTIL(w, recv(data, got, 3, MSG_DONTWAIT | MSG_PEEK) == 3);
 		assert_int_equal(recv(data, got, 3, 0), 3);
 		at = (size_t)got[1] << 8 | got[2];
-		expect_bytes(w, data, bytes + n, at);
+		world_expect_bytes(w, data, bytes + n, at);
 		n += at;
 		assert_int_equal(got[0], n == BIG ? 0x40 : 0);
 	}

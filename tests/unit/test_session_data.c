@@ -11,26 +11,6 @@
 /* ---- block mode ---- */
 
 /* The whole of what `script` is, block after block, and that it is all there is. */
-static void
-expect_wire(struct world *w, int fd, const void *wire, size_t n)
-{
-	uint8_t got[256];
-	size_t at = 0;
-
-	assert_true(n <= sizeof(got));
-	while (at < n) {
-		ssize_t r = recv(fd, got + at, n - at, MSG_DONTWAIT);
-
-		if (r > 0)
-			at += (size_t)r;
-		else if (r == 0 || errno != EAGAIN)
-			fail_msg("the connection ended after %zu of %zu bytes", at, n);
-		else
-			world_turn(w);
-	}
-	assert_memory_equal(got, wire, n);
-}
-
 /* The server has closed it; true also when with a reset. */
 static void
 expect_end(struct world *w, int fd)
@@ -54,21 +34,21 @@ test_blocks(void **state)
 	world_ask(w, "MODE B", "200 ");
 	int data = world_epsv(w);
 	world_ask(w, "RETR /f", "150 ");
-	expect_wire(w, data, "\x40\0\x0a" "0123456789", 13);
+	world_expect_bytes(w, data, "\x40\0\x0a" "0123456789", 13);
 	world_expect(w, "250 ");
 	/* Refusals send nothing. */
 	world_ask(w, "RETR /missing", "550 ");
 	world_ask(w, "STOR /denied", "553 ");
 	world_ask(w, "LIST /missing", "450 ");
 	world_ask(w, "RETR /empty", "125 ");
-	expect_wire(w, data, "\x40\0\0", 3);
+	world_expect_bytes(w, data, "\x40\0\0", 3);
 	world_expect(w, "250 ");
 	world_ask(w, "NLST", "125 ");
-	expect_wire(w, data, "\0\0\x05one\r\n\x40\0\0", 11);
+	world_expect_bytes(w, data, "\0\0\x05one\r\n\x40\0\0", 11);
 	world_expect(w, "250 ");
 	world_ask(w, "REST 8", "350 ");
 	world_ask(w, "RETR /f", "125 ");
-	expect_wire(w, data, "\x40\0\x02" "89", 5);
+	world_expect_bytes(w, data, "\x40\0\x02" "89", 5);
 	world_expect(w, "250 ");
 	world_ask(w, "STOR up", "125 ");
 	send_all(w, data, (const uint8_t *)"\x80\0\x02" "ab\x10\0\x01m\x40\0\x01" "c", 13);
@@ -96,7 +76,7 @@ test_blocks_that_fail(void **state)
 	w->listing = "one\r\n";
 	w->listing_status = 1;
 	world_ask(w, "LIST", "150 ");
-	expect_wire(w, data, "\0\0\x05one\r\n\x60\0\0", 11);
+	world_expect_bytes(w, data, "\0\0\x05one\r\n\x60\0\0", 11);
 	world_expect(w, "451 ");
 	/* The agent cannot keep its promise. */
 	w->commit_error = ENOSPC;
@@ -146,7 +126,7 @@ test_blocks_while_nothing_runs(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		int data = world_epsv(w);
 		world_ask(w, "RETR /f", "150 ");
-		expect_wire(w, data, "\x40\0\1x", 4);
+		world_expect_bytes(w, data, "\x40\0\1x", 4);
 		world_expect(w, "250 ");
 		assert_int_equal(session_of(w)->data.state, DATA_KEPT);
 		if (i == 0) {
@@ -164,7 +144,7 @@ test_blocks_while_nothing_runs(void **state)
 	/* The agent takes its time, and the client loses patience: no 125 for a connection that is gone. */
 	int data = world_epsv(w);
 	world_ask(w, "RETR /f", "150 ");
-	expect_wire(w, data, "\x40\0\1x", 4);
+	world_expect_bytes(w, data, "\x40\0\1x", 4);
 	world_expect(w, "250 ");
 	world_say(w, "RETR /f");
 	WORLD_UNTIL(w, session_of(w)->state == SESSION_ASKING);
@@ -189,7 +169,7 @@ test_blocks_pipelined(void **state)
 	world_ask(w, "MODE B", "200 ");
 	int data = world_epsv(w);
 	world_send(w, lines, sizeof(lines) - 1);
-	expect_wire(w, data, "\x40\0\2aa" "\0\0\3l\r\n" "\x40\0\0" "\x40\0\1b", 18);
+	world_expect_bytes(w, data, "\x40\0\2aa" "\0\0\3l\r\n" "\x40\0\0" "\x40\0\1b", 18);
 	static const char *const codes[] = {"150 ", "250 ", "550 ", "125 ", "250 ", "125 ", "250 ", "200 "};
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
 		world_expect(w, codes[i]);

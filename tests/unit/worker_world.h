@@ -604,6 +604,28 @@ world_epsv(struct world *w)
 	return fd;
 }
 
+/* The next n bytes of a data connection are these. */
+static inline void
+world_expect_bytes(struct world *w, int fd, const void *want, size_t n)
+{
+	uint8_t got[4096];
+	size_t at = 0;
+
+	while (at < n) {
+		size_t room = n - at < sizeof(got) ? n - at : sizeof(got);
+		ssize_t r = recv(fd, got, room, MSG_DONTWAIT);
+
+		if (r > 0) {
+			assert_memory_equal(got, (const uint8_t *)want + at, r);
+			at += (size_t)r;
+		} else if (r == 0 || errno != EAGAIN) {
+			fail_msg("the connection ended after %zu of %zu bytes", at, n);
+		} else {
+			world_turn(w);
+		}
+	}
+}
+
 /* Reads a data connection to its end. -1: it was reset. */
 static inline ssize_t
 world_slurp(struct world *w, int fd, uint8_t *p, size_t cap)
